@@ -1,0 +1,1 @@
+"""The configuration tree of gnn_distill, shipped as the package `gnn_distill.conf`."""

@@ -1,0 +1,97 @@
+"""From a recording to the numbers of `analysis.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.gauge import Gauge, fit_gauge
+from gnn_distill.linear import TRIM, r_squared
+from gnn_distill.messages import Recording
+
+Array = npt.NDArray[np.float64]
+
+
+def analyse(recording: Recording, split: str) -> dict[str, Any]:
+    """Test losses, R² of messages against the truth in every gauge, relative errors.
+
+    Where the law is unknown the truth columns (`r2`, `gauge`, `best`, `relative_error`) are empty.
+    """
+    rec = recording
+    result: dict[str, Any] = {
+        "split": split,
+        "test": {"mae": rec.mae, "mae_per_graph": rec.mae_per_graph, "graphs": len(rec.trajectory)},
+        "components": list(rec.components),
+        "importance": {"kind": rec.importance_kind, "values": rec.importance.tolist()},
+        "std": rec.std.tolist(),
+        "active_dims": int(rec.mask.sum()),
+        "pullback_path_difference": _path_difference(rec),
+        "r2": {},
+        "gauge": None,
+        "best": None,
+        "relative_error": {},
+    }
+    truth = rec.edges.acceleration
+    if truth is None:
+        return result
+    fits = gauge_fits(rec)
+    for name, fit in fits.items():
+        result["r2"][name] = {kind: [f.r2 for f in getattr(fit, kind)] for kind in ("robust", "ols")}
+    result["r2"]["pullback"] = {
+        kind: [r_squared(t, c, trim) for t, c in zip(truth.T, rec.pullback.T, strict=True)]
+        for kind, trim in (("robust", TRIM), ("ols", 0.0))
+    }
+    result["gauge"] = {"p": fits["gauge"].p, "centred": fits["gauge"].centred}
+    name, best = max(fits.items(), key=lambda item: item[1].robust_mean)
+    result["best"] = {
+        "gauge": name,
+        "robust_mean": best.robust_mean,
+        "ols_mean": float(np.mean([f.r2 for f in best.ols])),
+    }
+    result["relative_error"] = {
+        "pullback": relative_error(rec.pullback, truth),
+        "median": _median_relative(rec.pullback, truth),
+    }
+    return result
+
+
+def gauge_fits(recording: Recording) -> dict[str, Gauge]:
+    """The selected messages fitted to `force` (p = 0), `acceleration` (p = 1) and the fitted `gauge`."""
+    return {
+        "force": _fit(recording, p=0.0, centred=False),
+        "acceleration": _fit(recording, p=1.0, centred=False),
+        "gauge": _fit(recording, p=None, centred=None),
+    }
+
+
+def _fit(recording: Recording, p: float | None, centred: bool | None) -> Gauge:
+    edges = recording.edges
+    if edges.force is None:
+        raise TypeError("gauge fits need the true force")
+    return fit_gauge(recording.selected, edges.force, edges.m1, edges.receiver, p=p, centred=centred)
+
+
+def relative_error(predicted: Array, truth: Array) -> list[dict[str, float]]:
+    """Median relative error |c − a| / |a| of vectors [E, D], per decade of |a|."""
+    size = np.linalg.norm(truth, axis=1)
+    error = np.linalg.norm(predicted - truth, axis=1)
+    decade = np.floor(np.log10(np.maximum(size, 1e-300))).astype(int)
+    rows = []
+    for k in np.unique(decade[size > 0]):
+        here = (decade == k) & (size > 0)
+        median = float(np.median(error[here] / size[here]))
+        rows.append({"low": 10.0**k, "high": 10.0 ** (k + 1), "median": median, "edges": int(here.sum())})
+    return rows
+
+
+def _median_relative(predicted: Array, truth: Array) -> float:
+    size = np.linalg.norm(truth, axis=1)
+    moving = size > 0
+    return float(np.median(np.linalg.norm(predicted - truth, axis=1)[moving] / size[moving]))
+
+
+def _path_difference(recording: Recording) -> float:
+    """Median |c − c_path| / |c|: zero where φv is affine in the summed message."""
+    return _median_relative(recording.pullback_path, recording.pullback)

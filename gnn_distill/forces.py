@@ -1,0 +1,170 @@
+"""Force laws between two particles: potential, force magnitude, parameters.
+
+Everywhere in this package Δ = x_receiver − x_sender, d = |Δ|, and the law sees the softened
+distance r = d + ε with ε = `SOFTENING`. Index 1 is the receiver, 2 the sender. Units are those of
+the simulation (dimensionless).
+
+A law is a frozen dataclass whose fields are its physical parameters. Its two static functions take
+`(r, m1, m2, q1, q2, params)` and use arithmetic and `np` functions only, so that the same lines are
+compiled by numba for the integrator, evaluated on arrays for the analysis, and differentiated in
+the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.errors import check_range
+
+SOFTENING = 1e-2
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ForceLaw:
+    """A central force between pairs of particles.
+
+    Subclasses give `potential` and `magnitude`; the force on the receiver is magnitude · Δ/d with
+    magnitude = −dV/dr, attractive where negative. Fields become `params`, in their order.
+    """
+
+    name: ClassVar[str]
+    formula: ClassVar[str]
+    """The magnitude of the pair force as a reader would write it, for reports."""
+    time_step: ClassVar[float]
+    """Default spacing dt of simulated frames (every 5th is kept), PROTOCOL's value of the law."""
+    charges: ClassVar[Literal["sign", "normal"]] = "normal"
+    """Initial charges: ±1, or N(0, 1) where the law ignores them."""
+
+    potential: ClassVar[Callable[..., Array]]
+    magnitude: ClassVar[Callable[..., Array]]
+
+    @property
+    def params(self) -> tuple[float, ...]:
+        """The law's parameters, in the order in which `potential` and `magnitude` index them."""
+        return tuple(float(getattr(self, f.name)) for f in fields(self))
+
+    def pair_force(self, delta: Array, m1: Array, m2: Array, q1: Array, q2: Array) -> Array:
+        """Exact force on the receiver of each edge.
+
+        Args:
+            delta: Δ, shape [..., D].
+            m1: masses of the receivers, shape [...].
+            m2: masses of the senders.
+            q1: charges of the receivers.
+            q2: charges of the senders.
+
+        Returns:
+            Forces, shape [..., D]; zero where Δ = 0, where the direction is undefined.
+        """
+        d = np.linalg.norm(delta, axis=-1)
+        size = self.magnitude(d + SOFTENING, m1, m2, q1, q2, self.params)
+        return np.where(d > 0, size / np.where(d > 0, d, 1.0), 0.0)[..., None] * delta
+
+
+@dataclass(frozen=True)
+class Spring(ForceLaw):
+    """Hooke's law with a rest length: V = (r − r0)², F = −2 (r − r0) Δ/d.
+
+    ```yaml
+    law: {_target_: gnn_distill.forces.Spring, rest_length: 1.0}
+    ```
+    """
+
+    rest_length: float = 1.0
+
+    name = "spring"
+    formula = "-2 (r - r0)"
+    time_step = 1e-2
+
+    def __post_init__(self) -> None:
+        check_range("dataset.law.rest_length", self.rest_length, 0.0)
+
+    @staticmethod
+    def potential(r, m1, m2, q1, q2, params):
+        """V(r) = (r − r0)²."""
+        return (r - params[0]) ** 2
+
+    @staticmethod
+    def magnitude(r, m1, m2, q1, q2, params):
+        """−dV/dr = −2 (r − r0)."""
+        return -2.0 * (r - params[0])
+
+
+@dataclass(frozen=True)
+class InverseDistance(ForceLaw):
+    """Gravity in two dimensions: V = m1 m2 ln r, F = −m1 m2 / r · Δ/d.
+
+    ```yaml
+    law: {_target_: gnn_distill.forces.InverseDistance}
+    ```
+    """
+
+    name = "r1"
+    formula = "-m1 m2 / r"
+    time_step = 5e-3
+
+    @staticmethod
+    def potential(r, m1, m2, q1, q2, params):
+        """V(r) = m1 m2 ln r."""
+        return m1 * m2 * np.log(r)
+
+    @staticmethod
+    def magnitude(r, m1, m2, q1, q2, params):
+        """−dV/dr = −m1 m2 / r."""
+        return -m1 * m2 / r
+
+
+@dataclass(frozen=True)
+class InverseSquare(ForceLaw):
+    """Newtonian gravity: V = −m1 m2 / r, F = −m1 m2 / r² · Δ/d.
+
+    ```yaml
+    law: {_target_: gnn_distill.forces.InverseSquare}
+    ```
+    """
+
+    name = "r2"
+    formula = "-m1 m2 / r^2"
+    time_step = 1e-3
+
+    @staticmethod
+    def potential(r, m1, m2, q1, q2, params):
+        """V(r) = −m1 m2 / r."""
+        return -m1 * m2 / r
+
+    @staticmethod
+    def magnitude(r, m1, m2, q1, q2, params):
+        """−dV/dr = −m1 m2 / r²."""
+        return -m1 * m2 / (r * r)
+
+
+@dataclass(frozen=True)
+class Coulomb(ForceLaw):
+    """Electrostatics: V = q1 q2 / r, F = q1 q2 / r² · Δ/d, charges ±1.
+
+    ```yaml
+    law: {_target_: gnn_distill.forces.Coulomb}
+    ```
+    """
+
+    name = "charge"
+    formula = "q1 q2 / r^2"
+    time_step = 1e-3
+    charges = "sign"
+
+    @staticmethod
+    def potential(r, m1, m2, q1, q2, params):
+        """V(r) = q1 q2 / r."""
+        return q1 * q2 / r
+
+    @staticmethod
+    def magnitude(r, m1, m2, q1, q2, params):
+        """−dV/dr = q1 q2 / r²."""
+        return q1 * q2 / (r * r)

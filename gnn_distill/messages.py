@@ -1,0 +1,220 @@
+"""Recording: the messages of a trained network on the test set, beside the truth.
+
+Shapes: G graphs, n particles per graph, E = G n (n−1) edges sorted by receiver, M message dims,
+D space dims. Index 1 is the receiver, 2 the sender, Δ = x_receiver − x_sender.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gnn_distill.forces import SOFTENING, ForceLaw
+from gnn_distill.model import GaussianHead, ParticleGNN, complete_graph
+from gnn_distill.pullback import contributions
+
+Array = npt.NDArray[np.float64]
+
+SPACE = ("dx", "dy", "dz")
+CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Edges:
+    """What is known of each edge.
+
+    Attributes:
+        delta: Δ, shape [E, D].
+        r: softened distance d + ε, shape [E].
+        m1: mass of the receiver [E]; `m2` of the sender; `q1`, `q2` the charges.
+        receiver: number of the receiving node, shape [E], ascending.
+        force: exact force on the receiver, shape [E, D], or None where the law is unknown.
+    """
+
+    delta: Array
+    r: Array
+    m1: Array
+    m2: Array
+    q1: Array
+    q2: Array
+    receiver: npt.NDArray[np.int64]
+    force: Array | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of `variables`: `dx dy [dz] r m1 m2 q1 q2`."""
+        return (*SPACE[: self.delta.shape[1]], "r", "m1", "m2", "q1", "q2")
+
+    @property
+    def variables(self) -> Array:
+        """What symbolic regression reads, shape [E, D + 5]."""
+        return np.column_stack([self.delta, self.r, self.m1, self.m2, self.q1, self.q2])
+
+    @property
+    def acceleration(self) -> Array | None:
+        """Exact contribution of the edge to its receiver's acceleration, F / m1, shape [E, D]."""
+        return None if self.force is None else self.force / self.m1[:, None]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Messages on the test set.
+
+    Attributes:
+        edges: features of all E edges.
+        components: the D most important message dimensions, most important first.
+        selected: their messages, standardised over all edges, shape [E, D].
+        pullback: contributions c_ij of each edge to the acceleration, shape [E, D].
+        pullback_path: the same with the Jacobian averaged along the path, shape [E, D].
+        importance: per message dimension, shape [M]; 0 where pruned.
+        std: standard deviation per message dimension, shape [M].
+        mask: True where the dimension is not pruned, shape [M].
+        importance_kind: `std`, or `kl` for a Gaussian head.
+        sample: numbers of the edges of a random sample of whole graphs, shape [E'].
+        sample_messages: their messages as the network sends them, all dims, shape [E', M].
+        mae: mean absolute error over nodes and components; `mae_per_graph` n·D times larger.
+        trajectory: trajectory of each graph, shape [G].
+        n: particles per graph.
+    """
+
+    edges: Edges
+    components: tuple[int, ...]
+    selected: Array
+    pullback: Array
+    pullback_path: Array
+    importance: Array
+    std: Array
+    mask: npt.NDArray[np.bool_]
+    importance_kind: str
+    sample: npt.NDArray[np.int64]
+    sample_messages: npt.NDArray[np.float32]
+    mae: float
+    trajectory: npt.NDArray[np.int64]
+    n: int
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of `messages.npz`: the random sample of edges with everything known of them."""
+        e, here = self.edges, self.sample
+        columns = {
+            name: getattr(e, name)[here] for name in ("delta", "r", "m1", "m2", "q1", "q2", "receiver")
+        }
+        if e.force is not None:
+            columns["force"] = e.force[here]
+        return columns | {
+            "messages": self.sample_messages,
+            "selected": self.selected[here],
+            "pullback": self.pullback[here],
+            "components": np.array(self.components),
+            "importance": self.importance,
+            "std": self.std,
+            "mask": self.mask,
+        }
+
+    @property
+    def mae_per_graph(self) -> float:
+        """Sum of absolute errors over a graph's nodes and components, averaged over graphs."""
+        return self.mae * self.n * self.pullback.shape[1]
+
+
+def edge_features(x: Tensor, dim: int, law: ForceLaw | None) -> Edges:
+    """Edges of complete graphs with features [G, n, F]."""
+    graphs, n = x.shape[:2]
+    features = x.double().cpu().numpy()
+    receiver, sender = (part.numpy() for part in complete_graph(n))
+    one, two = (features[:, side].reshape(graphs * n * (n - 1), -1) for side in (receiver, sender))
+    delta = one[:, :dim] - two[:, :dim]
+    q1, m1, q2, m2 = one[:, 2 * dim], one[:, 2 * dim + 1], two[:, 2 * dim], two[:, 2 * dim + 1]
+    number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
+    force = None if law is None else law.pair_force(delta, m1, m2, q1, q2)
+    r = np.linalg.norm(delta, axis=1) + SOFTENING
+    return Edges(delta, r, m1, m2, q1, q2, number, force)
+
+
+@torch.no_grad()
+def importance(model: ParticleGNN, x: Tensor) -> tuple[Array, Array, str]:
+    """Importance and standard deviation per message dimension [M] over all edges of graphs [G, n, F].
+
+    Returns:
+        The importance: mean KL divergence from N(0, 1) for a Gaussian head, else the standard deviation;
+        0 for pruned dimensions. The standard deviation. The name of the measure.
+    """
+    std = model.message_std(x, CHUNK).numpy()
+    if not isinstance(model.head, GaussianHead):
+        return std, std, "std"
+    total, edges = torch.zeros(model.message_dim, dtype=torch.float64), 0
+    for part in x.split(CHUNK):
+        _, (_, mean, s) = model(part)
+        kl = 0.5 * (mean**2 + torch.exp(s) - s - 1)
+        total += kl.flatten(0, 1).double().sum(0).cpu()
+        edges += kl.shape[0] * kl.shape[1]
+    return (total / edges * model.mask.cpu()).numpy(), std, "kl"
+
+
+def record(
+    model: ParticleGNN,
+    features: Tensor,
+    accelerations: Tensor,
+    trajectory: Tensor,
+    law: ForceLaw | None,
+    sample_edges: int = 18_000,
+    path_points: int = 5,
+    seed: int = 0,
+) -> Recording:
+    """Run the network over the test set, in chunks, and keep what the analysis needs.
+
+    Args:
+        model: trained network; it is put into evaluation mode.
+        features: test graphs [G, n, F].
+        accelerations: their targets [G, n, D].
+        trajectory: trajectory of each graph [G].
+        law: the true law, or None.
+        sample_edges: edges of which all M dims are kept, in whole graphs drawn at random.
+        path_points: quadrature points of the path-averaged pull-back.
+        seed: of that draw.
+    """
+    model.eval()
+    n, dim = features.shape[1], model.dim
+    per_graph = n * (n - 1)
+    weight, std, kind = importance(model, features)
+    mask = model.mask.cpu().numpy() > 0
+    ranked = np.argsort(-np.where(mask, weight, -np.inf), kind="stable")
+    components = tuple(int(k) for k in ranked[: min(dim, int(mask.sum()))])
+
+    chosen, pulled, averaged = [], [], []
+    error = 0.0
+    for x, target in zip(features.split(CHUNK), accelerations.split(CHUNK), strict=True):
+        with torch.no_grad():
+            e = model(x)[1].mean
+        c, predicted = contributions(model, x, e)
+        averaged.append(contributions(model, x, e, path_points)[0].cpu())
+        pulled.append(c.cpu())
+        chosen.append(e[..., list(components)].cpu())
+        error += float((predicted - target).abs().double().sum())
+    flat = [torch.cat(parts).flatten(0, 1).double().numpy() for parts in (chosen, pulled, averaged)]
+    spread = flat[0].std(0)
+    selected = (flat[0] - flat[0].mean(0)) / np.where(spread > 0, spread, 1.0)
+    drawn = np.random.default_rng(seed).permutation(len(features))[: max(1, sample_edges // per_graph)]
+    drawn.sort()
+    with torch.no_grad():
+        sample_messages = model(features[torch.from_numpy(drawn).to(features.device)])[1].mean
+    return Recording(
+        edges=edge_features(features, dim, law),
+        components=components,
+        selected=selected,
+        pullback=flat[1],
+        pullback_path=flat[2],
+        importance=weight,
+        std=std,
+        mask=mask,
+        importance_kind=kind,
+        sample=(drawn[:, None] * per_graph + np.arange(per_graph)).reshape(-1),
+        sample_messages=sample_messages.flatten(0, 1).float().cpu().numpy(),
+        mae=error / accelerations.numel(),
+        trajectory=trajectory.cpu().numpy(),
+        n=n,
+    )

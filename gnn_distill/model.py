@@ -1,0 +1,255 @@
+"""The one message-passing network: φe makes messages, φv turns their sum into accelerations.
+
+Shape letters: B graphs, n particles per graph, N nodes, E edges, M message dims, D space dims,
+F = 2 D + 2 node features in the order position, velocity, charge, mass.
+
+Source: Cranmer et al. 2020 (arXiv 2006.11287), with the variants of PROTOCOL §3. Variants differ in
+message width, head and regulariser only; none of them is a class of its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+
+from gnn_distill.errors import InputError, check_choice, check_int, check_range
+
+
+class Messages(NamedTuple):
+    """What the edges send.
+
+    Attributes:
+        value: shape [..., E, M], the messages that are summed.
+        mean: shape [..., E, M], their means; the same tensor for a deterministic head.
+        log_variance: shape [..., E, M], or None for a deterministic head.
+    """
+
+    value: Tensor
+    mean: Tensor
+    log_variance: Tensor | None
+
+
+class DeterministicHead(nn.Module):
+    """φe's output is the message.
+
+    ```yaml
+    head: {_target_: gnn_distill.model.DeterministicHead}
+    ```
+    """
+
+    outputs_per_dim = 1
+
+    def forward(self, raw: Tensor) -> Messages:
+        """Map φe's output [..., M] to messages."""
+        return Messages(raw, raw, None)
+
+
+class GaussianHead(nn.Module):
+    """φe's even outputs are means μ, its odd ones log σ²; sampled in training, e = μ in evaluation.
+
+    ```yaml
+    head: {_target_: gnn_distill.model.GaussianHead}
+    ```
+    """
+
+    outputs_per_dim = 2
+
+    def forward(self, raw: Tensor) -> Messages:
+        """Map φe's output [..., 2 M] to messages [..., M]."""
+        mean, log_variance = raw[..., 0::2], raw[..., 1::2]
+        if not self.training:
+            return Messages(mean, mean, log_variance)
+        noise = torch.randn_like(mean)
+        return Messages(mean + torch.exp(0.5 * log_variance) * noise, mean, log_variance)
+
+
+class LinearNode(nn.Module):
+    """φv(v, ē) = A(v)·ē + h(v), with A and h from a small MLP of the receiver's own features.
+
+    Additive in the messages by construction, as forces are (PROTOCOL §3, an option beyond the
+    published model).
+    """
+
+    def __init__(self, features: int, message_dim: int, dim: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.message_dim, self.dim = message_dim, dim
+        self.own = mlp(features, dim * (message_dim + 1), width, layers)
+
+    def forward(self, v: Tensor, total: Tensor) -> Tensor:
+        """Map features [..., F] and summed messages [..., M] to [..., D]."""
+        a, h = self.own(v).split([self.dim * self.message_dim, self.dim], dim=-1)
+        return (a.unflatten(-1, (self.dim, self.message_dim)) @ total[..., None])[..., 0] + h
+
+
+class MLPNode(nn.Module):
+    """φv = MLP([v, ē]), the published node model."""
+
+    def __init__(self, features: int, message_dim: int, dim: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.net = mlp(features + message_dim, dim, width, layers)
+
+    def forward(self, v: Tensor, total: Tensor) -> Tensor:
+        """Map features [..., F] and summed messages [..., M] to [..., D]."""
+        return self.net(torch.cat([v, total], dim=-1))
+
+
+NODE_MODELS = {"mlp": MLPNode, "linear": LinearNode}
+
+
+class ParticleGNN(MessagePassing):
+    """Interaction network on particles.
+
+    ```yaml
+    model:
+      _target_: gnn_distill.model.ParticleGNN
+      dim: 2
+      message_dim: 100
+      width: 300
+      head: {_target_: gnn_distill.model.DeterministicHead}
+    ```
+
+    Args:
+        dim: space dimensions D.
+        message_dim: message width M.
+        width: ReLU units of each hidden layer.
+        layers: hidden layers of φe and of φv.
+        head: `DeterministicHead` or `GaussianHead`.
+        basis: what φe reads. `raw`: receiver's then sender's features, as published. `delta`: the same
+            inputs after a linear change of basis: Δ, the scaled centroid of the two positions, then
+            the other features of both.
+        position_scale: factor on absolute positions in basis `delta` (centroid in φe, position in φv).
+        charge_scale: factor on charges wherever the network reads them.
+        node: `mlp` as published, or `linear` for φv = A(v)·ē + h(v).
+        node_width: hidden units of φv; `width` if None.
+        scale_output: multiply φv's output by the mean |acceleration| of the training set.
+    """
+
+    mask: Tensor
+    output_scale: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        message_dim: int,
+        width: int = 300,
+        layers: int = 3,
+        head: nn.Module | None = None,
+        basis: str = "raw",
+        position_scale: float = 0.1,
+        charge_scale: float = 1.0,
+        node: str = "mlp",
+        node_width: int | None = None,
+        scale_output: bool = False,
+    ) -> None:
+        super().__init__(aggr="add")
+        check_int("model.dim", dim, 2, 3)
+        check_int("model.message_dim", message_dim, 1)
+        check_int("model.width", width, 1)
+        check_int("model.layers", layers, 1)
+        check_choice("model.basis", basis, ("raw", "delta"))
+        check_choice("model.node", node, NODE_MODELS)
+        check_range("model.position_scale", position_scale, 0.0, open_low=True)
+        check_range("model.charge_scale", charge_scale, 0.0, open_low=True)
+        self.dim, self.message_dim, self.basis, self.scale_output = dim, message_dim, basis, scale_output
+        self.position_scale, self.charge_scale = position_scale, charge_scale
+        self.head = DeterministicHead() if head is None else head
+        if not isinstance(self.head, DeterministicHead | GaussianHead):
+            raise InputError(
+                "model.head", head, "give DeterministicHead or GaussianHead of gnn_distill.model"
+            )
+        features = 2 * dim + 2
+        self.edge_net = mlp(2 * features, self.head.outputs_per_dim * message_dim, width, layers)
+        self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
+        self.register_buffer("mask", torch.ones(message_dim))
+        self.register_buffer("output_scale", torch.ones(()))
+
+    @property
+    def active_dims(self) -> int:
+        """Number of message dimensions that the pruning mask leaves open."""
+        return int(self.mask.sum())
+
+    def calibrate(self, accelerations: Tensor) -> None:
+        """Set the output scale from training accelerations [..., D], if the model asks for one."""
+        if self.scale_output:
+            self.output_scale.fill_(float(accelerations.abs().mean()))
+
+    def forward(self, x: Tensor, edge_index: Tensor | None = None) -> tuple[Tensor, Messages]:
+        """Accelerations and messages.
+
+        Args:
+            x: features of complete graphs [B, n, F]; or of any graph [N, F], with `edge_index`.
+            edge_index: shape [2, E], row 0 the sender, row 1 the receiver of each edge.
+
+        Returns:
+            Accelerations [B, n, D] or [N, D], and messages [B, n (n−1), M] sorted by receiver or [E, M].
+        """
+        if edge_index is None:
+            return self._dense(x)
+        messages = self.edge_updater(edge_index, x=x)
+        total = self.propagate(edge_index, size=(x.shape[0], x.shape[0]), messages=messages.value)
+        return self.node(x, total), messages
+
+    def edge_update(self, x_i: Tensor, x_j: Tensor) -> Messages:
+        """φe on receivers' features `x_i` [..., F] and senders' `x_j` [..., F]: masked messages."""
+        value, mean, log_variance = self.head(self.edge_net(self._edge_inputs(x_i, x_j)))
+        return Messages(value * self.mask, mean * self.mask, log_variance)
+
+    def message(self, messages: Tensor) -> Tensor:
+        """Messages [E, M] as they are summed."""
+        return messages
+
+    def node(self, x: Tensor, total: Tensor) -> Tensor:
+        """φv on features [..., F] and summed messages [..., M]: accelerations [..., D]."""
+        return self.output_scale * self.node_net(self._scaled(x), total)
+
+    def _dense(self, x: Tensor) -> tuple[Tensor, Messages]:
+        n = x.shape[-2]
+        receiver, sender = complete_graph(n, x.device)
+        messages = self.edge_update(x[:, receiver], x[:, sender])
+        total = messages.value.unflatten(1, (n, n - 1)).sum(2)
+        return self.node(x, total), messages
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        scale = torch.ones(x.shape[-1], device=x.device, dtype=x.dtype)
+        if self.basis == "delta":
+            scale[: self.dim] = self.position_scale
+        scale[2 * self.dim] = self.charge_scale
+        return x * scale
+
+    def _edge_inputs(self, x_i: Tensor, x_j: Tensor) -> Tensor:
+        if self.basis == "raw":
+            return torch.cat([self._scaled(x_i), self._scaled(x_j)], dim=-1)
+        delta = x_i[..., : self.dim] - x_j[..., : self.dim]
+        x_i, x_j = self._scaled(x_i), self._scaled(x_j)
+        centroid = 0.5 * (x_i[..., : self.dim] + x_j[..., : self.dim])
+        return torch.cat([delta, centroid, x_i[..., self.dim :], x_j[..., self.dim :]], dim=-1)
+
+    @torch.no_grad()
+    def message_std(self, features: Tensor, chunk: int = 1024) -> Tensor:
+        """Standard deviation [M] of each message dimension over all edges of complete graphs [B, n, F]."""
+        was_training = self.training
+        self.eval()
+        count, mean, m2 = 0, *torch.zeros(2, self.message_dim, dtype=torch.float64)
+        for part in features.split(chunk):
+            e = self(part)[1].mean.flatten(0, 1).double().cpu()
+            new, delta = count + e.shape[0], e.mean(0) - mean
+            m2 = m2 + ((e - e.mean(0)) ** 2).sum(0) + delta**2 * (count * e.shape[0] / new)
+            mean, count = mean + delta * (e.shape[0] / new), new
+        self.train(was_training)
+        return torch.sqrt(m2 / count)
+
+
+def mlp(inputs: int, outputs: int, width: int, layers: int) -> nn.Sequential:
+    """A ReLU network with `layers` hidden layers of `width` units."""
+    sizes = [inputs, *[width] * layers]
+    hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+
+
+def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Receivers and senders, each [n (n−1)], of all directed edges without self-loops, by receiver."""
+    pairs = torch.ones(n, n, device=device).fill_diagonal_(0).nonzero()
+    return pairs[:, 0], pairs[:, 1]

@@ -1,0 +1,89 @@
+"""What a person sees while a run works: stages, epochs, losses, time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning as L
+from rich.console import Console
+from rich.status import Status
+
+from gnn_distill.rundir import read_metrics, write_metrics
+
+
+class Reporter:
+    """Prints the progress of stages to a console; a live line on a terminal, plain lines elsewhere.
+
+    Args:
+        console: where to print; standard error if None.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = Console(stderr=True, highlight=False) if console is None else console
+        self._live: Status | None = None
+
+    def line(self, text: str) -> None:
+        """Print one line that stays."""
+        self.console.print(text)
+
+    def update(self, text: str) -> None:
+        """Replace the live line; nothing where the console is not a terminal."""
+        if self._live is not None:
+            self._live.update(text)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announce a stage, and its seconds when it is done."""
+        start = time.perf_counter()
+        if not self.console.is_terminal:
+            self.line(f"{name} ...")
+            yield
+        else:
+            with self.console.status(f"{name} ...") as self._live:
+                yield
+            self._live = None
+        self.line(f"[green]✓[/] {name}  {time.perf_counter() - start:.1f} s")
+
+    def simulated(self, done: int, total: int) -> None:
+        """Progress of the simulation."""
+        self.update(f"simulate  {done} of {total} trajectories")
+
+
+class EpochLog(L.Callback):
+    """Writes `metrics.csv` after every epoch and prints a line with the time left.
+
+    Args:
+        path: the metrics file; rows of epochs that a resumed run repeats are replaced.
+        report: prints one line.
+    """
+
+    def __init__(self, path: Path, report: Callable[[str], None]) -> None:
+        self.path, self.report = path, report
+        self._start, self._first = 0.0, 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._start, self._first = time.perf_counter(), trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write and print the epoch that has just ended."""
+        if not trainer.is_global_zero:
+            return
+        epoch, total = trainer.current_epoch, trainer.max_epochs or 0
+        m = {k.replace("/", "_"): float(v) for k, v in trainer.callback_metrics.items()}
+        m.pop("val_selection", None)
+        kept = [row for row in read_metrics(self.path) if row["epoch"] < epoch]
+        row = {"epoch": float(epoch), "step": float(trainer.global_step), **dict(sorted(m.items()))}
+        write_metrics(self.path, [*kept, row])
+        left = (time.perf_counter() - self._start) / (epoch - self._first + 1) * (total - epoch - 1)
+        self.report(
+            f"  epoch {epoch + 1:>3}/{total}  train {m['train_mae_per_graph']:.4g}  "
+            f"val {m['val_mae_per_graph']:.4g}  active dims {m['active_dims']:.0f}  {_clock(left)} left"
+        )
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,134 @@
+"""Pruning of message dimensions while training: schedules as pure functions, and the callback.
+
+Source: the 2025 report's pruning model, as PROTOCOL §5 states it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import lightning as L
+import torch
+
+from gnn_distill.errors import InputError, check_int, check_range
+from gnn_distill.lit import DistilModule
+
+
+class Schedule(Protocol):
+    """How pruning proceeds."""
+
+    def __call__(self, s: float) -> float:
+        """Fraction p(s) of the dimensions to be pruned at progress s, with p(0) = 0 and p(1) = 1."""
+        ...
+
+
+def linear(s: float) -> float:
+    """p(s) = s.
+
+    ```yaml
+    schedule: {function: {_target_: gnn_distill.prune.linear, _partial_: true}}
+    ```
+    """
+    return s
+
+
+def exponential(s: float, rate: float = 3.0) -> float:
+    """p(s) = (1 − e^(−k s)) / (1 − e^(−k)): most is pruned early.
+
+    ```yaml
+    schedule: {function: {_target_: gnn_distill.prune.exponential, _partial_: true, rate: 3.0}}
+    ```
+    """
+    return (1 - math.exp(-rate * s)) / (1 - math.exp(-rate))
+
+
+def cosine(s: float) -> float:
+    """p(s) = 1 − ½ (1 + cos π s): slow at both ends.
+
+    ```yaml
+    schedule: {function: {_target_: gnn_distill.prune.cosine, _partial_: true}}
+    ```
+    """
+    return 1 - 0.5 * (1 + math.cos(math.pi * s))
+
+
+def active_dims(epoch: int, last_epoch: float, total: int, target: int, schedule: Schedule) -> int:
+    """Dimensions open during `epoch` (0 the first): D − ceil(ΔD · p(t/T)), and `target` from T on."""
+    if epoch <= 0:
+        return total
+    if epoch >= last_epoch:
+        return target
+    pruned = (total - target) * schedule(epoch / last_epoch)
+    return total - math.ceil(pruned - 1e-9)
+
+
+@dataclass
+class PruneMessages(L.Callback):
+    """Before each epoch but the first, mask the least important message dimensions, for good.
+
+    Importance is the standard deviation over all edges of a fixed random sample of validation graphs.
+    The mask is a buffer of the model, so it is saved, resumed and moved with it.
+
+    ```yaml
+    callbacks:
+      prune: {_target_: gnn_distill.prune.PruneMessages, schedule: {...}, end: 0.65, target_dims: 2}
+    ```
+
+    Args:
+        schedule: progress → fraction pruned.
+        end: fraction of all epochs after which `target_dims` are left.
+        target_dims: dimensions left at the end.
+        sample: validation graphs that importance is measured on.
+        seed: seed of that sample.
+    """
+
+    schedule: Schedule
+    end: float = 0.65
+    target_dims: int = 2
+    sample: int = 10_240
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not callable(self.schedule):
+            raise InputError("schedule.function", self.schedule, "give a _target_ with `_partial_: true`")
+        check_range("schedule.end", self.end, 0.0, 1.0, open_low=True)
+        check_int("schedule.target_dims", self.target_dims, 1)
+        check_int("schedule.sample", self.sample, 1)
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Refuse a target wider than the network."""
+        if self.target_dims > module(pl_module).model.message_dim:
+            raise InputError("schedule.target_dims", self.target_dims, "give at most model.message_dim")
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Prune to the number of dimensions that the schedule asks for."""
+        lit = module(pl_module)
+        model = lit.model
+        wanted = active_dims(
+            trainer.current_epoch,
+            self.end * (trainer.max_epochs or 1),
+            model.message_dim,
+            self.target_dims,
+            self.schedule,
+        )
+        lit.settled = wanted == self.target_dims
+        surplus = model.active_dims - wanted
+        if surplus <= 0:
+            return
+        importance = model.message_std(self._sample(trainer)).to(model.mask.device)
+        importance[model.mask == 0] = torch.inf
+        model.mask[importance.argsort()[:surplus]] = 0.0
+
+    def _sample(self, trainer: L.Trainer) -> torch.Tensor:
+        features = trainer.datamodule.validation.features  # type: ignore[attr-defined]
+        picked = torch.randperm(len(features), generator=torch.Generator().manual_seed(self.seed))
+        return features[picked[: self.sample].to(features.device)]
+
+
+def module(pl_module: L.LightningModule) -> DistilModule:
+    """The training module, with its type."""
+    if not isinstance(pl_module, DistilModule):
+        raise TypeError(f"PruneMessages works on DistilModule, not {type(pl_module).__name__}")
+    return pl_module

@@ -1,0 +1,39 @@
+"""One run → figures, `report.html`, and a last page in the terminal.
+
+    published.py  the numbers of the two papers       story.py      the run in numbers and sentences
+    figures.py    all figures of a run (scatter.py,   equations.py  equations as text and as images
+                  curves.py, radial.py, style.py)     page.py       report.html from run.html.j2
+    terminal.py   the last page in the terminal
+
+The room reads run directories by `load_run` only: it needs no network, and works half-way through a run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from gnn_distill.report.figures import draw
+from gnn_distill.report.page import render
+from gnn_distill.report.terminal import show
+from gnn_distill.rundir import atomic, load_run
+
+
+def write_report(path: Path, console: Console) -> None:
+    """Make `figures/*.png` and `report.html` in the run directory `path` and print the last page.
+
+    Stages that were not run leave a gap that the report names.
+
+    Args:
+        path: a run directory.
+        console: where the last page is printed.
+
+    Raises:
+        InputError: the folder is not a run directory.
+    """
+    run = load_run(path)
+    figures = draw(run, path / "figures")
+    with atomic(path / "report.html") as temporary:
+        temporary.write_text(render(run, figures), encoding="utf-8")
+    show(run, console)

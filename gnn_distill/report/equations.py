@@ -1,0 +1,87 @@
+"""Equations for people: as one line of text, and as an image of set mathematics."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+
+import sympy
+from matplotlib.figure import Figure
+
+from gnn_distill.errors import InputError
+from gnn_distill.report.style import BLACK, look
+from gnn_distill.symbolic.parse import parse
+
+VARIABLES = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2")
+LATEX = {f"d{axis}": rf"\Delta {axis}" for axis in "xyz"} | {
+    f"{c}{i}": f"{c}_{i}" for c in "mq" for i in "12"
+}
+
+DIGITS = 4
+_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d+)?")
+_DELTA = re.compile(r"\bd([xyz])\b")
+_INDEXED = re.compile(r"\b([mq])([12])\b")
+_REST = re.compile(r"\br0\b")
+_SQUARE = re.compile(r"(?:\*\*|\^)([234])(?![\w.])")
+_SUPERSCRIPT = str.maketrans("234", "²³⁴")
+_SUBSCRIPT = str.maketrans("12", "₁₂")
+
+
+def readable(expression: str) -> str:
+    """An expression in one line: numbers of four digits, `-1.99824*dx/r**2` as `−1.998 Δx/r²`."""
+    return with_signs(_NUMBER.sub(_shorten, expression))
+
+
+def _shorten(match: re.Match[str]) -> str:
+    digits = match[0].lower().partition("e")[0].replace(".", "").lstrip("0")
+    return f"{float(match[0]):#.4g}" if len(digits) > DIGITS else match[0]
+
+
+def with_signs(text: str) -> str:
+    """A sentence or expression with the signs of physics for names and operators."""
+    text = _REST.sub("r₀", _DELTA.sub(r"Δ\1", text))
+    text = _INDEXED.sub(lambda m: m[1] + m[2].translate(_SUBSCRIPT), text)
+    text = _SQUARE.sub(lambda m: m[1].translate(_SUPERSCRIPT), text).replace("**", "^")
+    text = re.sub(r"(?<=[\w)₁₂²³⁴])\s*\*\s*(?=[\wΔ(])", " ", text)
+    return re.sub(r"(?<![A-Za-z])-(?=[\w.ΔA-Za-z(\s])", "−", text)
+
+
+def set_equation(left: str, expression: str, size: float = 17.0) -> str | None:
+    """The equation as a `data:` address of an SVG image; None if it cannot be set.
+
+    Args:
+        left: left-hand side in LaTeX.
+        expression: right-hand side in the notation of run directories.
+        size: of the font, in points.
+    """
+    try:
+        right = _latex(expression)
+        return _image(f"${left} {right}$", size)
+    except (InputError, ValueError):
+        return None
+
+
+def _latex(expression: str) -> str:
+    parsed = parse(expression, VARIABLES)
+    short = sympy.factor_terms(parsed).xreplace({f: sympy.Float(f, 4) for f in parsed.atoms(sympy.Float)})
+    names = {sympy.Symbol(name): latex for name, latex in LATEX.items()}
+    latex = sympy.latex(short, symbol_names=names, full_prec=True, mul_symbol=r" \, ")
+    latex = str(latex).replace(r"\frac", r"\dfrac")
+    return rf"\left( {latex} \right)" if short.is_Add or latex.startswith("-") else latex
+
+
+def _image(formula: str, size: float) -> str:
+    with look():
+        figure = Figure(figsize=(0.1, 0.1))
+        figure.text(0, 0, formula, fontsize=size, color=BLACK)
+        buffer = io.BytesIO()
+        figure.savefig(
+            buffer,
+            format="svg",
+            bbox_inches="tight",
+            pad_inches=0.03,
+            transparent=True,
+            metadata={"Date": None},
+        )
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

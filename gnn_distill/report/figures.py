@@ -1,0 +1,79 @@
+"""All figures of a run, in the order of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from gnn_distill.report import curves, radial, scatter
+from gnn_distill.report.style import look, save
+from gnn_distill.rundir import Run
+
+Draw = Callable[[Run, dict[str, Any]], Figure | None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A figure: how it is drawn, and what a reader sees in it."""
+
+    draw: Draw
+    caption: str
+
+
+FIGURES: dict[str, Kind] = {
+    "law": Kind(
+        radial.law,
+        "Each test edge is one point (darker: more of them): the part of the learned contribution that "
+        "points along the line between two particles, against their distance. Where the true force is a "
+        "function of r times one of masses and charges, the latter is divided out, so that all edges should "
+        "fall on one curve.",
+    ),
+    "pullback": Kind(
+        scatter.pullback,
+        "What one edge contributes to the acceleration of its receiver, read through the node model, against "
+        "the true F/m₁. Nothing is fitted: a perfect network lies on y = x.",
+    ),
+    "messages": Kind(
+        scatter.messages,
+        "Each selected message component against the linear combination of the force components that fits it "
+        "best, in the best of the three gauges. The fit leaves out the worst 10 % of the edges; the picture "
+        "shows them.",
+    ),
+    "importance": Kind(
+        curves.importance,
+        "How much each message dimension varies. A network that has found a force in D dimensions needs only "
+        "D of them.",
+    ),
+    "relative_error": Kind(
+        curves.relative_error,
+        "R² is ruled by the few largest forces; this is how well a typical pair force of each size is known.",
+    ),
+    "training": Kind(
+        curves.training, "Loss on training and validation graphs, and how many message dimensions are in use."
+    ),
+}
+
+
+def draw(run: Run, folder: Path) -> dict[str, Path]:
+    """Draw what the run's files allow, and remove figures that they no longer support.
+
+    Returns:
+        The PNG of each figure that was drawn, by name.
+    """
+    recorded = run.analysis is not None and (run.path / "messages.npz").exists()
+    arrays = run.messages() if recorded else {}
+    drawn: dict[str, Path] = {}
+    for name, kind in FIGURES.items():
+        path = folder / f"{name}.png"
+        with look():
+            figure = kind.draw(run, arrays) if recorded or name == "training" else None
+            if figure is None:
+                path.unlink(missing_ok=True)
+                continue
+            save(figure, path)
+        drawn[name] = path
+    return drawn

@@ -1,0 +1,125 @@
+"""`report.html`: one self-contained page, without scripts, for screens, phones and paper."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from gnn_distill.report import published
+from gnn_distill.report.equations import readable, set_equation
+from gnn_distill.report.figures import FIGURES
+from gnn_distill.report.story import (
+    AXES,
+    component_name,
+    explanations,
+    formula,
+    law_of,
+    law_title,
+    missing,
+    number,
+    outcome,
+    r2_rows,
+    r2_text,
+    shown_equation,
+)
+from gnn_distill.report.story import published as published_cells
+from gnn_distill.rundir import Run
+
+
+def render(run: Run, figures: Mapping[str, Path]) -> str:
+    """The page as HTML.
+
+    Args:
+        run: what `load_run` read.
+        figures: PNG files by the names of `FIGURES`; they are embedded.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gnn_distill.report", ""),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "r2": r2_text, "readable": readable}
+    return environment.get_template("run.html.j2").render(content(run, figures))
+
+
+def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
+    """Everything that the template shows, as plain data."""
+    law = law_of(run.config)
+    return {
+        "title": law_title(run.config),
+        "formula": formula(law) if law else None,
+        "variant": run.config.get("variant"),
+        "profile": (run.config.get("profile") or {}).get("name"),
+        "dataset": run.config.get("dataset") or {},
+        "split": (run.analysis or {}).get("split", run.config.get("split")),
+        "outcome": outcome(run),
+        "equations": top_equations(run),
+        "analysis": run.analysis,
+        "rows": r2_rows(run.analysis),
+        "axes": AXES,
+        "explanations": explanations(run),
+        "published": published_cells(run),
+        "source": published.R25,
+        "fronts": fronts(run),
+        "engine": (run.equations or {}).get("engine"),
+        "target": (run.equations or {}).get("target"),
+        "law": run.law,
+        "constants": constants(run),
+        "figures": {name: _embed(name, path) for name, path in figures.items()},
+        "missing": missing(run),
+        "status": run.status,
+        "stages": {k: v for k, v in (run.status.get("stages") or {}).items() if v.get("complete", True)},
+        "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
+    }
+
+
+def top_equations(run: Run) -> list[dict[str, Any]]:
+    """The distilled law for the top of the page: one pair term per Cartesian component."""
+    if run.law is None:
+        return []
+    shown = []
+    for axis, text in zip(AXES, run.law["acceleration"], strict=False):
+        image = set_equation(rf"a_{axis} \, = \, \sum_j \;", text)
+        shown.append({"image": image, "text": f"a_{axis} = Σ_j [ {readable(text)} ]"})
+    return shown
+
+
+def fronts(run: Run) -> list[dict[str, Any]]:
+    """The Pareto fronts with their marked equations."""
+    found = []
+    for entry in (run.equations or {}).get("components") or []:
+        verdict = entry.get("verdict") or {}
+        labels = {shown_equation(entry): "in the law"} if run.law else {}
+        recovered = verdict.get("equation") if verdict.get("recovered") is True else None
+        rows = [
+            {
+                **equation,
+                "recovered": k == recovered,
+                "marks": [
+                    *(["PySR's rule"] if k == entry.get("score_pick") else []),
+                    *(["recovered" + str(verdict.get("marks") or "")] if k == recovered else []),
+                    *([labels[k]] if k in labels else []),
+                ],
+            }
+            for k, equation in enumerate(entry["front"])
+        ]
+        found.append({"name": component_name(entry), "rows": rows})
+    return found
+
+
+def constants(run: Run) -> list[tuple[str, str]]:
+    """(axis, numbers) of the distilled law."""
+    rows = (run.law or {}).get("constants") or []
+    return [(axis, ", ".join(map(number, row)) or "none") for axis, row in zip(AXES, rows, strict=False)]
+
+
+def _embed(name: str, path: Path) -> dict[str, str]:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return {"src": f"data:image/png;base64,{data}", "caption": FIGURES[name].caption}

@@ -1,0 +1,225 @@
+"""A run in numbers and sentences: what the page and the terminal both tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+
+from gnn_distill import forces
+from gnn_distill.errors import InputError
+from gnn_distill.forces import ForceLaw
+from gnn_distill.report.equations import with_signs
+from gnn_distill.report.published import OLS_R2, ROBUST_R2, TEST_LOSS, cell
+from gnn_distill.rundir import Run
+
+AXES = ("x", "y", "z")
+GAP = 0.02
+"""Force R² this far below the best gauge's is explained to the reader."""
+GOOD = 0.98
+Level = Literal["good", "partial", "bad", "open"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One row of the R² table, per component and mean."""
+
+    name: str
+    meaning: str
+    robust: list[float | None]
+    ols: list[float | None]
+
+    @property
+    def robust_mean(self) -> float | None:
+        """Mean over components; None if one of them is undefined."""
+        return mean(self.robust)
+
+    @property
+    def ols_mean(self) -> float | None:
+        """Mean over components; None if one of them is undefined."""
+        return mean(self.ols)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The overall verdict: `level` sets the colour, `details` hold one line per component."""
+
+    level: Level
+    headline: str
+    details: list[str]
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A short number; a dash for what is undefined."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}".replace("-", "−")
+
+
+def r2_text(value: float | None) -> str:
+    """An R² to four decimals."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4f}".replace("-", "−")
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Mean; None if there is nothing to average or a value is undefined."""
+    known = [v for v in values if v is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
+
+
+def law_of(config: dict[str, Any]) -> ForceLaw | None:
+    """The true law of a run, if it is one of this package's; code named by a config is never imported."""
+    described = dict((config.get("dataset") or {}).get("law") or {})
+    module, _, name = str(described.pop("_target_", "")).rpartition(".")
+    kind = getattr(forces, name, None) if module == forces.__name__ else None
+    if not (isinstance(kind, type) and issubclass(kind, ForceLaw)):
+        return None
+    try:
+        return kind(**described)
+    except (TypeError, InputError):
+        return None
+
+
+def law_title(config: dict[str, Any]) -> str:
+    """The law's name as a physicist would say it."""
+    law = law_of(config)
+    if law is not None:
+        headline = (type(law).__doc__ or law.name).strip().splitlines()[0].partition(":")[0]
+        return headline.rstrip(".") or law.name
+    target = ((config.get("dataset") or {}).get("law") or {}).get("_target_")
+    return str(target).rpartition(".")[2] if target else "Unknown law"
+
+
+def formula(law: ForceLaw) -> str:
+    """The magnitude of the pair force, its parameters filled in: `-2 (r - r0)` with r0 = 1."""
+    values = [f"{name} = {value:g}" for name, value in zip(_parameters(law), law.params, strict=True)]
+    return with_signs(law.formula + (f" with {', '.join(values)}" if values else ""))
+
+
+def _parameters(law: ForceLaw) -> list[str]:
+    return [field.name.replace("rest_length", "r0") for field in fields(law)]
+
+
+def published(run: Run) -> dict[str, float | None]:
+    """R25's test loss and R² against the force for this law and variant; None where it has none."""
+    law, data = law_of(run.config), run.config.get("dataset") or {}
+    key = (law.name if law else None, str(run.config.get("variant")), data.get("n"), data.get("dim"))
+    tables = {"mae_per_graph": TEST_LOSS, "robust": ROBUST_R2, "ols": OLS_R2}
+    return {name: cell(table, *key) for name, table in tables.items()}
+
+
+def r2_rows(analysis: dict[str, Any] | None) -> list[Scores]:
+    """The R² table; empty where the law is unknown or nothing was analysed."""
+    if not analysis or not analysis.get("r2"):
+        return []
+    gauge = analysis.get("gauge") or {}
+    p, off = number(gauge.get("p"), 3), ", each receiver's mean taken off" if gauge.get("centred") else ""
+    meanings = {
+        "force": "messages against F",
+        "acceleration": "messages against F/m₁",
+        "gauge": f"messages against F·m₁^(−p) with p = {p} fitted{off}",
+        "pullback": "contributions to the acceleration against F/m₁, on y = x",
+    }
+    return [
+        Scores(name, meaning, analysis["r2"][name]["robust"], analysis["r2"][name]["ols"])
+        for name, meaning in meanings.items()
+        if name in analysis["r2"]
+    ]
+
+
+def explanations(run: Run) -> list[str]:
+    """Sentences that keep a reader from misreading the R² table; made from its numbers."""
+    rows = {row.name: row for row in r2_rows(run.analysis)}
+    force, pulled = (rows[name].robust_mean if name in rows else None for name in ("force", "pullback"))
+    best = ((run.analysis or {}).get("best") or {}).get("robust_mean")
+    if force is None or best is None:
+        return []
+    found = []
+    if best - force > GAP:
+        found.append(_gauge_sentence(run.analysis or {}, force, best))
+    if pulled is not None and pulled - best > GAP and pulled > 0.9:
+        dims = (run.analysis or {}).get("active_dims")
+        found.append(
+            f"The selected components alone reach R² = {number(best, 3)}: the network spreads the force over "
+            f"its {dims} active message dimensions or turns it with the receiver's features. Read "
+            f"through the node model (pull-back), the contributions match F/m₁ with R² = {r2_text(pulled)}."
+        )
+    return found
+
+
+def _gauge_sentence(analysis: dict[str, Any], force: float, best: float) -> str:
+    p, centred = float(analysis["gauge"]["p"]), analysis["gauge"]["centred"]
+    add = " and add another" if centred else ""
+    off = ", each receiver's mean taken off" if centred else ""
+    follow = "F/m₁ (acceleration)" if abs(p - 1) < 0.1 else f"F·m₁^(−{p:.2f})".replace("−-", "")
+    freedom = (
+        f"The network may multiply the messages to each receiver by any function of that receiver's own "
+        f"features{add} without changing a prediction; here the factor is m₁^(−p) with p = {p:.2f}{off}."
+    ).replace("-", "−")
+    if best >= GOOD:
+        rest = f"So the messages follow {follow} with R² = {number(best, 3)}, and R² against F alone is "
+        return f"{freedom} {rest}{number(force, 2)} although nothing is wrong."
+    rest = f"That raises R² from {number(force, 2)} against F alone to {number(best, 3)}; the rest "
+    return f"{freedom} {rest}of the gap is error of the network."
+
+
+def component_name(entry: dict[str, Any]) -> str:
+    """`x` for a Cartesian component, `message 28` for a message dimension."""
+    label = str(entry["dim"])
+    return label[1:] if label in ("dx", "dy", "dz") else f"message {label}"
+
+
+def shown_equation(entry: dict[str, Any]) -> int:
+    """Index on the front of the equation to show: the recovered one, else the engine's choice."""
+    found = (entry.get("verdict") or {}).get("equation")
+    picked = entry.get("choice", entry.get("score_pick", 0)) if found is None else found
+    return int(picked)
+
+
+def outcome(run: Run) -> Outcome:
+    """Recovered or not, in words; only a verdict that says so counts as recovered."""
+    entries = (run.equations or {}).get("components") or []
+    if not entries:
+        return Outcome("open", "No equations yet: the search for equations has not been run.", [])
+    verdicts = [entry.get("verdict") for entry in entries]
+    if None in verdicts:
+        headline = "The law behind these data is not known here: the equations were not checked against one."
+        return Outcome("open", headline, [])
+    details = [_verdict_line(entry) for entry in entries]
+    recovered = [verdict.get("recovered") is True for verdict in verdicts]
+    law, count = law_title(run.config), {1: "the one component", 2: "both components"}
+    every = count.get(len(entries), f"all {len(entries)} components")
+    if all(recovered):
+        return Outcome("good", f"Recovered on {every}: {law}.", details)
+    if any(recovered):
+        share = f"{sum(recovered)} of {len(entries)} components"
+        return Outcome("partial", f"Only partly recovered: {law} was found on {share}.", details)
+    return Outcome("bad", f"Not recovered: no equation found has the form of {law}.", details)
+
+
+def _verdict_line(entry: dict[str, Any]) -> str:
+    verdict = entry["verdict"]
+    word = "recovered" + (f" {verdict['marks']}" if verdict.get("marks") else "")
+    word = word if verdict.get("recovered") is True else "not recovered"
+    return f"{component_name(entry)}: {word} – {with_signs(str(verdict.get('reason') or 'no reason given'))}"
+
+
+def missing(run: Run) -> list[str]:
+    """What the run directory lacks, and how to make it."""
+    gaps = [
+        (not run.metrics, "train", "loss curves and the network"),
+        (run.analysis is None, "analyse", "test losses, R² and most figures"),
+        (run.equations is None or run.law is None, "distil", "the equations and the verdict"),
+    ]
+    stages = [stage for absent, stage, _ in gaps if absent]
+    error = run.status.get("error")
+    stopped = [f"The last attempt stopped: {error}"] if error else []
+    if not stages:
+        return stopped
+    lines = [
+        *stopped,
+        *(f"Stage {stage} has not been run: {what} are missing." for absent, stage, what in gaps if absent),
+    ]
+    again = f"stages=[{','.join([*stages, 'report'])}] hydra.run.dir={run.path}"
+    return [*lines, f"To fill the gap, give the command of this run again with {again}"]

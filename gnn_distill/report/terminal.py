@@ -1,0 +1,89 @@
+"""The last page in the terminal: the run on one screen."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gnn_distill.report.equations import readable
+from gnn_distill.report.story import (
+    AXES,
+    explanations,
+    law_title,
+    missing,
+    number,
+    outcome,
+    published,
+    r2_rows,
+    r2_text,
+)
+from gnn_distill.rundir import Run
+
+COLOURS = {"good": "bold green", "partial": "bold yellow", "bad": "bold red", "open": "bold"}
+LONGEST = 170
+
+
+def show(run: Run, console: Console) -> None:
+    """Print the page, at most about 40 lines of 100 columns."""
+    result = outcome(run)
+    console.print()
+    _line(console, f"{law_title(run.config)} · variant {run.config.get('variant')}", "bold")
+    _losses(run, console)
+    if r2_rows(run.analysis):
+        console.print(_table(run))
+        best = (run.analysis or {}).get("best") or {}
+        score = r2_text(best.get("robust_mean"))
+        _line(console, f"best gauge of the messages: {best.get('gauge')}, robust R² {score}")
+    for sentence in explanations(run):
+        _line(console, sentence, "dim")
+    for axis, text in zip(AXES, (run.law or {}).get("acceleration") or [], strict=False):
+        _line(console, f"a_{axis} = Σ_j [ {readable(text)} ]", "cyan")
+    _law_error(run, console)
+    _line(console, result.headline, COLOURS[result.level])
+    for detail in result.details:
+        _line(console, "  " + detail)
+    for gap in missing(run):
+        _line(console, gap, "yellow")
+    console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    short = text if len(text) <= 4 * LONGEST else text[: 4 * LONGEST] + " …"
+    console.print(Text(short, style=style), highlight=False)
+
+
+def _losses(run: Run, console: Console) -> None:
+    test = (run.analysis or {}).get("test")
+    if not test:
+        return
+    reference = published(run)["mae_per_graph"]
+    beside = "" if reference is None else f"  (published, other settings: {number(reference)})"
+    _line(console, f"test mae {number(test['mae'])}   mae_per_graph {number(test['mae_per_graph'])}{beside}")
+
+
+def _law_error(run: Run, console: Console) -> None:
+    if run.law is None:
+        return
+    law, network = run.law["test"]["mae"], run.law["network"]["mae"]
+    _line(console, f"test mae of the equation {number(law)}, of the network {number(network)}")
+
+
+def _table(run: Run) -> Table:
+    rows = r2_rows(run.analysis)
+    width = max(len(row.robust) for row in rows)
+    table = Table(box=box.SIMPLE, title="R² against the truth", title_justify="left", pad_edge=False)
+    table.add_column("")
+    for kind in ("robust", "ols"):
+        for k in range(width):
+            table.add_column(f"{kind} {k + 1}", justify="right")
+    table.add_column("robust mean", justify="right", style="bold")
+    for row in rows:
+        cells = [r2_text(value) for values in (row.robust, row.ols) for value in _padded(values, width)]
+        table.add_row(row.name, *cells, r2_text(row.robust_mean))
+    return table
+
+
+def _padded(values: list[float | None], width: int) -> list[float | None]:
+    return values + [None] * (width - len(values))

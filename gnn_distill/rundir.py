@@ -1,0 +1,256 @@
+"""The run directory: what every run leaves behind, written atomically, readable half-way.
+
+config.yaml  status.json  metrics.csv  checkpoints/  messages.npz
+analysis.json  equations.json  law.json  figures/*.png  report.html
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from gnn_distill.errors import InputError
+
+OUTPUTS = {
+    "simulate": (),
+    "train": ("checkpoints/last.ckpt", "metrics.csv"),
+    "analyse": ("analysis.json", "messages.npz"),
+    "distil": ("equations.json", "law.json"),
+    "report": ("report.html",),
+}
+STAGES = tuple(OUTPUTS)
+_PACKAGES = (
+    "gnn_distill",
+    "torch",
+    "torch-geometric",
+    "lightning",
+    "hydra-core",
+    "numpy",
+    "numba",
+    "pyoperon",
+)
+
+
+class RunDirectory:
+    """Writes and reads the files of one run.
+
+    Args:
+        path: the folder; made if missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self.status: dict[str, Any] = {"state": "new", "stage": None, "error": None, "stages": {}}
+        if (path / "status.json").exists():
+            self.status = self._read("status.json")
+
+    def begin(self, seed: int) -> None:
+        """Mark the run as running, with what is needed to repeat it."""
+        self.status |= {"state": "running", "error": None, "seed": seed}
+        self.status |= {"versions": versions(), "commit": commit()}
+        self._save_status()
+
+    def finish(self) -> None:
+        """Mark the run as complete."""
+        self.status |= {"state": "complete", "stage": None}
+        self._save_status()
+
+    def is_done(self, stage: str, key: str) -> bool:
+        """Whether `stage` completed with the same inputs and its outputs are still there."""
+        entry = self.status["stages"].get(stage, {})
+        there = all((self.path / name).exists() for name in OUTPUTS[stage])
+        return there and entry.get("key") == key and entry.get("complete", False)
+
+    def is_begun(self, stage: str, key: str) -> bool:
+        """Whether `stage` was started with the same inputs, so that its checkpoint may be resumed."""
+        return self.status["stages"].get(stage, {}).get("key") == key
+
+    @contextmanager
+    def stage(self, name: str, key: str) -> Iterator[None]:
+        """Record a stage's inputs, wall seconds, peak memory, and its error if it fails."""
+        start = time.perf_counter()
+        before = self.status["stages"].get(name, {})
+        spent = before.get("seconds", 0.0) if before.get("key") == key else 0.0
+        entry = {"key": key, "complete": False, "seconds": spent}
+        self.status["stages"][name] = entry
+        self.status["stage"] = name
+        self._save_status()
+        try:
+            yield
+            entry["complete"] = True
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            self.status["state"] = "interrupted" if stopped else "failed"
+            self.status["error"] = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            entry["seconds"] = round(spent + time.perf_counter() - start, 3)
+            self.status["peak_rss_mib"] = max(peak_rss_mib(), self.status.get("peak_rss_mib", 0.0))
+            self._save_status()
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write `content` atomically; NaN and infinity become null."""
+        self.write_text(name, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file atomically."""
+        with atomic(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def write_arrays(self, name: str, arrays: dict[str, Any]) -> None:
+        """Write a compressed `.npz` atomically."""
+        with atomic(self.path / name) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    def _save_status(self) -> None:
+        self.write_json("status.json", self.status)
+
+    def _read(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(name, str(self.path / name), f"not valid JSON ({error}); delete it") from error
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished (or half-finished) run directory holds; absent files are None.
+
+    Attributes:
+        path: the folder.
+        config: the resolved config, `status`, `analysis`, `equations`, `law` the JSON files of these names.
+        metrics: rows of `metrics.csv`, one per epoch.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    status: dict[str, Any]
+    metrics: list[dict[str, float]]
+    analysis: dict[str, Any] | None
+    equations: dict[str, Any] | None
+    law: dict[str, Any] | None
+
+    def messages(self) -> dict[str, np.ndarray]:
+        """The recorded sample of messages, features and forces: the arrays of `messages.npz`."""
+        with np.load(self.path / "messages.npz", allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run directory.
+
+    Raises:
+        InputError: the folder is not a run directory.
+    """
+    folder = Path(path)
+    if not (folder / "status.json").exists():
+        raise InputError(
+            "run directory", str(path), "give a folder that gnn-distill made (it holds status.json)"
+        )
+
+    def optional(name: str) -> Any:
+        return json.loads((folder / name).read_text()) if (folder / name).exists() else None
+
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    rest = {name: optional(f"{name}.json") for name in ("analysis", "equations", "law")}
+    return Run(folder, config, optional("status.json"), read_metrics(folder / "metrics.csv"), **rest)
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Rows of a metrics file, oldest first; none if there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in row.items() if v not in ("", None)} for row in csv.DictReader(file)]
+
+
+def write_metrics(path: Path, rows: Sequence[dict[str, float]]) -> None:
+    """Write all rows of a metrics file atomically."""
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def fingerprint(*parts: Any) -> str:
+    """Short hash of plain data: what a stage's result depends on."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def peak_rss_mib() -> float:
+    """Peak resident memory of this process in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that the result depends on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.cache
+def commit() -> str | None:
+    """Git commit of the package's checkout; None for an installed package."""
+    here = Path(__file__).resolve().parent
+    if not (here.parent / ".git").exists():
+        return None
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """JSON-ready copy: numpy scalars and arrays as numbers and lists, non-finite numbers as None."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

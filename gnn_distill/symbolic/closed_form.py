@@ -1,0 +1,192 @@
+"""The distilled law: one closed form for accelerations, its constants refitted, beside the network.
+
+The law of D Cartesian components reads a_i = Σ_j f(Δ_ij, r_ij, features of both), with one expression
+per component. Shapes: E edges, N nodes, D space dims, K variables per edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+from scipy.optimize import least_squares
+
+from gnn_distill.gauge import Gauge
+from gnn_distill.linear import TRIM, r_squared
+from gnn_distill.messages import Edges
+from gnn_distill.symbolic.front import evaluate
+from gnn_distill.symbolic.parse import write
+
+Array = npt.NDArray[np.float64]
+
+FIT_NODES = 8000
+MAX_SHIFT = 0.05  # the largest change of r, as for the mark * of a small constant inside r
+CLEARLY = 0.98  # a candidate must lower the error to this share
+R = sympy.Symbol("r")
+
+
+@dataclass(frozen=True)
+class Law:
+    """Pair contributions to the receiver's acceleration, one expression per Cartesian component."""
+
+    components: tuple[sympy.Expr, ...]
+
+    def pair(self, edges: Edges) -> Array:
+        """Contributions of the edges, shape [E, D]."""
+        x = edges.variables
+        return np.stack([evaluate(f, x, edges.names) for f in self.components], axis=1)
+
+    def accelerations(self, edges: Edges) -> Array:
+        """Accelerations of the receivers, shape [N, D]; N from the receiver numbers of the edges."""
+        pairs = self.pair(edges)
+        return np.stack([np.bincount(edges.receiver, column) for column in pairs.T], axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Expressions and their numeric constants as plain data."""
+        return {
+            "acceleration": [write(f) for f in self.components],
+            "latex": [sympy.latex(_short(f)) for f in self.components],
+            "constants": [[float(c) for c in constants(f)] for f in self.components],
+        }
+
+
+def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law:
+    """Turn equations of message components into accelerations with the fitted linear map and gauge.
+
+    Messages ≈ a + B·F m1^(−p), so F / m1 = B⁻¹ (message − a) m1^(p−1).
+    """
+    inverse = np.linalg.inv(np.stack([fit.slope for fit in gauge.robust]))
+    offsets = [fit.offset for fit in gauge.robust]
+    power = sympy.Symbol("m1") ** sympy.Float(gauge.p - 1.0)
+    parts = [(e - sympy.Float(a)) * power for e, a in zip(expressions, offsets, strict=True)]
+    return Law(
+        tuple(
+            sum((sympy.Float(c) * p for c, p in zip(row, parts, strict=True)), sympy.S(0)) for row in inverse
+        )
+    )
+
+
+def refit(law: Law, edges: Edges, accelerations: Array) -> Law:
+    """Refit every numeric constant but exponents, end to end, on accelerations [N, D].
+
+    Engines seldom see the softening ε of r = d + ε, so r may shift by a small fitted constant as well.
+    Soft-L1 on the summed contributions of at most `FIT_NODES` nodes; of the equation as it was, refitted,
+    and refitted with a shifted r, a component keeps the first that a later one does not beat clearly.
+
+    Args:
+        law: where to start.
+        edges: edges of graphs not used for testing.
+        accelerations: of all receivers of `edges`.
+    """
+    keep = edges.receiver < FIT_NODES
+    x, receiver, target = edges.variables[keep], edges.receiver[keep], accelerations[:FIT_NODES]
+    fitted = []
+    for f, a in zip(law.components, target.T, strict=True):
+        problem = _Refit(x, edges.names, receiver, a)
+        best, error = f, problem.error(f)
+        for shift in (False, True):
+            candidate = problem.solve(f, shift)
+            if (new := problem.error(candidate)) < CLEARLY * error:
+                best, error = candidate, new
+        fitted.append(best)
+    return Law(tuple(fitted))
+
+
+@dataclass(frozen=True)
+class _Refit:
+    """Constants of one component against the accelerations `target` [N] of the receivers."""
+
+    x: Array
+    names: Sequence[str]
+    receiver: npt.NDArray[np.int64]
+    target: Array
+
+    def error(self, f: sympy.Expr) -> float:
+        """Mean absolute error; infinite where the equation is not finite."""
+        total = np.bincount(self.receiver, evaluate(f, self.x, self.names), minlength=len(self.target))
+        error = float(np.abs(total - self.target).mean())
+        return error if np.isfinite(error) else float("inf")
+
+    def solve(self, f: sympy.Expr, shift: bool) -> sympy.Expr:
+        """The equation with refitted constants, and with r + c in place of r if `shift`."""
+        values = constants(f)
+        symbols = sympy.symbols(f"c0:{len(values) + shift}")
+        if not symbols:
+            return f
+        skeleton = _replace_constants(f, dict(zip(values, symbols, strict=False)))
+        start, reach = np.array([float(v) for v in values]), np.full(len(values), np.inf)
+        if shift:
+            skeleton = skeleton.xreplace({R: R + symbols[-1]})
+            start, reach = np.append(start, 0.0), np.append(reach, MAX_SHIFT)
+        function = sympy.lambdify([*symbols, *map(sympy.Symbol, self.names)], skeleton, "numpy")
+
+        def residual(c: Array) -> Array:
+            with np.errstate(all="ignore"):
+                pairs = np.broadcast_to(np.asarray(function(*c, *self.x.T), dtype=float), (len(self.x),))
+            total = np.bincount(self.receiver, pairs, minlength=len(self.target))
+            return np.nan_to_num(total - self.target, nan=1e6, posinf=1e6, neginf=-1e6)
+
+        scale = max(1e-3 * float(np.median(np.abs(self.target))), 1e-12)
+        found = least_squares(
+            residual,
+            start,
+            loss="soft_l1",
+            f_scale=scale,
+            x_scale=np.abs(start) + 1e-2,
+            bounds=(-reach, reach),
+        ).x
+        return skeleton.xreplace({s: sympy.Float(c) for s, c in zip(symbols, found, strict=True)})
+
+
+def constants(f: sympy.Expr) -> list[sympy.Float]:
+    """Distinct floating-point constants of an expression outside of exponents, in a stable order."""
+    found: list[sympy.Float] = []
+
+    def visit(e: sympy.Expr) -> None:
+        if isinstance(e, sympy.Float) and e not in found:
+            found.append(e)
+        for part in e.args[:1] if e.is_Pow else e.args:
+            visit(part)
+
+    visit(f)
+    return found
+
+
+def _replace_constants(f: sympy.Expr, to: dict[sympy.Float, sympy.Symbol]) -> sympy.Expr:
+    if isinstance(f, sympy.Float):
+        return to.get(f, f)
+    if not f.args:
+        return f
+    if f.is_Pow:
+        return sympy.Pow(_replace_constants(f.base, to), f.exp, evaluate=False)
+    return f.func(*(_replace_constants(part, to) for part in f.args))
+
+
+def compare(law: Law, edges: Edges, accelerations: Array, network_mae: float) -> dict[str, Any]:
+    """The content of `law.json`: the law, its error on test accelerations [N, D] beside the network's.
+
+    `r2_truth` compares pair contributions with the true F / m1 on the line y = x, per component, or is
+    None where the true law is unknown.
+    """
+    error = np.abs(law.accelerations(edges) - accelerations)
+    truth = edges.acceleration
+    pairs = law.pair(edges)
+    r2 = None
+    if truth is not None:
+        kinds = {"robust": TRIM, "ols": 0.0}
+        columns = list(zip(truth.T, pairs.T, strict=True))
+        r2 = {kind: [r_squared(t, p, trim) for t, p in columns] for kind, trim in kinds.items()}
+    return {
+        **law.to_dict(),
+        "test": {"mae": float(error.mean())},
+        "network": {"mae": network_mae},
+        "r2_truth": r2,
+    }
+
+
+def _short(f: sympy.Expr) -> sympy.Expr:
+    return f.xreplace({c: sympy.Float(c, 4) for c in f.atoms(sympy.Float)})

@@ -1,0 +1,149 @@
+"""Text to sympy and back, without ever running the text.
+
+Only arithmetic, numbers, the given variable names and a handful of functions are understood.
+Length, depth, number size and exponents are limited, so that a hostile file costs nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Collection
+
+import sympy
+from sympy.printing.str import StrPrinter
+
+from gnn_distill.errors import InputError
+
+MAX_LENGTH = 4000
+MAX_DEPTH = 100
+MAX_EXPONENT = 20
+MAX_NUMBER = 1e30
+
+FUNCTIONS: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
+    "exp": sympy.exp,
+    "log": sympy.log,
+    "sqrt": sympy.sqrt,
+    "Abs": sympy.Abs,
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "inv": lambda x: 1 / x,
+}
+BINARY: dict[type[ast.operator], Callable[[sympy.Expr, sympy.Expr], sympy.Expr]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+
+
+def parse(text: str, names: Collection[str]) -> sympy.Expr:
+    """Read an expression.
+
+    Args:
+        text: arithmetic in Python's notation: ``+ - * / **``, numbers, calls of `FUNCTIONS`.
+        names: the variables that may occur; each becomes a plain `sympy.Symbol`.
+
+    Raises:
+        InputError: names the part that is not understood.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise InputError("expression", text, "give an expression such as -m2*dx/r**3")
+    if len(text) > MAX_LENGTH:
+        raise InputError("expression", text[:40] + "…", f"shorten it to at most {MAX_LENGTH} characters")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise InputError("expression", text[:80], "write arithmetic such as -m2*dx/r**3") from None
+    result = _convert(tree.body, frozenset(names), 0)
+    if result.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
+        raise InputError("expression", text[:80], "remove the division by zero or the overflow")
+    if any(p.exp.is_number and abs(p.exp) > MAX_EXPONENT for p in result.atoms(sympy.Pow)):
+        raise InputError("expression", text[:80], f"use exponents of size at most {MAX_EXPONENT}")
+    return result
+
+
+def _convert(node: ast.expr, names: frozenset[str], depth: int) -> sympy.Expr:
+    if depth > MAX_DEPTH:
+        raise InputError("expression", _show(node), f"nest at most {MAX_DEPTH} levels deep")
+    match node:
+        case ast.Constant(value=value):
+            return _number(value)
+        case ast.Name(id=name) if name in names:
+            return sympy.Symbol(name)
+        case ast.Name(id=name):
+            raise InputError("expression", name, f"use the variables {', '.join(sorted(names))}")
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_convert(operand, names, depth + 1)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+            a, b = _convert(left, names, depth + 1), _convert(right, names, depth + 1)
+            if isinstance(op, ast.Pow):
+                return _fold(node, lambda: _power(node, a, b))
+            return _fold(node, lambda: BINARY[type(op)](a, b))
+        case ast.Call(func=ast.Name(id=name), args=[arg], keywords=[]) if name in FUNCTIONS:
+            inner = _convert(arg, names, depth + 1)
+            return _fold(node, lambda: _call(name, inner))
+    allowed = "+ - * / **, numbers, variables and " + ", ".join(FUNCTIONS)
+    raise InputError("expression", _show(node), f"use only {allowed}")
+
+
+def _number(value: object) -> sympy.Expr:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError("expression", value, "use only plain real numbers")
+    if not abs(value) <= MAX_NUMBER:
+        raise InputError("expression", str(value)[:40], f"use finite numbers of size at most {MAX_NUMBER:g}")
+    return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
+
+
+def _fold(node: ast.expr, build: Callable[[], sympy.Expr]) -> sympy.Expr:
+    """The value of one operation; arithmetic on plain numbers is done at once, in floats."""
+    try:
+        result = build()
+        if not result.is_number:
+            return result
+        size = float(result)
+    except InputError:
+        raise
+    except (TypeError, OverflowError, ZeroDivisionError, ValueError):
+        size = math.nan
+    if not abs(size) <= MAX_NUMBER:
+        raise InputError("expression", _show(node), "use numbers that are real and finite")
+    return result if result.is_Rational else sympy.Float(size)
+
+
+def _power(node: ast.expr, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
+    if exponent.is_number and not abs(float(exponent)) <= MAX_EXPONENT:
+        raise InputError("expression", _show(node), f"use exponents of size at most {MAX_EXPONENT}")
+    if exponent.is_Float and float(exponent).is_integer():
+        exponent = sympy.Integer(int(exponent))
+    if not base.is_number:
+        return base**exponent
+    if exponent.is_number and not base.is_zero:
+        return base**exponent if exponent.is_Integer else sympy.Float(float(base) ** float(exponent))
+    return base**exponent
+
+
+def _call(name: str, argument: sympy.Expr) -> sympy.Expr:
+    if not argument.is_number:
+        return FUNCTIONS[name](argument)
+    if name == "inv":
+        return 1 / argument
+    return sympy.Float(getattr(math, name.replace("Abs", "fabs"))(float(argument)))
+
+
+def _show(node: ast.expr) -> str:
+    return ast.unparse(node)[:80]
+
+
+class _ExactPrinter(StrPrinter):
+    """Prints floats so that reading them back gives the same number."""
+
+    def _print_Float(self, expr: sympy.Float) -> str:  # noqa: N802 (sympy's naming)
+        return repr(float(expr))
+
+
+def write(expression: sympy.Expr) -> str:
+    """The expression as text that `parse` reads back exactly."""
+    return str(_ExactPrinter().doprint(expression))

@@ -1,0 +1,133 @@
+"""Symbolic regression by PySR, with the published settings. Needs the `pysr` extra and Julia."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.errors import InputError, check_int, check_range
+from gnn_distill.symbolic.engine import Progress, check_problem
+from gnn_distill.symbolic.front import Front
+from gnn_distill.symbolic.parse import parse
+from gnn_distill.symbolic.refine import Points, trim
+
+Array = npt.NDArray[np.float64]
+
+FIX = "install it with `pip install 'gnn_distill[pysr]'` (it fetches Julia), or use symbolic=operon"
+
+
+@dataclass(frozen=True)
+class PySREngine:
+    """PySR's evolutionary search.
+
+    ```yaml
+    engine: {_target_: gnn_distill.symbolic.pysr.PySREngine, iterations: 6000, maxsize: 23}
+    ```
+
+    Args:
+        iterations: of the search; published: 6000 (7000 for `charge`).
+        maxsize: largest complexity; published: 23 (25 for `charge`).
+        parsimony: price of a unit of complexity while searching.
+        batching: whether a generation sees only a random batch of the points.
+        batch_size: points in such a batch.
+        near: share of the points dropped at the smallest r.
+        tail: share of the rest dropped at the largest deviation from the median.
+    """
+
+    iterations: int = 6000
+    maxsize: int = 23
+    parsimony: float = 0.05
+    batching: bool = False
+    batch_size: int = 500
+    near: float = 0.0
+    tail: float = 0.0
+
+    name: ClassVar[str] = "pysr"
+
+    def __post_init__(self) -> None:
+        check_int("symbolic.iterations", self.iterations, 1)
+        check_int("symbolic.maxsize", self.maxsize, 7, 200)
+        check_int("symbolic.batch_size", self.batch_size, 10)
+        check_range("symbolic.parsimony", self.parsimony, 0.0, 10.0)
+        check_range("symbolic.near", self.near, 0.0, 0.5)
+        check_range("symbolic.tail", self.tail, 0.0, 0.5)
+
+    def arguments(self, seed: int, *, weighted: bool = False) -> dict[str, Any]:
+        """The keyword arguments of `pysr.PySRRegressor`; one thread, so that a seed decides all."""
+        loss = "loss(x, y, w) = w * abs(x - y)" if weighted else "loss(x, y) = abs(x - y)"
+        return {
+            "binary_operators": ["+", "-", "*", "^"],
+            "unary_operators": ["inv(x) = 1/x", "exp", "log"],
+            "extra_sympy_mappings": {"inv": _inverse},
+            "complexity_of_operators": {"+": 1, "-": 1, "*": 1, "inv": 1, "exp": 3, "log": 3, "^": 3},
+            "complexity_of_constants": 1,
+            "complexity_of_variables": 1,
+            "elementwise_loss": loss,
+            "parsimony": self.parsimony,
+            "maxsize": self.maxsize,
+            "niterations": self.iterations,
+            "batching": self.batching,
+            "batch_size": self.batch_size,
+            "model_selection": "best",
+            "parallelism": "serial",
+            "deterministic": True,
+            "random_state": seed,
+            "temp_equation_file": True,
+            "progress": False,
+            "verbosity": 0,
+        }
+
+    def fit(
+        self,
+        X: Array,
+        y: Array,
+        names: Sequence[str],
+        weights: Array | None = None,
+        *,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> Front:
+        """The front of equations for y; see `gnn_distill.symbolic.engine.Engine.fit`.
+
+        Raises:
+            InputError: also where PySR or Julia cannot be had.
+        """
+        points = trim(Points(*check_problem(X, y, names, weights), tuple(names)), self.near, self.tail)
+        check_problem(points.X, points.y, names, points.weights)
+        try:
+            from pysr import PySRRegressor  # type: ignore[import-not-found, unused-ignore]
+        except Exception as error:  # Julia's set-up may fail in any way at import
+            raise InputError("symbolic", "pysr", f"{FIX} ({error})") from error
+        if progress:
+            progress(f"PySR: {self.iterations} iterations")
+        regressor = PySRRegressor(**self.arguments(seed, weighted=weights is not None))
+        given = None if weights is None else points.weights
+        regressor.fit(points.X, points.y, weights=given, variable_names=list(names))
+        return front_from_rows(regressor.equations_.to_dict("records"), points)
+
+
+def front_from_rows(rows: Iterable[Mapping[str, Any]], points: Points) -> Front:
+    """PySR's table of equations as a front.
+
+    Complexity and loss are counted anew, so that fronts of all engines compare; equations that
+    the parser refuses are left out.
+
+    Args:
+        rows: mappings with the key ``equation``, in Julia's notation.
+        points: those that the loss is counted on.
+    """
+    expressions = []
+    for row in rows:
+        try:
+            expressions.append(parse(str(row["equation"]).replace("^", "**"), points.names))
+        except InputError:
+            continue
+    return Front.build(expressions, points.X, points.y, points.names, points.loss)
+
+
+def _inverse(value: Any) -> Any:
+    return 1 / value

@@ -1,0 +1,291 @@
+"""From raw equations to a clean front: trim the points, refit constants, delete what is idle.
+
+Shape letters: S points, K input columns, P constants of an equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+from scipy.optimize import least_squares
+
+from gnn_distill.symbolic.front import Front, complexity
+from gnn_distill.symbolic.numeric import Function, compiled, evaluate
+
+Array = npt.NDArray[np.float64]
+
+SCREEN_POINTS = 500
+SCREENED = 3
+"""Deletions that are refitted at each step, of those that a straight-line fit finds best."""
+STARTS = 5
+"""Equations of the refitted front from which deletion starts, best first."""
+HOPELESS = 3.0
+"""Deletion stops where the loss is this many times that of a front equation no larger."""
+MIX_OFFSET = 1e-3
+FAR = 1e6
+"""Residual where an equation has no finite value."""
+UNSOUND = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
+DELTAS = ("dx", "dy", "dz")
+QUICK, THOROUGH = 12, 40
+"""Steps of a refit while paring, and of a final one."""
+LARGEST = 45
+"""Complexity from which paring is not worth its time."""
+LONGEST = 1500
+"""Characters; longer equations are left alone."""
+SNAP = 0.2
+"""Exponents this near to a whole or half number are also tried there."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points that equations are fitted to: X [S, K], y [S], weights [S] with mean 1."""
+
+    X: Array
+    y: Array
+    weights: Array
+    names: tuple[str, ...]
+
+    def take(self, index: npt.NDArray[np.intp]) -> Points:
+        """The points at `index`."""
+        weights = self.weights[index]
+        return Points(self.X[index], self.y[index], weights / max(weights.mean(), 1e-300), self.names)
+
+    def sample(self, count: int, rng: np.random.Generator) -> Points:
+        """At most `count` points, without repetition."""
+        if len(self.y) <= count:
+            return self
+        return self.take(np.sort(rng.choice(len(self.y), count, replace=False)))
+
+    def loss(self, prediction: Array, target: Array) -> float:
+        """Weighted mean absolute error; infinite where the prediction is not finite."""
+        if not np.isfinite(prediction).all():
+            return float("inf")
+        return float(np.mean(self.weights * np.abs(prediction - target)))
+
+
+def trim(points: Points, near: float, tail: float) -> Points:
+    """Drop what the singularity spoils.
+
+    Args:
+        points: all points.
+        near: share of the points dropped at the smallest r (where r is among the inputs).
+        tail: share of the rest dropped at the largest |y − median(y)|.
+    """
+    if "r" in points.names and near > 0:
+        r = points.X[:, points.names.index("r")]
+        points = points.take(np.flatnonzero(r >= np.quantile(r, near)))
+    if tail > 0:
+        size = np.abs(points.y - np.median(points.y))
+        points = points.take(np.flatnonzero(size <= np.quantile(size, 1.0 - tail)))
+    return points
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An equation with its constants fitted, and its loss on the points it was fitted to."""
+
+    expression: sympy.Expr
+    loss: float
+
+
+def template(expression: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], Array]:
+    """Split off the constants: (expression with symbols c0, c1, …, those symbols, their values).
+
+    Floats and non-integer rationals are constants, and so is a whole coefficient of a product or
+    an added whole number; whole exponents are part of the form.
+    """
+    symbols: list[sympy.Symbol] = []
+    values: list[float] = []
+
+    def visit(node: sympy.Expr) -> sympy.Expr:
+        if node.is_number:
+            symbols.append(sympy.Symbol(f"c{len(values)}"))
+            values.append(float(node))
+            return symbols[-1]
+        if node.is_Pow and node.exp.is_Integer:
+            return visit(node.base) ** node.exp
+        if node.is_Pow and node.base == sympy.E:
+            return sympy.exp(visit(node.exp))
+        if node.is_Mul and node.args[0] is sympy.S.NegativeOne:
+            return -visit(sympy.Mul(*node.args[1:]))
+        return node.func(*[visit(a) for a in node.args]) if node.args else node
+
+    form = visit(expression)
+    return form, symbols, np.array(values)
+
+
+def refit(expression: sympy.Expr, points: Points, *, steps: int = THOROUGH) -> Fitted:
+    """Fit the constants of an equation by least squares with a soft-L1 loss.
+
+    The residual is measured in units of its median size, so that outliers count linearly.
+    """
+    if expression.has(*UNSOUND):
+        return Fitted(expression, np.inf)
+    form, symbols, start = template(expression)
+    constants = [str(s) for s in symbols]
+    values = _solve(compiled(form), constants, start, points, steps)
+    numbers = [sympy.Float(float(v)) for v in values]
+    fitted = form.xreplace(dict(zip(symbols, numbers, strict=True)))
+    return Fitted(fitted, points.loss(evaluate(fitted, points.X, points.names), points.y))
+
+
+def _solve(function: Function, names: Sequence[str], start: Array, points: Points, steps: int) -> Array:
+    if not names:
+        return start
+    columns: dict[str, Array | float] = dict(zip(points.names, points.X.T, strict=True))
+    root = np.sqrt(points.weights)
+
+    def residual(values: Array) -> Array:
+        prediction = function(columns | dict(zip(names, values, strict=True)))
+        return np.nan_to_num((prediction - points.y) * root, nan=FAR, posinf=FAR, neginf=-FAR)
+
+    values = start
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            spread = float(np.median(np.abs(residual(values))))
+            scale = max(spread, 1e-9 * float(np.std(points.y)))
+            try:
+                values = least_squares(
+                    lambda v, s=scale: residual(v) / s,
+                    values,
+                    loss="soft_l1",
+                    x_scale="jac",
+                    max_nfev=steps,
+                    ftol=1e-7,
+                ).x
+            except (ValueError, np.linalg.LinAlgError):
+                break
+    return values
+
+
+def deletions(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+    """Every expression that lacks one term or factor, or has one exponent made whole or half."""
+    args = expression.args
+    if expression.is_Add or expression.is_Mul:
+        for i in range(len(args)):
+            yield expression.func(*args[:i], *args[i + 1 :])
+    if expression.is_Pow and args[1].is_Float:
+        nearest = sympy.Rational(round(2 * float(args[1])), 2)
+        if 0 < abs(nearest - args[1]) < SNAP:
+            yield args[0] ** nearest
+    for i, arg in enumerate(args):
+        for smaller in deletions(arg):
+            yield expression.func(*args[:i], smaller, *args[i + 1 :])
+
+
+def forms(expression: sympy.Expr) -> list[sympy.Expr]:
+    """The same function written differently: as it is, multiplied out, common factors in front."""
+    expanded = sympy.expand(expression)
+    return list(dict.fromkeys([expression, expanded, factored(expression), factored(expanded)]))
+
+
+def factored(expression: sympy.Expr) -> sympy.Expr:
+    """A sum with the powers that its terms share, and one coefficient, taken out in front.
+
+    a·x/m + b·x/(r·m) becomes a·x·(r + b/a)/(r·m).
+    """
+    terms = sympy.Add.make_args(expression)
+    if len(terms) < 2:
+        return expression
+    split = [t.as_coeff_Mul() for t in terms]
+    powers = [rest.as_powers_dict() for _, rest in split]
+    bases = sorted({b for p in powers for b in p if not b.is_number}, key=str)
+    shared = sympy.S.One
+    for base in bases:
+        exponents = [p.get(base, sympy.S.Zero) for p in powers]
+        if all(e.is_Rational for e in exponents):
+            shared *= base ** min(exponents)
+    inner = [rest / shared for _, rest in split]
+    first = max(range(len(terms)), key=lambda i: (len(inner[i].free_symbols), abs(float(split[i][0]))))
+    lead = split[first][0]
+    ratios = [sympy.S.One if c == lead else c / lead for c, _ in split]
+    return sympy.Mul(lead, shared, sympy.Add(*[c * t for c, t in zip(ratios, inner, strict=True)]))
+
+
+def mixed(expression: sympy.Expr, names: Sequence[str]) -> Iterator[sympy.Expr]:
+    """The same law along a mixture of axes: each Δ component with a bit of the others, plus a constant.
+
+    A message component is a linear transform of a force, so an equation that has found one Δ
+    component is one substitution away from those that need all.
+    """
+    deltas = [sympy.Symbol(n) for n in names if n in DELTAS]
+    for delta in deltas:
+        if delta in expression.free_symbols:
+            blend = delta + sum((0.05 * d for d in deltas if d != delta), sympy.S.Zero)
+            dropped = {d: sympy.S.Zero for d in deltas if d != delta}
+            yield expression.xreplace({delta: blend}) + MIX_OFFSET
+            if dropped.keys() & expression.free_symbols:
+                yield expression.xreplace(dropped).xreplace({delta: blend}) + MIX_OFFSET
+
+
+def pare(start: Fitted, points: Points, hopeless: Callable[[Fitted], bool]) -> list[Fitted]:
+    """Delete term after term, each time the one least missed; every step on the way."""
+    steps, current, seen = [start], start, {start.expression}
+    while True:
+        options = [e for e in dict.fromkeys(deletions(current.expression)) if _usable(e) and e not in seen]
+        seen.update(options)
+        options = sorted(options, key=lambda e: _straight_loss(e, points))[:SCREENED]
+        fits = [refit(e, points, steps=QUICK) for e in options]
+        fits = [f for f in fits if np.isfinite(f.loss)]
+        if not fits:
+            return steps
+        steps += fits
+        current = min(fits, key=lambda f: f.loss)
+        if hopeless(current):
+            return steps
+
+
+def _usable(expression: sympy.Expr) -> bool:
+    return bool(expression.free_symbols) and not expression.has(*UNSOUND)
+
+
+def _straight_loss(expression: sympy.Expr, points: Points) -> float:
+    """Loss of the best c0 + c1 · expression by least squares: a quick look before a refit."""
+    values = evaluate(expression, points.X, points.names)
+    if not np.isfinite(values).all():
+        return np.inf
+    root = np.sqrt(points.weights)
+    columns = np.stack([np.ones_like(values), values / max(float(np.abs(values).max()), 1e-300)], axis=1)
+    solution = np.linalg.lstsq(columns * root[:, None], points.y * root, rcond=None)[0]
+    return points.loss(columns @ solution, points.y)
+
+
+def clean_front(raw: Iterable[sympy.Expr], points: Points, fit_points: Points) -> Front:
+    """Raw equations → the front of refitted and pared ones.
+
+    Args:
+        raw: equations as the engine found them, in the units of `points`.
+        points: the trimmed points that losses are counted on.
+        fit_points: those of them that constants are fitted to.
+    """
+    first = Front.build(raw, fit_points.X, fit_points.y, points.names, fit_points.loss)
+    written = dict.fromkeys(f for e in first.equations for f in forms(e.expression) if len(str(f)) < LONGEST)
+    fits = [refit(e, fit_points) for e in written]
+    starts = _front(fits, points.names).equations[: -STARTS - 1 : -1]
+    blends = dict.fromkeys(b for e in starts for b in mixed(e.expression, points.names))
+    fits += [refit(e, fit_points) for e in blends]
+    known = _front(fits, points.names)
+
+    def hopeless(fit: Fitted) -> bool:
+        size = complexity(fit.expression)
+        rivals = [e.loss for e in known.equations if e.complexity <= size]
+        return bool(rivals) and fit.loss > HOPELESS * rivals[-1]
+
+    few = fit_points.take(np.arange(0, len(fit_points.y), max(1, len(fit_points.y) // SCREEN_POINTS)))
+    sizeable = [e for e in known.equations if e.complexity <= LARGEST]
+    pared: list[Fitted] = []
+    for equation in sizeable[: -STARTS - 1 : -1]:
+        pared += pare(refit(equation.expression, few, steps=QUICK), few, hopeless)
+    fits += [refit(e.expression, fit_points) for e in _front(pared, points.names).equations]
+    good = [e.expression for e in _front(fits, points.names).equations]
+    final = dict.fromkeys(f for e in good for f in forms(e))
+    return Front.build(final, points.X, points.y, points.names, points.loss)
+
+
+def _front(fits: Iterable[Fitted], names: Sequence[str]) -> Front:
+    rated = ((complexity(f.expression), f.loss, f.expression) for f in fits if np.isfinite(f.loss))
+    return Front.from_rated(rated, names)

@@ -1,0 +1,58 @@
+"""Shared fixtures: small data and small runs, made once per session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gnn_distill.data import NBodyDataModule, to_graphs
+from gnn_distill.forces import Coulomb, ForceLaw, InverseDistance, InverseSquare, Spring
+from gnn_distill.simulate import Simulation, Trajectories, simulate
+
+LAWS: list[ForceLaw] = [Spring(), InverseDistance(), InverseSquare(), Coulomb()]
+
+TINY = [
+    "profile.simulations=20",
+    "profile.frames=10",
+    "profile.epochs=2",
+    "profile.batch_size=32",
+    "profile.width=16",
+    "symbolic.engine.generations=2",
+    "symbolic.engine.restarts=1",
+    "symbolic.points=300",
+    "symbolic.jobs=1",
+    "threads=1",
+]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def spring_trajectories() -> Trajectories:
+    return simulate(Simulation(Spring(), simulations=40, frames=20))
+
+
+@pytest.fixture
+def spring_data(spring_trajectories: Trajectories) -> NBodyDataModule:
+    return NBodyDataModule(to_graphs(spring_trajectories), "trajectories", batch_size=64, seed=0)
+
+
+@pytest.fixture(scope="session")
+def gnn_distill(cache: Path):
+    """Run the command line as a user does; returns the finished process."""
+
+    def call(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"GNN_DISTILL_CACHE": str(cache), "COLUMNS": "200"}
+        command = [sys.executable, "-m", "gnn_distill", *arguments]
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return call

@@ -1,0 +1,138 @@
+"""Every option of every group composes and builds; bad input is refused before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from gnn_distill.config import register
+from gnn_distill.progress import Reporter
+from gnn_distill.run import build, stage_keys
+from tests.conftest import TINY
+
+CONF = Path(__file__).parents[2] / "conf"
+GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name != "__pycache__")
+OPTIONS = [(g, p.stem) for g in GROUPS for p in sorted((CONF / g).glob("*.yaml"))]
+LAWS = sorted(p.stem for p in (CONF / "dataset").glob("*.yaml"))
+VARIANTS = sorted(p.stem for p in (CONF / "variant").glob("*.yaml"))
+
+
+def built(*overrides: str):
+    register()
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        return build(compose("config", list(overrides)), Reporter())
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_builds(group: str, option: str):
+    if option == "gpu" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    built(f"{group}={option}", "threads=1")
+
+
+@pytest.mark.parametrize("dataset", LAWS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_law_builds_with_every_variant(dataset: str, variant: str):
+    experiment = built(f"dataset={dataset}", f"variant={variant}", "threads=1")
+    assert experiment.simulation.law.name == dataset
+    assert experiment.config["variant"] == variant
+
+
+def test_variants_are_those_of_the_protocol():
+    width = {v: built(f"variant={v}").module.model.message_dim for v in VARIANTS}
+    assert width == {"standard": 100, "bottleneck": 2, "l1": 100, "kl": 100, "pruning": 100}
+    kl = built("variant=kl").module
+    assert type(kl.model.head).__name__ == "GaussianHead" and kl.regulariser.weight == 1.0
+    assert built("variant=l1").module.regulariser.weight == 0.01
+    (prune,) = built("variant=pruning", "schedule.end=0.75").callbacks
+    assert (prune.end, prune.target_dims, prune.schedule(0.5)) == (0.75, 2, pytest.approx(0.5))
+    assert built("variant=standard").callbacks == []
+    wide = built("variant=pruning", "dataset.dim=3")
+    assert wide.callbacks[0].target_dims == 3
+
+
+def test_paper_profile_is_the_published_setting():
+    experiment = built("profile=paper")
+    p, model = experiment.config["profile"], experiment.module.model
+    assert (p["simulations"] * p["frames"], p["epochs"], p["batch_size"]) == (1_000_000, 100, 64)
+    assert (p["learning_rate"], p["lr_schedule"], p["warmup"], p["weight_decay"]) == (
+        1e-3,
+        "cosine",
+        0.0,
+        1e-8,
+    )
+    hidden = [layer.out_features for layer in model.edge_net if hasattr(layer, "out_features")]
+    assert hidden == [300, 300, 300, 100]
+    assert (model.basis, model.charge_scale, model.scale_output) == ("raw", 1.0, False)
+    assert type(model.node_net).__name__ == "MLPNode"
+    assert experiment.module.augment.scope == "graph" and experiment.module.augment.scale == 3.0
+
+
+def test_stage_keys_change_with_what_the_stage_depends_on():
+    def keys(*overrides: str) -> dict[str, str]:
+        return stage_keys(built(*overrides).config)
+
+    base = keys()
+    assert keys() == base
+    symbolic = keys("symbolic.points=100")
+    assert [s for s in base if base[s] != symbolic[s]] == ["distil", "report"]
+    trained = keys("profile.epochs=3")
+    assert [s for s in base if base[s] != trained[s]] == ["train", "analyse", "distil", "report"]
+    assert all(base[s] != keys("seed=1")[s] for s in base)
+    assert keys("threads=1") == base
+
+
+BAD = [
+    ("datset=spring", ["datset", "did you mean dataset"]),
+    ("dataset=foo", ["dataset/foo", "charge", "spring"]),
+    ("profile.epochs=-1", ["profile.epochs", "-1", "[1"]),
+    ("profile.epochs=many", ["profile.epochs", "many", "Integer"]),
+    ("profile.epoch=3", ["epoch", "profile.epoch"]),
+    ("schedule.end=1.5", ["schedule.end", "1.5", "(0, 1]"]),
+    ("schedule.target_dims=0", ["schedule.target_dims", "0"]),
+    ("dataset.n=1", ["dataset.n", "1"]),
+    ("dataset.dim=4", ["dataset.dim", "4", "[2, 3]"]),
+    ("dataset.law.rest_length=-1", ["rest_length", "-1"]),
+    ("model.node=gru", ["model.node", "gru", "linear, mlp"]),
+    ("model.head._target_=torch.nn.ReLU", ["model.head", "GaussianHead"]),
+    ("augment.scope=node", ["augment.scope", "node", "batch, graph"]),
+    ("stages=[train,publish]", ["stages", "publish", "analyse"]),
+    ("split=random", ["split", "random", "frames, trajectories"]),
+    ("symbolic.target=messages", ["symbolic.target", "messages", "pullback"]),
+    ("symbolic.engine.restarts=0", ["symbolic.engine.restarts", "0"]),
+    ("profile.lr_schedule=step", ["profile.lr_schedule", "step", "cosine, onecycle"]),
+    ("profile.learning_rate=0", ["profile.learning_rate", "0"]),
+    ("threads=0", ["threads", "0"]),
+    ("seed=-1", ["seed", "-1"]),
+    ("regulariser.wieght=1", ["wieght"]),
+    ("trainer.precision=7", ["trainer", "precision", "7"]),
+    ("dataset.law._target_=no.such.Law", ["no.such.Law"]),
+]
+
+
+@pytest.mark.parametrize(("override", "words"), BAD, ids=[b[0] for b in BAD])
+def test_bad_input_names_key_value_and_fix(override: str, words: list[str], tmp_path, capsys, monkeypatch):
+    from gnn_distill import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GNN_DISTILL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr("sys.argv", ["gnn-distill", override])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert all(word in message for word in words), message
+    assert "Traceback" not in message and len(message.splitlines()) <= 20
+    assert not (tmp_path / "cache").exists()
+
+
+def test_schema_has_no_key_without_a_default():
+    register()
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        cfg = compose("config", TINY)
+    assert "???" not in OmegaConf.to_yaml(cfg, resolve=True)

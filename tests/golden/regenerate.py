@@ -1,0 +1,34 @@
+"""Losses of a short training of each variant. Regenerate: `python -m tests.golden.regenerate`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from hydra import compose, initialize_config_module
+
+from gnn_distill.config import register
+from gnn_distill.run import run
+from gnn_distill.rundir import read_metrics
+from tests.conftest import TINY
+
+LOSSES = Path(__file__).with_name("losses.json")
+VARIANTS = ("standard", "bottleneck", "l1", "kl", "pruning")
+
+
+def short_run(variant: str, folder: Path) -> dict[str, float]:
+    """Final train and validation loss of two epochs on one thread."""
+    register()
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        overrides = [*TINY, f"variant={variant}", "stages=[simulate,train]", f"cache={folder / 'cache'}"]
+        cfg = compose("config", overrides)
+    run(cfg, folder / variant)
+    last = read_metrics(folder / variant / "metrics.csv")[-1]
+    return {key: last[key] for key in ("train_mae_per_graph", "val_mae_per_graph", "train_regulariser")}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        losses = {variant: short_run(variant, Path(temporary)) for variant in VARIANTS}
+    LOSSES.write_text(json.dumps(losses, indent=1) + "\n")

@@ -1,0 +1,122 @@
+"""The real command line, small."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gnn_distill import load_run
+from gnn_distill.rundir import STAGES
+from tests.conftest import TINY
+
+
+@pytest.fixture(scope="module")
+def finished(gnn_distill, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    done = gnn_distill(*TINY, "hydra.run.dir=run", cwd=folder)
+    assert "report.html" in done.stdout + done.stderr
+    return folder / "run"
+
+
+def test_run_directory_keeps_its_contract(finished: Path):
+    run = load_run(finished)
+    s = run.status
+    assert (s["state"], s["stage"], s["error"], s["seed"]) == ("complete", None, None, 0)
+    assert list(s["stages"]) == list(STAGES) and all(s["stages"][k]["seconds"] >= 0 for k in STAGES)
+    assert s["peak_rss_mib"] > 50 and s["versions"]["torch"] == torch.__version__
+    assert [row["epoch"] for row in run.metrics] == [0, 1]
+    columns = {"train_mae", "val_mae", "train_mae_per_graph", "val_mae_per_graph", "train_regulariser", "lr"}
+    assert columns | {"active_dims"} <= set(run.metrics[0])
+    assert run.metrics[0]["val_mae_per_graph"] == pytest.approx(8 * run.metrics[0]["val_mae"], rel=1e-5)
+    assert [row["active_dims"] for row in run.metrics] == [100, 14]  # cosine: 1 of T = 1.3 epochs prunes 86
+    a = run.analysis
+    assert a["split"] == "trajectories" and set(a["test"]) >= {"mae", "mae_per_graph"}
+    assert set(a["r2"]) == {"force", "acceleration", "gauge", "pullback"}
+    assert all(len(fit[kind]) == 2 for fit in a["r2"].values() for kind in ("robust", "ols"))
+    assert set(a["gauge"]) >= {"p", "centred"}
+    assert set(a["best"]) == {"gauge", "robust_mean", "ols_mean"} and len(a["components"]) == 2
+    e = run.equations
+    assert (e["engine"], e["target"]) == ("operon", "pullback") and len(e["components"]) == 2
+    for component in e["components"]:
+        assert set(component) >= {"dim", "front", "score_pick", "verdict"}
+        assert set(component["front"][0]) >= {"complexity", "loss", "score", "expression"}
+        assert set(component["verdict"]) >= {"recovered", "equation", "marks", "reason"}
+    law = run.law
+    assert len(law["acceleration"]) == 2 and law["test"]["mae"] > 0 and law["network"]["mae"] > 0
+    assert set(law) >= {"constants", "r2_truth"}
+    assert {"messages", "delta", "force", "importance", "components"} <= set(run.messages())
+    assert {p.suffix for p in (finished / "figures").iterdir()} == {".png"}
+    assert {p.name for p in (finished / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+
+
+def test_done_stages_are_not_done_again(gnn_distill, finished: Path):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*.ckpt")}
+    again = gnn_distill(*TINY, "hydra.run.dir=run", cwd=finished.parent)
+    assert (again.stdout + again.stderr).count("done before") == len(STAGES)
+    changed = gnn_distill(*TINY, "symbolic.points=200", "hydra.run.dir=run", cwd=finished.parent)
+    assert (changed.stdout + changed.stderr).count("done before") == 3
+    assert {p: p.stat().st_mtime_ns for p in finished.rglob("*.ckpt")} == before
+
+
+def test_failure_is_recorded_and_nothing_is_lost(gnn_distill, tmp_path: Path):
+    failed = gnn_distill(*TINY, "stages=[simulate,analyse]", "hydra.run.dir=run", cwd=tmp_path, code=2)
+    assert "add train to stages" in failed.stderr and "Traceback" not in failed.stderr
+    status = json.loads((tmp_path / "run/status.json").read_text())
+    assert (status["state"], status["stage"]) == ("failed", "analyse")
+    assert "no trained network" in status["error"]
+    assert status["stages"]["simulate"]["complete"]
+
+
+def test_killed_training_resumes_as_if_never_interrupted(gnn_distill, cache: Path, tmp_path: Path):
+    arguments = [a for a in TINY if not a.startswith("profile.")] + [
+        "variant=kl",  # draws random numbers in every step
+        "profile.simulations=100",
+        "profile.frames=20",
+        "profile.epochs=6",
+        "profile.width=32",
+        "stages=[simulate,train]",
+    ]
+    gnn_distill(*arguments, "hydra.run.dir=whole", cwd=tmp_path)
+    command = [sys.executable, "-m", "gnn_distill", *arguments, "hydra.run.dir=killed"]
+    environment = os.environ | {"GNN_DISTILL_CACHE": str(cache)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    metrics = tmp_path / "killed/metrics.csv"
+    while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) > 2):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(metrics.read_text().splitlines()) < 7
+    gnn_distill(*arguments, "hydra.run.dir=killed", cwd=tmp_path)
+    assert metrics.read_text() == (tmp_path / "whole/metrics.csv").read_text()
+    one, two = (
+        torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "killed")
+    )
+    assert all((one[key] == two[key]).all() for key in one)
+
+
+def test_sweep_makes_one_run_directory_a_job(gnn_distill, tmp_path: Path):
+    gnn_distill(
+        "-m", *TINY, "variant=standard,l1", "stages=[simulate,train]", "hydra.sweep.dir=sweep", cwd=tmp_path
+    )
+    runs = [load_run(tmp_path / "sweep" / job) for job in ("0", "1")]
+    assert [r.config["variant"] for r in runs] == ["standard", "l1"]
+    assert all(r.status["state"] == "complete" for r in runs)
+    assert runs[1].metrics[-1]["train_regulariser"] > 0 == runs[0].metrics[-1]["train_regulariser"]
+
+
+def test_version_and_help(gnn_distill, tmp_path: Path):
+    import gnn_distill as package
+
+    assert gnn_distill("--version", cwd=tmp_path).stdout.strip() == f"gnn-distill {package.__version__}"
+    text = gnn_distill("--help", cwd=tmp_path).stdout
+    assert all(word in text for word in ("dataset:", "variant:", "pruning", "hydra.run.dir"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from gnn_distill.data import Batches, NBodyDataModule, load_or_simulate, split_indices, to_graphs
+from gnn_distill.errors import InputError
+from gnn_distill.forces import Coulomb, Spring
+from gnn_distill.simulate import Simulation, simulate
+
+SPEC = Simulation(Spring(), simulations=12, frames=5)
+
+
+def test_graphs_have_the_protocols_features(spring_trajectories):
+    t = spring_trajectories
+    data = to_graphs(t)
+    graph = data.features[3 * 20 + 7]  # trajectory 3, frame 7
+    np.testing.assert_allclose(graph[:, :2], t.positions[3, 7], rtol=1e-6)
+    np.testing.assert_allclose(graph[:, 2:4], t.velocities[3, 7], rtol=1e-6)
+    np.testing.assert_allclose(graph[:, 4], t.charges[3], rtol=1e-6)
+    np.testing.assert_allclose(graph[:, 5], t.masses[3], rtol=1e-6)
+    np.testing.assert_allclose(data.accelerations[3 * 20 + 7], t.accelerations[3, 7], rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["trajectories", "frames"])
+def test_split_is_a_partition_of_70_15_15(how: str):
+    parts = split_indices(2000, 20, how, seed=0)
+    assert [len(p) for p in parts] == [1400, 300, 300]
+    assert sorted(np.concatenate(parts)) == list(range(2000))
+
+
+def test_only_the_trajectory_split_keeps_trajectories_apart():
+    def shared(how: str) -> int:
+        train, _, test = (set(p // 20) for p in split_indices(2000, 20, how, seed=0))
+        return len(train & test)
+
+    assert shared("trajectories") == 0
+    assert shared("frames") > 50
+
+
+def test_charges_are_signs_for_coulomb_only():
+    charged = simulate(Simulation(Coulomb(), simulations=5, frames=2)).charges
+    neutral = simulate(Simulation(Spring(), simulations=5, frames=2)).charges
+    assert set(np.unique(charged)) == {-1.0, 1.0}
+    assert len(np.unique(neutral)) == neutral.size
+
+
+def test_cache_is_used_verified_and_remade(tmp_path, caplog):
+    first = load_or_simulate(SPEC, tmp_path)
+    (folder,) = (p for p in tmp_path.iterdir() if p.is_dir())
+    stamp = (folder / "features.npy").stat().st_mtime_ns
+    again = load_or_simulate(SPEC, tmp_path)
+    assert (folder / "features.npy").stat().st_mtime_ns == stamp
+    assert (again.features == first.features).all() and again.frames == first.frames
+
+    content = bytearray((folder / "features.npy").read_bytes())
+    content[-3] ^= 1
+    (folder / "features.npy").write_bytes(content)
+    mended = load_or_simulate(SPEC, tmp_path)
+    assert "damaged" in caplog.text and str(folder) in caplog.text
+    assert (mended.features == first.features).all()
+
+
+def test_cache_knows_one_specification_from_another(tmp_path):
+    load_or_simulate(SPEC, tmp_path)
+    load_or_simulate(Simulation(Spring(rest_length=2.0), simulations=12, frames=5), tmp_path)
+    load_or_simulate(Simulation(Spring(), simulations=12, frames=5, seed=1), tmp_path)
+    assert len([p for p in tmp_path.iterdir() if p.is_dir()]) == 3
+
+
+def test_batches_cover_an_epoch_in_an_order_of_their_own(spring_data: NBodyDataModule):
+    epoch = 0
+    batches = Batches(spring_data.train, 64, seed=5, epoch=lambda: epoch)
+    first = [x for x, _ in batches]
+    assert len(first) == len(batches) == len(spring_data.train) // 64
+    assert all((a == b).all() for a, b in zip(first, [x for x, _ in batches], strict=True))
+    epoch = 1
+    assert not (first[0] == next(iter(batches))[0]).all()
+    rows = np.concatenate([x.reshape(len(x), -1) for x in first])
+    assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+def test_too_little_data_is_refused(tmp_path):
+    data = load_or_simulate(Simulation(Spring(), simulations=2, frames=5), tmp_path)
+    with pytest.raises(InputError, match="simulations"):
+        NBodyDataModule(data, "trajectories", 8, 0)

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from gnn_distill.errors import InputError
+from gnn_distill.forces import SOFTENING, ForceLaw, Spring
+from tests.conftest import LAWS
+
+rng = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_magnitude_is_minus_the_derivative_of_the_potential(law: ForceLaw):
+    r = rng.uniform(0.05, 8, 200)
+    features = np.exp(rng.standard_normal((4, 200)))
+    step = 1e-30j  # complex-step differentiation: exact to rounding
+    slope = law.potential(r + step, *features, law.params).imag / step.imag
+    np.testing.assert_allclose(law.magnitude(r, *features, law.params), -slope, rtol=1e-10)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+@pytest.mark.parametrize("dim", [2, 3])
+def test_pair_force_is_antisymmetric_central_and_covariant(law: ForceLaw, dim: int):
+    delta = rng.standard_normal((50, dim))
+    m1, m2, q1, q2 = np.exp(rng.standard_normal((4, 50)))
+    force = law.pair_force(delta, m1, m2, q1, q2)
+    np.testing.assert_allclose(law.pair_force(-delta, m2, m1, q2, q1), -force, rtol=1e-12)
+    rotation = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+    np.testing.assert_allclose(law.pair_force(delta @ rotation, m1, m2, q1, q2), force @ rotation, rtol=1e-9)
+    d = np.linalg.norm(delta, axis=1)
+    size = law.magnitude(d + SOFTENING, m1, m2, q1, q2, law.params)
+    np.testing.assert_allclose((force * delta).sum(1), size * d, rtol=1e-9)
+
+
+def test_known_values():
+    law = {law.name: law for law in LAWS}
+    delta, one = np.array([[0.99, 0.0]]), np.ones(1)  # r = 1
+    assert law["spring"].pair_force(delta, one, one, one, one)[0] == pytest.approx([0, 0], abs=1e-12)
+    far = np.array([[2.99, 0.0]])  # r = 3
+    assert law["spring"].pair_force(far, one, one, one, one)[0] == pytest.approx([-4, 0])
+    assert law["r1"].pair_force(far, 2 * one, 3 * one, one, one)[0] == pytest.approx([-2, 0])
+    assert law["r2"].pair_force(far, 2 * one, 3 * one, one, one)[0] == pytest.approx([-6 / 9, 0])
+    assert law["charge"].pair_force(far, one, one, one, -one)[0] == pytest.approx([-1 / 9, 0])
+
+
+def test_coinciding_particles_feel_no_force():
+    one = np.ones(1)
+    assert (Spring().pair_force(np.zeros((1, 2)), one, one, one, one) == 0).all()
+
+
+def test_parameters_are_checked():
+    with pytest.raises(InputError, match="rest_length"):
+        Spring(rest_length=-1)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from gnn_distill.linear import TRIM, fit_linear, r_squared
+
+rng = np.random.default_rng(0)
+
+
+def planted(edges: int, outliers: float, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x = rng.standard_normal((edges, 2))
+    beta = np.array([0.7, -1.3])
+    y = 0.4 + x @ beta + noise * rng.standard_normal(edges)
+    wild = rng.random(edges) < outliers
+    y[wild] += rng.standard_normal(wild.sum()) * 50 + 30
+    return x, y, beta
+
+
+def test_ordinary_fit_is_least_squares():
+    x, y, _ = planted(500, 0.0, 0.5)
+    fit = fit_linear(x, y)
+    expected, residual, *_ = np.linalg.lstsq(np.column_stack([np.ones(500), x]), y, rcond=None)
+    np.testing.assert_allclose([fit.offset, *fit.slope], expected, rtol=1e-9)
+    assert fit.r2 == pytest.approx(1 - residual[0] / ((y - y.mean()) ** 2).sum())
+    assert fit.kept.all()
+
+
+def test_robust_fit_sees_through_outliers():
+    x, y, beta = planted(4000, 0.08, 0.01)
+    robust, ordinary = fit_linear(x, y, TRIM), fit_linear(x, y)
+    np.testing.assert_allclose(robust.slope, beta, atol=2e-3)
+    assert robust.r2 > 0.9995 and ordinary.r2 < 0.5
+    assert robust.kept.sum() == 3600
+
+
+def test_objective_is_never_worse_than_powells():
+    def objective(beta: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+        squares = np.sort((y - beta[0] - x @ beta[1:]) ** 2)
+        return float(squares[: round((1 - TRIM) * len(y))].mean())
+
+    for outliers, noise in [(0.0, 0.3), (0.08, 0.01), (0.3, 0.1), (0.15, 1.0)]:
+        x, y, _ = planted(1500, outliers, noise)
+        fit = fit_linear(x, y, TRIM)
+        ours = objective(np.array([fit.offset, *fit.slope]), x, y)
+        for start in ([0, 0, 0], [0.4, 0.7, -1.3]):
+            powell = minimize(
+                objective, start, (x, y), method="Powell", options={"xtol": 1e-8, "ftol": 1e-12}
+            )
+            assert ours <= powell.fun * (1 + 1e-6)
+
+
+def test_unrelated_labels_score_nothing():
+    x = rng.standard_normal((20_000, 2))
+    assert abs(fit_linear(x, rng.standard_normal(20_000)).r2) < 0.01
+    assert abs(fit_linear(x, rng.standard_normal(20_000), TRIM).r2) < 0.05
+
+
+def test_r_squared_of_the_line_y_equals_x():
+    y = rng.standard_normal(1000)
+    assert r_squared(y, y) == 1.0
+    assert r_squared(y, y + 1) < 0.1  # an offset counts: nothing is fitted
+    wild = y.copy()
+    wild[:50] += 100
+    assert r_squared(y, wild, TRIM) == 1.0
+    assert np.isnan(r_squared(np.zeros(10), np.zeros(10)))

@@ -1,0 +1,117 @@
+import itertools
+
+import pytest
+import torch
+
+from gnn_distill.errors import InputError
+from gnn_distill.model import DeterministicHead, GaussianHead, ParticleGNN, complete_graph
+
+OPTIONS = list(itertools.product(["raw", "delta"], ["mlp", "linear"], [DeterministicHead, GaussianHead]))
+
+
+def network(dim: int = 2, message_dim: int = 7, **options) -> ParticleGNN:
+    torch.manual_seed(0)
+    return ParticleGNN(dim, message_dim, width=16, layers=2, **options).eval()
+
+
+def graphs(count: int = 5, n: int = 4, dim: int = 2) -> torch.Tensor:
+    return torch.randn(count, n, 2 * dim + 2, generator=torch.Generator().manual_seed(1))
+
+
+def batched_edge_index(count: int, n: int) -> torch.Tensor:
+    receiver, sender = complete_graph(n)
+    shift = n * torch.arange(count)[:, None]
+    return torch.stack([(sender + shift).flatten(), (receiver + shift).flatten()])
+
+
+@pytest.mark.parametrize(("basis", "node", "head"), OPTIONS)
+@pytest.mark.parametrize("dim", [2, 3])
+def test_dense_path_gives_the_reference_paths_numbers(basis: str, node: str, head: type, dim: int):
+    model = network(dim, basis=basis, node=node, head=head(), charge_scale=4.0)
+    x = graphs(dim=dim)
+    dense, messages = model(x)
+    reference, edges = model(x.flatten(0, 1), batched_edge_index(5, 4))
+    torch.testing.assert_close(dense.flatten(0, 1), reference)
+    torch.testing.assert_close(messages.value.flatten(0, 1), edges.value)
+
+
+def test_edges_run_from_sender_to_receiver():
+    model, x = network(), graphs(1)[0]
+    edge_index = torch.tensor([[2], [0]])  # 2 sends, 0 receives
+    _, messages = model(x, edge_index)
+    torch.testing.assert_close(messages.value[0], model.edge_update(x[0], x[2]).value)
+    changed = x.clone()
+    changed[2] += 1.0
+    moved = (model(changed, edge_index)[0] != model(x, edge_index)[0]).any(1)
+    assert moved.tolist() == [True, False, True, False]  # node 2 by its own features only
+
+
+@pytest.mark.parametrize(("basis", "node"), list(itertools.product(["raw", "delta"], ["mlp", "linear"])))
+def test_permuting_particles_permutes_accelerations(basis: str, node: str):
+    model, x = network(basis=basis, node=node), graphs()
+    order = torch.tensor([2, 0, 3, 1])
+    torch.testing.assert_close(model(x[:, order])[0], model(x)[0][:, order])
+
+
+def test_delta_basis_is_a_linear_change_of_the_raw_inputs():
+    raw, delta = network(basis="raw"), network(basis="delta")
+    x = torch.randn(200, 12)
+    one, two = x[:, :6], x[:, 6:]
+    a, b = raw._edge_inputs(one, two), delta._edge_inputs(one, two)
+    change = torch.linalg.lstsq(a, b).solution
+    torch.testing.assert_close(a @ change, b)
+    assert torch.linalg.matrix_rank(change) == 12
+
+
+def test_pruned_dimensions_send_nothing_and_do_not_matter():
+    model, x = network(), graphs()
+    model.mask[[1, 4]] = 0.0
+    before, messages = model(x)
+    assert (messages.value[..., [1, 4]] == 0).all() and (messages.value[..., 0] != 0).any()
+    assert model.active_dims == 5
+    with torch.no_grad():
+        model.edge_net[-1].bias[[1, 4]] += 100.0
+    torch.testing.assert_close(model(x)[0], before)
+    assert "mask" in model.state_dict()
+
+
+def test_gaussian_head_samples_in_training_only():
+    model, x = network(head=GaussianHead()), graphs()
+    assert (model(x)[1].value == model(x)[1].value).all()
+    model.train()
+    first, second = model(x)[1], model(x)[1]
+    assert (first.value != second.value).any() and (first.mean == second.mean).all()
+    many = torch.stack([model(x)[1].value for _ in range(4000)])
+    sigma = torch.exp(0.5 * first.log_variance)
+    assert ((many.mean(0) - first.mean).abs() < 6 * sigma / 4000**0.5).all()
+    torch.testing.assert_close(many.std(0), sigma, rtol=0.1, atol=0)
+
+
+def test_gaussian_head_reads_means_at_even_outputs():
+    raw = torch.arange(8.0).reshape(1, 8)
+    _, mean, log_variance = GaussianHead().eval()(raw)
+    assert mean.tolist() == [[0, 2, 4, 6]] and log_variance.tolist() == [[1, 3, 5, 7]]
+
+
+def test_message_std_streams_over_chunks():
+    model, x = network(), graphs(50)
+    whole = model(x)[1].mean.flatten(0, 1).double().std(0, unbiased=False)
+    torch.testing.assert_close(model.message_std(x, chunk=7), whole.detach(), rtol=1e-5, atol=1e-8)
+
+
+def test_output_scale_is_the_mean_acceleration():
+    model, x = network(scale_output=True), graphs()
+    plain = model(x)[0]
+    model.calibrate(torch.full((3, 4, 2), -5.0))
+    torch.testing.assert_close(model(x)[0], 5 * plain)
+    fixed = network()
+    fixed.calibrate(torch.full((3, 4, 2), -5.0))
+    assert fixed.output_scale == 1
+
+
+@pytest.mark.parametrize(
+    "bad", [{"width": 0}, {"basis": "polar"}, {"node": "gru"}, {"dim": 5}, {"charge_scale": -1.0}]
+)
+def test_bad_options_are_named(bad: dict):
+    with pytest.raises(InputError, match=f"model.{next(iter(bad))}"):
+        ParticleGNN(**{"dim": 2, "message_dim": 3, "width": 8, **bad})

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from gnn_distill.errors import InputError
+from gnn_distill.model import Messages
+from gnn_distill.regularise import KLPenalty, L1Penalty, NoPenalty
+
+GRAPHS, N, M = 3, 4, 5
+value = torch.randn(GRAPHS, N * (N - 1), M, generator=torch.Generator().manual_seed(0))
+plain = Messages(value, value, None)
+
+
+def test_none_adds_nothing():
+    assert NoPenalty()(plain, GRAPHS * N) == 0
+
+
+def test_l1_is_the_sum_over_a_graphs_edges_and_dims_per_particle():
+    per_graph = torch.stack([0.01 * g.abs().sum() / N for g in value])
+    torch.testing.assert_close(L1Penalty(0.01)(plain, GRAPHS * N), per_graph.mean())
+    formula = 0.01 * value.abs().mean()  # the report's normalisation, by message entries
+    torch.testing.assert_close(L1Penalty(0.01)(plain, GRAPHS * N), formula * (N - 1) * M)
+
+
+def test_kl_matches_the_closed_form_of_gaussians():
+    s = 0.3 * value + 0.1
+    messages = Messages(value, value, s)
+    closed = torch.distributions.kl_divergence(
+        torch.distributions.Normal(value, torch.exp(0.5 * s)), torch.distributions.Normal(0.0, 1.0)
+    )
+    expected = (closed + 0.5).sum() / (GRAPHS * N)  # the published formula leaves the constant -1/2 out
+    torch.testing.assert_close(KLPenalty(1.0)(messages, GRAPHS * N), expected)
+
+
+def test_kl_needs_a_variance():
+    with pytest.raises(TypeError, match="GaussianHead"):
+        KLPenalty()(plain, 4)
+
+
+@pytest.mark.parametrize("penalty", [L1Penalty, KLPenalty])
+def test_negative_weight_is_refused(penalty: type):
+    with pytest.raises(InputError, match="regulariser.weight"):
+        penalty(-1.0)
