@@ -96,7 +96,7 @@ class Config:
         threads: CPU threads; null takes what the machine offers.
         cache: folder that holds simulated datasets.
         variant: name of the variant, for reports.
-        regulariser, model, callbacks, trainer, loggers: `_target_` leaves; see `conf/`.
+        regulariser, model, callbacks, trainer, logger: `_target_` leaves; see `conf/`.
     """
 
     dataset: Any = MISSING
@@ -107,6 +107,7 @@ class Config:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     callbacks: dict[str, Any] = field(default_factory=dict)
     trainer: Any = MISSING
+    logger: dict[str, Any] = field(default_factory=dict)
     symbolic: SymbolicConfig = field(default_factory=SymbolicConfig)
     variant: str = MISSING
     split: str = "trajectories"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import lightning as L
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from rich.console import Console
 from rich.status import Status
 
+from gnn_distill.errors import InputError
 from gnn_distill.rundir import read_metrics, write_metrics
 
 
@@ -83,6 +87,36 @@ class EpochLog(L.Callback):
             f"  epoch {epoch + 1:>3}/{total}  train {m['train_mae_per_graph']:.4g}  "
             f"val {m['val_mae_per_graph']:.4g}  active dims {m['active_dims']:.0f}  {_clock(left)} left"
         )
+
+
+def tensorboard_logger(save_dir: Path) -> Logger:
+    """Event files for TensorBoard in `save_dir`.
+
+    ```yaml
+    logger: {tensorboard: {_target_: gnn_distill.progress.tensorboard_logger}}
+    ```
+    """
+    return TensorBoardLogger(save_dir, name="tensorboard", version="")
+
+
+def wandb_logger(save_dir: Path, project: str = "gnn_distill", group: str | None = None) -> Logger:
+    """A Weights & Biases run, kept offline in `save_dir` unless somebody is logged in.
+
+    ```yaml
+    logger: {wandb: {_target_: gnn_distill.progress.wandb_logger, project: gnn_distill}}
+    ```
+    """
+    import wandb
+
+    logged_in = wandb.api.api_key is not None and os.environ.get("WANDB_MODE", "online") == "online"
+    return WandbLogger(project=project, group=group, save_dir=save_dir, offline=not logged_in)
+
+
+def check_loggers(names: Iterable[str]) -> None:
+    """Raise `InputError` for a logger whose package is not installed."""
+    for name in names:
+        if name in ("tensorboard", "wandb") and importlib.util.find_spec(name) is None:
+            raise InputError("logger", name, f"pip install 'gnn_distill[{name}]', or use logger=csv")
 
 
 def _clock(seconds: float) -> str:

@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
@@ -26,7 +28,7 @@ from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.lit import Augmentation, DistilModule, Optimisation
 from gnn_distill.messages import Recording, edge_features, record
 from gnn_distill.model import ParticleGNN
-from gnn_distill.progress import EpochLog, Reporter
+from gnn_distill.progress import EpochLog, Reporter, check_loggers
 from gnn_distill.report import write_report
 from gnn_distill.rundir import STAGES, RunDirectory, fingerprint
 from gnn_distill.simulate import Simulation
@@ -46,6 +48,7 @@ class Experiment:
     simulation: Simulation
     module: DistilModule
     callbacks: list[L.Callback]
+    loggers: list[Callable[..., Logger]]
     trainer: functools.partial[L.Trainer]
     engine: Engine
     cache: Path
@@ -117,6 +120,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     for key in ("simulations", "frames", "epochs", "batch_size", "width"):
         check_int(f"profile.{key}", profile[key], 1)
     check_choice("split", config["split"], ("trajectories", "frames"))
+    check_loggers(config["logger"])
     set_threads(config["threads"])
     _quiet()
     torch.manual_seed(config["seed"])
@@ -143,8 +147,9 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         trainer(logger=False, enable_checkpointing=False)
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise InputError("trainer", config["trainer"], str(error)) from error
-    engine = make(cfg.symbolic.engine)
-    return Experiment(config, simulation, module, callbacks, trainer, engine, Path(config["cache"]), report)
+    loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
+    engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
+    return Experiment(config, simulation, module, callbacks, loggers, trainer, engine, cache, report)
 
 
 def stage_keys(config: dict[str, Any]) -> dict[str, str]:
@@ -185,7 +190,8 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
             EpochLog(directory.path / "metrics.csv", experiment.report.line),
             checkpoint,
         ],
-        logger=False,
+        logger=[logger(save_dir=directory.path) for logger in experiment.loggers] or False,
+        log_every_n_steps=1,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -23,7 +23,7 @@ def training(run: Run, arrays: dict[str, Any]) -> Figure | None:
     if not rows:
         return None
     epoch = [row["epoch"] + 1 for row in rows]
-    figure = Figure(figsize=(7.4, 5.2), layout="constrained")
+    figure = Figure(figsize=(6.2, 4.6), layout="constrained")
     top, low = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     for key, colour, style in (("train", GREY, "-"), ("val", BLUE, "-")):
         values = [row.get(f"{key}_mae_per_graph", np.nan) for row in rows]
@@ -54,7 +54,7 @@ def importance(run: Run, arrays: dict[str, Any]) -> Figure | None:
     order = np.argsort(-np.where(mask, values, -np.inf), kind="stable")
     ranked, chosen = values[order], np.isin(order, run.analysis["components"])
     others = ~chosen & mask[order]
-    figure = Figure(figsize=(7.4, 3.7), layout="constrained")
+    figure = Figure(figsize=(6.2, 3.5), layout="constrained")
     axes = figure.subplots()
     place = np.arange(1, len(values) + 1)
     names = ", ".join(str(k) for k in order[chosen])
@@ -92,7 +92,7 @@ def relative_error(run: Run, arrays: dict[str, Any]) -> Figure | None:
     rows = [row for row in rows or [] if row["median"]]
     if not rows:
         return None
-    figure = Figure(figsize=(7.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(6.2, 3.9), layout="constrained")
     axes = figure.subplots()
     axes.axhline(1.0, color=BLACK, linewidth=0.9, linestyle="--", label="error as large as the force itself")
     for row in rows:
@@ -101,15 +101,15 @@ def relative_error(run: Run, arrays: dict[str, Any]) -> Figure | None:
     axes.set(
         xscale="log",
         yscale="log",
-        ylim=(low / 2, high * 12),
+        ylim=(low / 3, high * 12),
         xlabel="true pair acceleration $|F|/m_1$",
         ylabel="median of $|c - F/m_1|\\,/\\,(|F|/m_1)$",
         title="Relative error of one pair contribution, per decade of its size",
     )
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.legend(loc="upper right")
-    if any(row["edges"] < FEW_EDGES for row in rows):
-        note(axes, f"grey: fewer than {FEW_EDGES} edges", "lower left")
+    few = f"; grey: fewer than {FEW_EDGES}" if any(row["edges"] < FEW_EDGES for row in rows) else ""
+    note(axes, f"above each bar: median and number of edges{few}", "lower left")
     return figure
 
 
@@ -117,14 +117,13 @@ def _decade(axes: Axes, row: dict[str, Any]) -> None:
     enough = row["edges"] >= FEW_EDGES
     axes.plot([row["low"], row["high"]], [row["median"]] * 2, color=BLUE if enough else GREY, linewidth=4)
     axes.annotate(
-        f"{_percent(row['median'])}\n{row['edges']:,} edges",
+        f"{_percent(row['median'])}\n{row['edges']:,}",
         (np.sqrt(row["low"] * row["high"]), row["median"]),
         (0, 6),
         textcoords="offset points",
         ha="center",
         fontsize=8.5,
         color=BLACK if enough else "#666666",
-        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.5},
     )
 
 

@@ -22,7 +22,7 @@ DIGITS = 4
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d+)?")
 _DELTA = re.compile(r"\bd([xyz])\b")
 _INDEXED = re.compile(r"\b([mq])([12])\b")
-_REST = re.compile(r"\br0\b")
+_REST = re.compile(r"\b(?:r0|rest_length)\b")
 _SQUARE = re.compile(r"(?:\*\*|\^)([234])(?![\w.])")
 _SUPERSCRIPT = str.maketrans("234", "²³⁴")
 _SUBSCRIPT = str.maketrans("12", "₁₂")
@@ -35,7 +35,7 @@ def readable(expression: str) -> str:
 
 def _shorten(match: re.Match[str]) -> str:
     digits = match[0].lower().partition("e")[0].replace(".", "").lstrip("0")
-    return f"{float(match[0]):#.4g}" if len(digits) > DIGITS else match[0]
+    return f"{float(match[0]):#.4g}".rstrip(".") if len(digits) > DIGITS else match[0]
 
 
 def with_signs(text: str) -> str:

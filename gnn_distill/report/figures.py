@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from gnn_distill.report import curves, radial, scatter
@@ -58,6 +59,10 @@ FIGURES: dict[str, Kind] = {
 }
 
 
+OF_EDGES = ("law", "pullback", "messages")
+"""Figures that a network which has diverged cannot have."""
+
+
 def draw(run: Run, folder: Path) -> dict[str, Path]:
     """Draw what the run's files allow, and remove figures that they no longer support.
 
@@ -66,11 +71,13 @@ def draw(run: Run, folder: Path) -> dict[str, Path]:
     """
     recorded = run.analysis is not None and (run.path / "messages.npz").exists()
     arrays = run.messages() if recorded else {}
+    finite = recorded and all(np.isfinite(arrays[name]).all() for name in ("pullback", "selected"))
     drawn: dict[str, Path] = {}
     for name, kind in FIGURES.items():
         path = folder / f"{name}.png"
         with look():
-            figure = kind.draw(run, arrays) if recorded or name == "training" else None
+            usable = name == "training" or (finite if name in OF_EDGES else recorded)
+            figure = kind.draw(run, arrays) if usable else None
             if figure is None:
                 path.unlink(missing_ok=True)
                 continue

@@ -51,7 +51,7 @@ def law(run: Run, arrays: dict[str, Any]) -> Figure | None:
         return None
     known = law_of(run.config)
     share = None if known is None else separable(known, arrays)
-    figure = Figure(figsize=(7.4, 4.9), layout="constrained")
+    figure = Figure(figsize=(6.2, 4.4), layout="constrained")
     axes = figure.subplots()
     if known is not None and share is not None:
         _collapsed(axes, known, share, arrays, run)

@@ -54,7 +54,7 @@ def messages(run: Run, arrays: dict[str, Any]) -> Figure | None:
         x, y = centre(x, arrays["receiver"]), centre(y, arrays["receiver"])
     figure, panels = _panels(y.shape[1])
     scores = run.analysis["r2"][kind]["robust"]
-    off = ", receiver's mean off" if centred else ""
+    off = ",\nreceivers' means off" if centred else ""
     for k, axes in enumerate(panels):
         _identity(axes, found.robust[k].predict(x), y[:, k])
         axes.set(
@@ -80,7 +80,7 @@ def _regressor(p: float) -> str:
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(4.6 * count, 5.0), layout="constrained")
+    figure = Figure(figsize=(3.75 * count, 4.15), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(1, count)))
 
 

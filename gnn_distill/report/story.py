@@ -28,6 +28,7 @@ class Scores:
     """One row of the R² table, per component and mean."""
 
     name: str
+    label: str
     meaning: str
     robust: list[float | None]
     ols: list[float | None]
@@ -58,8 +59,10 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def r2_text(value: float | None) -> str:
-    """An R² to four decimals."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.4f}".replace("-", "−")
+    """An R² to four decimals, to six where four would make it perfect."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{6 if 0.99995 <= value < 1 else 4}f}".replace("-", "−")
 
 
 def mean(values: Sequence[float | None]) -> float | None:
@@ -93,12 +96,8 @@ def law_title(config: dict[str, Any]) -> str:
 
 def formula(law: ForceLaw) -> str:
     """The magnitude of the pair force, its parameters filled in: `-2 (r - r0)` with r0 = 1."""
-    values = [f"{name} = {value:g}" for name, value in zip(_parameters(law), law.params, strict=True)]
+    values = [f"{field.name} = {value:g}" for field, value in zip(fields(law), law.params, strict=True)]
     return with_signs(law.formula + (f" with {', '.join(values)}" if values else ""))
-
-
-def _parameters(law: ForceLaw) -> list[str]:
-    return [field.name.replace("rest_length", "r0") for field in fields(law)]
 
 
 def published(run: Run) -> dict[str, float | None]:
@@ -115,15 +114,15 @@ def r2_rows(analysis: dict[str, Any] | None) -> list[Scores]:
         return []
     gauge = analysis.get("gauge") or {}
     p, off = number(gauge.get("p"), 3), ", each receiver's mean taken off" if gauge.get("centred") else ""
-    meanings = {
-        "force": "messages against F",
-        "acceleration": "messages against F/m₁",
-        "gauge": f"messages against F·m₁^(−p) with p = {p} fitted{off}",
-        "pullback": "contributions to the acceleration against F/m₁, on y = x",
+    rows = {
+        "force": ("force F", "messages against F"),
+        "acceleration": ("acceleration F/m₁", "messages against F/m₁"),
+        "gauge": ("fitted gauge", f"messages against F·m₁^(−p) with p = {p} fitted{off}"),
+        "pullback": ("pull-back", "contributions to the acceleration against F/m₁, on y = x"),
     }
     return [
-        Scores(name, meaning, analysis["r2"][name]["robust"], analysis["r2"][name]["ols"])
-        for name, meaning in meanings.items()
+        Scores(name, *words, analysis["r2"][name]["robust"], analysis["r2"][name]["ols"])
+        for name, words in rows.items()
         if name in analysis["r2"]
     ]
 
@@ -160,8 +159,8 @@ def _gauge_sentence(analysis: dict[str, Any], force: float, best: float) -> str:
     if best >= GOOD:
         rest = f"So the messages follow {follow} with R² = {number(best, 3)}, and R² against F alone is "
         return f"{freedom} {rest}{number(force, 2)} although nothing is wrong."
-    rest = f"That raises R² from {number(force, 2)} against F alone to {number(best, 3)}; the rest "
-    return f"{freedom} {rest}of the gap is error of the network."
+    rest = f"That raises R² from {number(force, 2)} against F alone to {number(best, 3)}; "
+    return f"{freedom} {rest}such a factor does not explain the rest of the gap."
 
 
 def component_name(entry: dict[str, Any]) -> str:

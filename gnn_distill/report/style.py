@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float64]
 
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#1A1A1A"
 DENSITY = "Blues"
-DPI = 120
+DPI = 150
 CELLS = 110
 SHADES: Any = {
     "font.size": 11,
@@ -32,7 +32,8 @@ SHADES: Any = {
     "axes.axisbelow": True,
     "grid.color": "#E4E4E4",
     "grid.linewidth": 0.8,
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
     "legend.fontsize": 10,
     "svg.fonttype": "path",
     "svg.hashsalt": "gnn_distill",

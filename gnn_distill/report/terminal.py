@@ -22,7 +22,7 @@ from gnn_distill.report.story import (
 from gnn_distill.rundir import Run
 
 COLOURS = {"good": "bold green", "partial": "bold yellow", "bad": "bold red", "open": "bold"}
-LONGEST = 170
+LONGEST = 600
 
 
 def show(run: Run, console: Console) -> None:
@@ -31,11 +31,14 @@ def show(run: Run, console: Console) -> None:
     console.print()
     _line(console, f"{law_title(run.config)} · variant {run.config.get('variant')}", "bold")
     _losses(run, console)
-    if r2_rows(run.analysis):
+    if run.analysis and r2_rows(run.analysis):
         console.print(_table(run))
-        best = (run.analysis or {}).get("best") or {}
-        score = r2_text(best.get("robust_mean"))
-        _line(console, f"best gauge of the messages: {best.get('gauge')}, robust R² {score}")
+        best = run.analysis.get("best") or {}
+        score, p = r2_text(best.get("robust_mean")), number(run.analysis["gauge"].get("p"), 3)
+        _line(
+            console,
+            f"best of force, acceleration and gauge (p = {p}): {best.get('gauge')}, robust R² {score}",
+        )
     for sentence in explanations(run):
         _line(console, sentence, "dim")
     for axis, text in zip(AXES, (run.law or {}).get("acceleration") or [], strict=False):
@@ -50,7 +53,7 @@ def show(run: Run, console: Console) -> None:
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
-    short = text if len(text) <= 4 * LONGEST else text[: 4 * LONGEST] + " …"
+    short = text if len(text) <= LONGEST else text[:LONGEST] + " …"
     console.print(Text(short, style=style), highlight=False)
 
 

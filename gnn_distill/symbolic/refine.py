@@ -32,7 +32,7 @@ UNSOUND = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
 DELTAS = ("dx", "dy", "dz")
 QUICK, THOROUGH = 12, 40
 """Steps of a refit while paring, and of a final one."""
-LARGEST = 45
+LARGEST = 70
 """Complexity from which paring is not worth its time."""
 LONGEST = 1500
 """Characters; longer equations are left alone."""

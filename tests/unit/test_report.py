@@ -240,7 +240,7 @@ def test_poor_messages_are_not_excused(spring: Path) -> None:
     _write(spring, "analysis", analysis)
     text = Text(words(spring)[0]).text
     assert "nothing is wrong" not in text
-    assert "the rest of the gap is error of the network" in text
+    assert "such a factor does not explain the rest of the gap" in text
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,19 @@ def test_undefined_scores_are_a_dash(spring: Path) -> None:
     _write(spring, "analysis", analysis)
     page, _ = report(spring)
     assert figures(spring) == FIGURES
-    assert "force – · acceleration – " in Text(page).text
+    assert "force F – · acceleration F/m₁ – " in Text(page).text
+
+
+def test_a_network_that_diverged_still_gets_a_page(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run", law=None)
+    arrays = load_run(path).messages()
+    np.savez(path / "messages.npz", **{**arrays, "pullback": np.full_like(arrays["pullback"], np.nan)})
+    analysis = json.loads((path / "analysis.json").read_text())
+    _write(path, "analysis", analysis | {"test": {"mae": None, "mae_per_graph": None, "graphs": 60}})
+    (path / "metrics.csv").write_text("epoch,train_mae_per_graph,val_mae_per_graph\n0,nan,nan\n1,nan,nan\n")
+    page, _ = report(path)
+    assert figures(path) == {"importance", "training"}
+    assert "mae_per_graph –" in Text(page).text
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gnn_distill.report import published
 from gnn_distill.report.equations import readable, set_equation, with_signs
+from gnn_distill.report.story import r2_text
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,7 @@ def test_pruning_grid_has_its_best_where_published() -> None:
         ("q1*q2*dx/(m1*r**3) + 1e-05", "q₁ q₂ Δx/(m₁ r³) + 1e-05"),
         ("r**(-1.5)", "r^(−1.5)"),
         ("m1**0.98*dz", "m₁^0.98 Δz"),
+        ("2089.1234*dy*m2", "2089 Δy m₂"),
         ("0.000012345678*r**12", "1.235e-05 r^12"),
     ],
 )
@@ -69,6 +71,14 @@ def test_readable(text: str, shown: str) -> None:
 
 def test_sentences_keep_their_numbers() -> None:
     assert with_signs("R² = 0.999998 with r0 = 1") == "R² = 0.999998 with r₀ = 1"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.99994, "0.9999"), (0.999998, "0.999998"), (1.0, "1.0000"), (-0.5, "−0.5000"), (None, "–")],
+)
+def test_an_r2_below_one_never_looks_perfect(value: float | None, shown: str) -> None:
+    assert r2_text(value) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""Loggers beside metrics.csv, in process and offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+
+from gnn_distill.config import register
+from gnn_distill.errors import InputError
+from gnn_distill.progress import check_loggers
+from gnn_distill.run import run
+from tests.conftest import TINY
+
+
+@pytest.mark.parametrize(("name", "left"), [("tensorboard", "events.out.*"), ("wandb", "*.wandb")])
+def test_logger_leaves_its_files_in_the_run_directory(
+    name: str, left: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip(name)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    register()
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        overrides = [*TINY, f"logger={name}", "stages=[simulate,train]", f"cache={cache}"]
+        run(compose("config", overrides), tmp_path / "run")
+    assert list((tmp_path / "run").rglob(left))
+    assert (tmp_path / "run/metrics.csv").exists()
+
+
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"gnn_distill\[wandb\]"):
+        check_loggers({"wandb": None})
+    check_loggers({"mine": None})
