@@ -35,6 +35,8 @@ class ForceLaw:
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    """What a physicist calls it."""
     formula: ClassVar[str]
     """The magnitude of the pair force as a reader would write it, for reports."""
     time_step: ClassVar[float]
@@ -80,6 +82,7 @@ class Spring(ForceLaw):
     rest_length: float = 1.0
 
     name = "spring"
+    title = "Hooke's law"
     formula = "-2 (r - r0)"
     time_step = 1e-2
 
@@ -107,6 +110,7 @@ class InverseDistance(ForceLaw):
     """
 
     name = "r1"
+    title = "gravity in two dimensions"
     formula = "-m1 m2 / r"
     time_step = 5e-3
 
@@ -131,6 +135,7 @@ class InverseSquare(ForceLaw):
     """
 
     name = "r2"
+    title = "Newton's law of gravity"
     formula = "-m1 m2 / r^2"
     time_step = 1e-3
 
@@ -155,6 +160,7 @@ class Coulomb(ForceLaw):
     """
 
     name = "charge"
+    title = "Coulomb's law"
     formula = "q1 q2 / r^2"
     time_step = 1e-3
     charges = "sign"

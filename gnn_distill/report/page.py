@@ -15,6 +15,7 @@ from gnn_distill.report.equations import readable, set_equation
 from gnn_distill.report.figures import FIGURES
 from gnn_distill.report.story import (
     AXES,
+    capitalised,
     component_name,
     explanations,
     formula,
@@ -53,7 +54,7 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
     """Everything that the template shows, as plain data."""
     law = law_of(run.config)
     return {
-        "title": law_title(run.config),
+        "title": capitalised(law_title(run.config)),
         "formula": formula(law) if law else None,
         "variant": run.config.get("variant"),
         "profile": (run.config.get("profile") or {}).get("name"),

@@ -88,10 +88,14 @@ def law_title(config: dict[str, Any]) -> str:
     """The law's name as a physicist would say it."""
     law = law_of(config)
     if law is not None:
-        headline = (type(law).__doc__ or law.name).strip().splitlines()[0].partition(":")[0]
-        return headline.rstrip(".") or law.name
+        return law.title
     target = ((config.get("dataset") or {}).get("law") or {}).get("_target_")
     return str(target).rpartition(".")[2] if target else "Unknown law"
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
 
 
 def formula(law: ForceLaw) -> str:
@@ -190,7 +194,7 @@ def outcome(run: Run) -> Outcome:
     law, count = law_title(run.config), {1: "the one component", 2: "both components"}
     every = count.get(len(entries), f"all {len(entries)} components")
     if all(recovered):
-        return Outcome("good", f"Recovered on {every}: {law}.", details)
+        return Outcome("good", f"This is {law}: recovered on {every}.", details)
     if any(recovered):
         share = f"{sum(recovered)} of {len(entries)} components"
         return Outcome("partial", f"Only partly recovered: {law} was found on {share}.", details)

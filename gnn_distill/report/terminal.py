@@ -29,7 +29,7 @@ def show(run: Run, console: Console) -> None:
     """Print the page, at most about 40 lines of 100 columns."""
     result = outcome(run)
     console.print()
-    _line(console, f"{law_title(run.config)} · variant {run.config.get('variant')}", "bold")
+    _line(console, f"{capitalised(law_title(run.config))} · variant {run.config.get('variant')}", "bold")
     _losses(run, console)
     if run.analysis and r2_rows(run.analysis):
         console.print(_table(run))

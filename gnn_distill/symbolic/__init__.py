@@ -1,7 +1,7 @@
 """Symbolic distillation: from a sample of messages to equations, and from equations to a verdict.
 
 `engine`: what an engine takes and gives; `operon` (default) and `pysr`: the engines;
-`refine`: trimming, refitting, deleting; `front`: equations, complexity, the Pareto front;
+`points` and `refine`: trimming, refitting, deleting; `front`: equations, complexity, the Pareto front;
 `parse`: text to sympy by whitelist; `numeric`: sympy to NumPy; `family` and `verdict`: is it the law?
 """
 

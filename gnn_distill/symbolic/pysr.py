@@ -13,7 +13,7 @@ from gnn_distill.errors import InputError, check_int, check_range
 from gnn_distill.symbolic.engine import Progress, check_problem
 from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.parse import parse
-from gnn_distill.symbolic.refine import Points, trim
+from gnn_distill.symbolic.points import Points, trim
 
 Array = npt.NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""From raw equations to a clean front: trim the points, refit constants, delete what is idle.
+"""From raw equations to a clean front: refit constants, delete what is idle.
 
 Shape letters: S points, K input columns, P constants of an equation.
 """
@@ -15,11 +15,14 @@ from scipy.optimize import least_squares
 
 from gnn_distill.symbolic.front import Front, complexity
 from gnn_distill.symbolic.numeric import Function, compiled, evaluate
+from gnn_distill.symbolic.points import Points
 
 Array = npt.NDArray[np.float64]
 
 SCREEN_POINTS = 500
-SCREENED = 3
+REWEIGHTED = 6
+"""Rounds of reweighting with which a straight-line fit approaches the least absolute error."""
+SCREENED = 4
 """Deletions that are refitted at each step, of those that a straight-line fit finds best."""
 STARTS = 5
 """Equations of the refitted front from which deletion starts, best first."""
@@ -32,56 +35,14 @@ UNSOUND = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
 DELTAS = ("dx", "dy", "dz")
 QUICK, THOROUGH = 12, 40
 """Steps of a refit while paring, and of a final one."""
+POLISHES = 5
+"""Most rounds of deleting once from every equation of the front."""
 LARGEST = 70
 """Complexity from which paring is not worth its time."""
 LONGEST = 1500
 """Characters; longer equations are left alone."""
 SNAP = 0.2
 """Exponents this near to a whole or half number are also tried there."""
-
-
-@dataclass(frozen=True)
-class Points:
-    """Points that equations are fitted to: X [S, K], y [S], weights [S] with mean 1."""
-
-    X: Array
-    y: Array
-    weights: Array
-    names: tuple[str, ...]
-
-    def take(self, index: npt.NDArray[np.intp]) -> Points:
-        """The points at `index`."""
-        weights = self.weights[index]
-        return Points(self.X[index], self.y[index], weights / max(weights.mean(), 1e-300), self.names)
-
-    def sample(self, count: int, rng: np.random.Generator) -> Points:
-        """At most `count` points, without repetition."""
-        if len(self.y) <= count:
-            return self
-        return self.take(np.sort(rng.choice(len(self.y), count, replace=False)))
-
-    def loss(self, prediction: Array, target: Array) -> float:
-        """Weighted mean absolute error; infinite where the prediction is not finite."""
-        if not np.isfinite(prediction).all():
-            return float("inf")
-        return float(np.mean(self.weights * np.abs(prediction - target)))
-
-
-def trim(points: Points, near: float, tail: float) -> Points:
-    """Drop what the singularity spoils.
-
-    Args:
-        points: all points.
-        near: share of the points dropped at the smallest r (where r is among the inputs).
-        tail: share of the rest dropped at the largest |y − median(y)|.
-    """
-    if "r" in points.names and near > 0:
-        r = points.X[:, points.names.index("r")]
-        points = points.take(np.flatnonzero(r >= np.quantile(r, near)))
-    if tail > 0:
-        size = np.abs(points.y - np.median(points.y))
-        points = points.take(np.flatnonzero(size <= np.quantile(size, 1.0 - tail)))
-    return points
 
 
 @dataclass(frozen=True)
@@ -225,18 +186,34 @@ def mixed(expression: sympy.Expr, names: Sequence[str]) -> Iterator[sympy.Expr]:
 def pare(start: Fitted, points: Points, hopeless: Callable[[Fitted], bool]) -> list[Fitted]:
     """Delete term after term, each time the one least missed; every step on the way."""
     steps, current, seen = [start], start, {start.expression}
-    while True:
-        options = [e for e in dict.fromkeys(deletions(current.expression)) if _usable(e) and e not in seen]
-        seen.update(options)
-        options = sorted(options, key=lambda e: _straight_loss(e, points))[:SCREENED]
-        fits = [refit(e, points, steps=QUICK) for e in options]
-        fits = [f for f in fits if np.isfinite(f.loss)]
-        if not fits:
-            return steps
+    while fits := _shorter(current.expression, points, seen):
         steps += fits
         current = min(fits, key=lambda f: f.loss)
         if hopeless(current):
-            return steps
+            break
+    return steps
+
+
+def polish(fits: Sequence[Fitted], points: Points) -> list[Fitted]:
+    """Delete once more from every equation of the front, until nothing new joins it."""
+    found, seen, done = list(fits), {f.expression for f in fits}, set()
+    for _ in range(POLISHES):
+        new = [e for e in _front(found, points.names).equations if e.expression not in done]
+        done |= {e.expression for e in new}
+        shorter = [f for e in new if e.complexity <= LARGEST for f in _shorter(e.expression, points, seen)]
+        if not shorter:
+            break
+        found += shorter
+    return found
+
+
+def _shorter(expression: sympy.Expr, points: Points, seen: set[sympy.Expr]) -> list[Fitted]:
+    """The most promising deletions not in `seen`, refitted."""
+    options = [e for e in dict.fromkeys(deletions(expression)) if _usable(e) and e not in seen]
+    seen.update(options)
+    ranked = sorted(options, key=lambda e: _straight_loss(e, points))[:SCREENED]
+    fits = [refit(e, points, steps=QUICK) for e in ranked]
+    return [f for f in fits if np.isfinite(f.loss)]
 
 
 def _usable(expression: sympy.Expr) -> bool:
@@ -244,14 +221,18 @@ def _usable(expression: sympy.Expr) -> bool:
 
 
 def _straight_loss(expression: sympy.Expr, points: Points) -> float:
-    """Loss of the best c0 + c1 · expression by least squares: a quick look before a refit."""
+    """Loss of the best c0 + c1 · expression in absolute error: a quick look before a refit."""
     values = evaluate(expression, points.X, points.names)
     if not np.isfinite(values).all():
         return np.inf
-    root = np.sqrt(points.weights)
     columns = np.stack([np.ones_like(values), values / max(float(np.abs(values).max()), 1e-300)], axis=1)
-    solution = np.linalg.lstsq(columns * root[:, None], points.y * root, rcond=None)[0]
-    return points.loss(columns @ solution, points.y)
+    weights, prediction = points.weights, np.zeros_like(values)
+    floor = max(1e-3 * float(np.abs(points.y).mean()), 1e-300)
+    for _ in range(REWEIGHTED):
+        root = np.sqrt(weights)
+        prediction = columns @ np.linalg.lstsq(columns * root[:, None], points.y * root, rcond=None)[0]
+        weights = points.weights / np.maximum(np.abs(points.y - prediction), floor)
+    return points.loss(prediction, points.y)
 
 
 def clean_front(raw: Iterable[sympy.Expr], points: Points, fit_points: Points) -> Front:
@@ -280,7 +261,7 @@ def clean_front(raw: Iterable[sympy.Expr], points: Points, fit_points: Points) -
     pared: list[Fitted] = []
     for equation in sizeable[: -STARTS - 1 : -1]:
         pared += pare(refit(equation.expression, few, steps=QUICK), few, hopeless)
-    fits += [refit(e.expression, fit_points) for e in _front(pared, points.names).equations]
+    fits += [refit(e.expression, fit_points) for e in _front(polish(pared, few), points.names).equations]
     good = [e.expression for e in _front(fits, points.names).equations]
     final = dict.fromkeys(f for e in good for f in forms(e))
     return Front.build(final, points.X, points.y, points.names, points.loss)

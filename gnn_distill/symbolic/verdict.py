@@ -30,6 +30,8 @@ Array = npt.NDArray[np.float64]
 SLACK, NEGLIGIBLE = 1.1, 0.01
 """An equation fits as well as the best if its loss is at most SLACK times the best one's, plus
 NEGLIGIBLE times the loss of the best trivial equation (complexity up to 3)."""
+WORTH_SAYING = 2.0
+"""How many times better another equation must fit for the reason to mention it."""
 OFF_AXIS = 0.02
 """Below this share of the largest coefficient a Δ component counts as absent."""
 
@@ -117,7 +119,12 @@ def _judge_front(
     trivial = min(e.loss for e in front.equations if e.complexity <= max(front.equations[0].complexity, 3))
     limit = SLACK * min(front.equations[i].loss for i in found) + NEGLIGIBLE * trivial
     index = next(i for i in found if front.equations[i].loss <= limit)
-    return replace(verdicts[index], equation=index)
+    reason, ratio = verdicts[index].reason, front.equations[index].loss / front.equations[-1].loss
+    if ratio > WORTH_SAYING:
+        reason += (
+            f"; the best equation of the front, of another form or larger, fits {ratio:.2g} times better"
+        )
+    return replace(verdicts[index], equation=index, reason=reason)
 
 
 def judge_equation(

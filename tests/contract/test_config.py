@@ -9,9 +9,10 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from gnn_distill.build import build
 from gnn_distill.config import register
 from gnn_distill.progress import Reporter
-from gnn_distill.run import build, stage_keys
+from gnn_distill.run import stage_keys
 from tests.conftest import TINY
 
 CONF = Path(__file__).parents[2] / "conf"

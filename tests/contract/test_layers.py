@@ -24,12 +24,12 @@ LEVELS = [
     ["rundir"],
     ["symbolic"],
     ["report"],
-    ["config", "progress", "run", "cli", "__main__"],
+    ["config", "progress", "build", "run", "cli", "__main__"],
 ]
 LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)
-HYDRA = {"config", "run", "cli"}
-LIGHTNING = {"data", "lit", "prune", "progress", "run"}
+HYDRA = {"config", "build", "cli"}
+LIGHTNING = {"data", "lit", "prune", "progress", "build", "run"}
 NO_TORCH = {"errors", "forces", "simulate", "linear", "gauge", "rundir", "report"}
 
 

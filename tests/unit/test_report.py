@@ -205,7 +205,7 @@ def test_page_tells_the_numbers_of_the_run(spring: Path) -> None:
     for expected in (
         "mae 0.0531", "mae_per_graph 0.4248", "1,500 trajectories", "split by trajectories", "0.8412",
         "0.9998", "p = 0.98", "Published for this law and variant: 0.23", "0.9523", "0.6845", "0.0123 with",
-        "Recovered on both components: Hooke's law", "R² = 0.999998", "735.2 MiB", "0123abcd", "train 118",
+        "This is Hooke's law: recovered on both components.", "R² = 0.999998", "735.2 MiB", "0123abcd", "train 118",
         "−1.998 Δx + 2.001 Δx/r", "0.0234",
     ):  # fmt: skip
         assert expected in text, expected
@@ -248,9 +248,9 @@ def test_poor_messages_are_not_excused(spring: Path) -> None:
     [
         (
             (True, False),
-            "Only partly recovered: Hooke's law with a rest length was found on 1 of 2 components.",
+            "Only partly recovered: Hooke's law was found on 1 of 2 components.",
         ),
-        ((False, False), "Not recovered: no equation found has the form of Hooke's law with a rest length."),
+        ((False, False), "Not recovered: no equation found has the form of Hooke's law."),
     ],
 )
 def test_recovery_is_claimed_only_where_the_verdict_says_so(
