@@ -10,6 +10,7 @@ from rich.text import Text
 from gnn_distill.report.equations import readable
 from gnn_distill.report.story import (
     AXES,
+    capitalised,
     explanations,
     law_title,
     missing,
