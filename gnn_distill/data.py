@@ -44,12 +44,15 @@ class ParticleData:
         accelerations: float32, shape [G, n, D].
         frames: frames per trajectory; graph g belongs to trajectory g // frames.
         replaced: trajectories that could not be integrated and were drawn anew.
+        adjacency: which sender reaches which receiver, [receiver, sender]: bool [n, n] for all graphs or
+            [G, n, n] for each; None for the complete graph. No self-loops.
     """
 
     features: npt.NDArray[np.float32]
     accelerations: npt.NDArray[np.float32]
     frames: int
-    replaced: int
+    replaced: int = 0
+    adjacency: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
