@@ -32,6 +32,8 @@ def main() -> None:
     if "--version" in sys.argv[1:]:
         print(f"gnn-distill {__version__}")
         return
+    # Threads that sleep while they wait: where other programs use the cores too, spinning ones cost ten times
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     traceback_wanted = os.environ.setdefault("HYDRA_FULL_ERROR", "0") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     register()
