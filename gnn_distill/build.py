@@ -24,8 +24,9 @@ from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.lit import Augmentation, DistilModule, Optimisation
 from gnn_distill.messages import Recording, record
 from gnn_distill.model import ParticleGNN
+from gnn_distill.own import OwnData
 from gnn_distill.progress import Reporter, check_loggers
-from gnn_distill.rundir import STAGES
+from gnn_distill.rundir import STAGES, file_hash
 from gnn_distill.simulate import Simulation
 from gnn_distill.symbolic.engine import Engine
 
@@ -37,7 +38,7 @@ class Experiment:
     """Everything that a run needs, constructed and checked before any work starts."""
 
     config: dict[str, Any]
-    simulation: Simulation
+    source: Simulation | OwnData
     module: DistilModule
     callbacks: list[L.Callback]
     loggers: list[Callable[..., Logger]]
@@ -48,27 +49,25 @@ class Experiment:
 
     @functools.cached_property
     def data(self) -> ParticleData:
-        """The simulated graphs, from the cache if they are there."""
-        return load_or_simulate(self.simulation, self.cache, self.report.simulated)
+        """The graphs: simulated, from the cache if they are there, or read from the user's file."""
+        if isinstance(self.source, OwnData):
+            return self.source.load()
+        return load_or_simulate(self.source, self.cache, self.report.simulated)
 
     @functools.cached_property
     def datamodule(self) -> NBodyDataModule:
         """The graphs, split."""
         c = self.config
-        return NBodyDataModule(self.data, c["split"], c["profile"]["batch_size"], c["seed"])
+        data = NBodyDataModule(self.data, c["split"], c["profile"]["batch_size"], c["seed"])
+        if data.graph is not None:
+            self.module.model.connect(*data.graph)
+        return data
 
     @functools.cached_property
     def recording(self) -> Recording:
         """Messages of the trained network on the test set."""
-        test = self.datamodule.test
-        return record(
-            self.module.model,
-            test.features,
-            test.accelerations,
-            self.datamodule.test_trajectory,
-            self.simulation.law,
-            seed=self.config["seed"],
-        )
+        test, law = self.datamodule.test, self.source.law
+        return record(self.module.model, test, law, seed=self.config["seed"])
 
 
 def build(cfg: DictConfig, report: Reporter) -> Experiment:
@@ -96,10 +95,14 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     def make(part: Any, **more: Any) -> Any:
         return instantiate(part, _convert_="all", **more)
 
-    simulation = make(cfg.dataset)
-    if not isinstance(simulation, Simulation):
-        raise InputError("dataset._target_", config["dataset"].get("_target_"), "give a Simulation")
-    model = make(cfg.model)
+    source = make(cfg.dataset)
+    if not isinstance(source, Simulation | OwnData):
+        raise InputError("dataset._target_", config["dataset"].get("_target_"), "give Simulation or OwnData")
+    extra = 0
+    if isinstance(source, OwnData):
+        config["dataset"]["content"] = file_hash(source.file)
+        extra = source.load().features.shape[-1] - 2 * source.dim - 2
+    model = make(cfg.model, extra_features=extra)
     if not isinstance(model, ParticleGNN):
         raise InputError("model._target_", config["model"].get("_target_"), "give a ParticleGNN")
     o = {key: profile[key] for key in ("learning_rate", "warmup", "weight_decay")}
@@ -117,7 +120,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         raise InputError("trainer", config["trainer"], str(error)) from error
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
     engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
-    return Experiment(config, simulation, module, callbacks, loggers, trainer, engine, cache, report)
+    return Experiment(config, source, module, callbacks, loggers, trainer, engine, cache, report)
 
 
 def set_threads(threads: int | None) -> None:

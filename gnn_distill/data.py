@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from gnn_distill.errors import check_choice, check_int
+from gnn_distill.rundir import file_hash
 from gnn_distill.simulate import Simulation, Trajectories, simulate
 
 log = logging.getLogger(__name__)
@@ -57,22 +58,43 @@ class ParticleData:
 
 @dataclass(frozen=True)
 class Subset:
-    """The part of the data that one split holds: features [G, n, F], accelerations [G, n, D]."""
+    """The part of the data that one split holds.
+
+    Attributes:
+        features: shape [G, n, F].
+        accelerations: shape [G, n, D].
+        edge_mask: where graphs differ, which of the common edges each has, bool [G, E]; else None.
+    """
 
     features: Tensor
     accelerations: Tensor
+    edge_mask: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
+    def __getitem__(self, picked: Tensor | slice) -> Subset:
+        """The graphs at these indices."""
+        mask = None if self.edge_mask is None else self.edge_mask[picked]
+        return Subset(self.features[picked], self.accelerations[picked], mask)
 
-def to_graphs(t: Trajectories) -> ParticleData:
-    """Frames as graphs with features in PROTOCOL's order."""
+    def chunks(self, size: int) -> Iterator[Subset]:
+        """Consecutive parts of at most `size` graphs."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+
+def chain(n: int) -> npt.NDArray[np.bool_]:
+    """Adjacency [n, n] of particles that interact with their neighbours along a chain."""
+    return np.eye(n, k=1, dtype=bool) | np.eye(n, k=-1, dtype=bool)
+
+
+def to_graphs(t: Trajectories, adjacency: npt.NDArray[np.bool_] | None = None) -> ParticleData:
+    """Frames as graphs with features in the order position, velocity, charge, mass."""
     sims, frames, n, dim = t.positions.shape
     constant = np.broadcast_to(np.stack([t.charges, t.masses], -1)[:, None], (sims, frames, n, 2))
     x = np.concatenate([t.positions, t.velocities, constant], -1, dtype=np.float32)
     a = t.accelerations.astype(np.float32)
-    return ParticleData(x.reshape(-1, n, 2 * dim + 2), a.reshape(-1, n, dim), frames, t.replaced)
+    return ParticleData(x.reshape(-1, n, 2 * dim + 2), a.reshape(-1, n, dim), frames, t.replaced, adjacency)
 
 
 def cache_key(spec: Simulation) -> str:
@@ -106,7 +128,8 @@ def load_or_simulate(
             except (OSError, ValueError, KeyError) as error:
                 log.warning("cache %s is damaged (%s); making it again", folder, error)
                 shutil.rmtree(folder)
-        data = to_graphs(simulate(spec, progress))
+        adjacency = chain(spec.n) if spec.law.graph == "chain" else None
+        data = to_graphs(simulate(spec, progress), adjacency)
         _write(folder, data)
         return data
 
@@ -115,10 +138,11 @@ def _write(folder: Path, data: ParticleData) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
     try:
         meta: dict[str, Any] = {"frames": data.frames, "replaced": data.replaced, "sha256": {}}
-        for name in ("features", "accelerations"):
-            path = temporary / f"{name}.npy"
-            np.save(path, getattr(data, name), allow_pickle=False)
-            meta["sha256"][name] = _sha256(path)
+        for name in ("features", "accelerations", "adjacency"):
+            path, values = temporary / f"{name}.npy", getattr(data, name)
+            if values is not None:
+                np.save(path, values, allow_pickle=False)
+                meta["sha256"][name] = file_hash(path)
         (temporary / "meta.json").write_text(json.dumps(meta))
         os.replace(temporary, folder)
     finally:
@@ -130,15 +154,10 @@ def _read(folder: Path) -> ParticleData:
     arrays = {}
     for name, expected in meta["sha256"].items():
         path = folder / f"{name}.npy"
-        if _sha256(path) != expected:
+        if file_hash(path) != expected:
             raise ValueError(f"checksum of {path.name} does not match")
         arrays[name] = np.load(path, allow_pickle=False)
-    return ParticleData(arrays["features"], arrays["accelerations"], meta["frames"], meta["replaced"])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return ParticleData(**arrays, frames=meta["frames"], replaced=meta["replaced"])
 
 
 def split_indices(graphs: int, frames: int, how: str, seed: int) -> tuple[npt.NDArray[np.int64], ...]:
@@ -163,7 +182,7 @@ def split_indices(graphs: int, frames: int, how: str, seed: int) -> tuple[npt.ND
 
 
 class Batches:
-    """Batches of a subset by index-select: (features [B, n, F], accelerations [B, n, D]).
+    """Batches of a subset by index-select.
 
     A shuffled pass depends on (seed, epoch) only, so a resumed run sees what an uninterrupted one saw.
     """
@@ -177,19 +196,21 @@ class Batches:
         full, rest = divmod(len(self.subset), self.batch_size)
         return max(1, full) if self.epoch is not None else full + bool(rest)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        x, a = self.subset.features, self.subset.accelerations
+    def __iter__(self) -> Iterator[Subset]:
         if self.epoch is None:
-            yield from zip(x.split(self.batch_size), a.split(self.batch_size), strict=True)
+            yield from self.subset.chunks(self.batch_size)
             return
-        order = torch.from_numpy(np.random.default_rng([self.seed, self.epoch()]).permutation(len(x)))
-        order = order.to(x.device)
-        for picked in order.split(self.batch_size)[: len(self)]:
-            yield x[picked], a[picked]
+        order = np.random.default_rng([self.seed, self.epoch()]).permutation(len(self.subset))
+        shuffled = torch.from_numpy(order).to(self.subset.features.device)
+        for picked in shuffled.split(self.batch_size)[: len(self)]:
+            yield self.subset[picked]
 
 
 class NBodyDataModule(L.LightningDataModule):
     """Splits of one dataset as batches; everything stays in memory as tensors.
+
+    Attributes:
+        graph: receivers and senders, each [E], of the edges that any graph has; None for complete graphs.
 
     Args:
         data: the graphs.
@@ -202,9 +223,10 @@ class NBodyDataModule(L.LightningDataModule):
         super().__init__()
         check_int("profile.batch_size", batch_size, 1)
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
+        self.graph, mask = common_edges(data.adjacency)
+        whole = Subset(x, a, mask)
         parts = split_indices(len(x), data.frames, split, seed)
-        self.train, self.validation, self.test = (Subset(x[i], a[i]) for i in map(torch.from_numpy, parts))
-        self.test_trajectory = torch.from_numpy(parts[2] // data.frames)
+        self.train, self.validation, self.test = (whole[i] for i in map(torch.from_numpy, parts))
         self.split, self.batch_size, self.seed = split, batch_size, seed
 
     def train_dataloader(self) -> Batches:
@@ -217,3 +239,26 @@ class NBodyDataModule(L.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """Validation batches, in order."""
         return Batches(self.validation, 4 * self.batch_size)
+
+    def transfer_batch_to_device(self, batch: Subset, device: torch.device, dataloader_idx: int) -> Subset:
+        """Lightning does not know a `Subset`."""
+        mask = None if batch.edge_mask is None else batch.edge_mask.to(device)
+        return Subset(batch.features.to(device), batch.accelerations.to(device), mask)
+
+
+def common_edges(
+    adjacency: npt.NDArray[np.bool_] | None,
+) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None]:
+    """Receivers and senders [E] of the edges that any graph has, and which each graph has [G, E].
+
+    Args:
+        adjacency: [n, n] or [G, n, n], indexed [receiver, sender]; None for complete graphs.
+    """
+    if adjacency is None:
+        return None, None
+    union = adjacency if adjacency.ndim == 2 else adjacency.any(0)
+    receiver, sender = np.nonzero(union)
+    graph = torch.from_numpy(receiver), torch.from_numpy(sender)
+    if adjacency.ndim == 2:
+        return graph, None
+    return graph, torch.from_numpy(adjacency[:, receiver, sender])

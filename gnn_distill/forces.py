@@ -43,6 +43,12 @@ class ForceLaw:
     """Default spacing dt of simulated frames (every 5th is kept), PROTOCOL's value of the law."""
     charges: ClassVar[Literal["sign", "normal"]] = "normal"
     """Initial charges: ±1, or N(0, 1) where the law ignores them."""
+    graph: ClassVar[Literal["complete", "chain"]] = "complete"
+    """Who interacts: every pair, or neighbours along a chain."""
+    drag: ClassVar[float] = 0.0
+    """c of a linear drag −c·v on each particle."""
+    gravity: ClassVar[float] = 0.0
+    """g of a constant acceleration −g along the second axis of each particle."""
 
     potential: ClassVar[Callable[..., Array]]
     magnitude: ClassVar[Callable[..., Array]]
@@ -51,6 +57,17 @@ class ForceLaw:
     def params(self) -> tuple[float, ...]:
         """The law's parameters, in the order in which `potential` and `magnitude` index them."""
         return tuple(float(getattr(self, f.name)) for f in fields(self))
+
+    @property
+    def has_one_body_term(self) -> bool:
+        """Whether particles are accelerated by more than pair forces."""
+        return self.drag != 0.0 or self.gravity != 0.0
+
+    def one_body_acceleration(self, velocity: Array, mass: Array) -> Array:
+        """Drag and gravity: −c v / m − g along the second axis, from v [..., D] and m [...]."""
+        down = np.zeros(velocity.shape[-1])
+        down[1] = self.gravity
+        return -self.drag * velocity / mass[..., None] - down
 
     def pair_force(self, delta: Array, m1: Array, m2: Array, q1: Array, q2: Array) -> Array:
         """Exact force on the receiver of each edge.
@@ -174,3 +191,101 @@ class Coulomb(ForceLaw):
     def magnitude(r, m1, m2, q1, q2, params):
         """−dV/dr = q1 q2 / r²."""
         return q1 * q2 / (r * r)
+
+
+@dataclass(frozen=True)
+class Superposition(ForceLaw):
+    """Charges that also attract by mass: V = q1 q2 / r − m1 m2 / r, charges ±1.
+
+    ```yaml
+    law: {_target_: gnn_distill.forces.Superposition}
+    ```
+    """
+
+    name = "superposition"
+    title = "electrostatics and gravity in superposition"
+    formula = "(q1 q2 - m1 m2) / r^2"
+    time_step = 1e-3
+    charges = "sign"
+
+    @staticmethod
+    def potential(r, m1, m2, q1, q2, params):
+        """V(r) = (q1 q2 − m1 m2) / r."""
+        return (q1 * q2 - m1 * m2) / r
+
+    @staticmethod
+    def magnitude(r, m1, m2, q1, q2, params):
+        """−dV/dr = (q1 q2 − m1 m2) / r²."""
+        return (q1 * q2 - m1 * m2) / (r * r)
+
+
+@dataclass(frozen=True)
+class Damped(Spring):
+    """Springs with a linear drag −c·v on each particle, the same for all.
+
+    The 2020 paper's own drag depends on a particle's index; this one does not.
+
+    ```yaml
+    law: {_target_: gnn_distill.forces.Damped, rest_length: 1.0, drag: 1.0}
+    ```
+    """
+
+    drag: float = 1.0  # type: ignore[misc]  # a constant of the base, a parameter here
+
+    name = "damped"
+    title = "Hooke's law with drag"
+    time_step = 2e-2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("dataset.law.drag", self.drag, 0.0)
+
+
+@dataclass(frozen=True)
+class String(Spring):
+    """Springs between neighbours of a chain, and constant gravity −g along y on every node.
+
+    ```yaml
+    law: {_target_: gnn_distill.forces.String, rest_length: 1.0, gravity: 1.0}
+    ```
+    """
+
+    gravity: float = 1.0  # type: ignore[misc]  # a constant of the base, a parameter here
+
+    name = "string"
+    title = "Hooke's law along a string under gravity"
+    time_step = 1e-2
+    graph = "chain"
+
+
+@dataclass(frozen=True)
+class Discontinuous(ForceLaw):
+    """Springs that act at a distance only: V = 0 for r < cut, else (r − 1)².
+
+    Energy is conserved but for particles that cross the cut, where V jumps by (cut − 1)² and the force
+    does not know.
+
+    ```yaml
+    law: {_target_: gnn_distill.forces.Discontinuous, cut: 2.0}
+    ```
+    """
+
+    cut: float = 2.0
+
+    name = "discontinuous"
+    title = "a spring beyond a distance"
+    formula = "-2 (r - 1) where r >= cut, else 0"
+    time_step = 1e-2
+
+    def __post_init__(self) -> None:
+        check_range("dataset.law.cut", self.cut, 0.0)
+
+    @staticmethod
+    def potential(r, m1, m2, q1, q2, params):
+        """V(r) = (r − 1)² from the cut on."""
+        return (r >= params[0]) * (r - 1.0) ** 2
+
+    @staticmethod
+    def magnitude(r, m1, m2, q1, q2, params):
+        """−dV/dr away from the cut."""
+        return (r >= params[0]) * -2.0 * (r - 1.0)

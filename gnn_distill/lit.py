@@ -10,6 +10,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from gnn_distill.data import Subset
 from gnn_distill.errors import check_choice, check_range
 from gnn_distill.model import ParticleGNN
 from gnn_distill.regularise import KLPenalty, L1Penalty, NoPenalty
@@ -113,23 +114,24 @@ class DistilModule(L.LightningModule):
         self._totals: dict[str, _Totals] = {}
         self._rng: dict[str, Any] | None = None
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Loss of one batch: features [B, n, F], accelerations [B, n, D]."""
-        x, target = batch
-        predicted, messages = self.model(self.augment(x, self.model.dim))
-        error = (predicted - target).abs().sum()
-        graphs, n = x.shape[0], x.shape[1]
-        penalty = self.regulariser(messages, graphs * n)
-        self._add("train", error.detach(), graphs, n, penalty.detach())
-        return error / graphs + penalty
+    def training_step(self, batch: Subset, batch_idx: int) -> Tensor:
+        """Loss of one batch."""
+        x = self.augment(batch.features, self.model.dim)
+        error, penalty = self._terms("train", x, batch)
+        return error / len(batch) + penalty
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Subset, batch_idx: int) -> None:
         """Accumulate the error of one batch."""
-        x, target = batch
-        predicted, messages = self.model(x)
+        self._terms("val", batch.features, batch)
+
+    def _terms(self, stage: str, x: Tensor, batch: Subset) -> tuple[Tensor, Tensor]:
+        """Sum of absolute errors over the batch, and the penalty; both are added to the stage's totals."""
+        predicted, messages = self.model(x, edge_mask=batch.edge_mask)
         graphs, n = x.shape[0], x.shape[1]
+        error = (predicted - batch.accelerations).abs().sum()
         penalty = self.regulariser(messages, graphs * n)
-        self._add("val", (predicted - target).abs().sum(), graphs, n, penalty)
+        self._add(stage, error.detach(), graphs, n, penalty.detach())
+        return error, penalty
 
     def _add(self, stage: str, error: Tensor, graphs: int, n: int, penalty: Tensor) -> None:
         total = self._totals.setdefault(stage, _Totals())

@@ -1,12 +1,12 @@
 """Recording: the messages of a trained network on the test set, beside the truth.
 
-Shapes: G graphs, n particles per graph, E = G n (n−1) edges sorted by receiver, M message dims,
+Shapes: G graphs, n particles per graph, E edges of all graphs sorted by receiver, M message dims,
 D space dims. Index 1 is the receiver, 2 the sender, Δ = x_receiver − x_sender.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gnn_distill.data import Subset
 from gnn_distill.forces import SOFTENING, ForceLaw
-from gnn_distill.model import GaussianHead, ParticleGNN, complete_graph
+from gnn_distill.model import GaussianHead, ParticleGNN
 from gnn_distill.pullback import contributions
 
 Array = npt.NDArray[np.float64]
@@ -33,6 +34,7 @@ class Edges:
         r: softened distance d + ε, shape [E].
         m1: mass of the receiver [E]; `m2` of the sender; `q1`, `q2` the charges.
         receiver: number of the receiving node, shape [E], ascending.
+        extra1: further features of the receiver, shape [E, K]; `extra2` of the sender.
         force: exact force on the receiver, shape [E, D], or None where the law is unknown.
     """
 
@@ -43,17 +45,27 @@ class Edges:
     q1: Array
     q2: Array
     receiver: npt.NDArray[np.int64]
+    extra1: Array
+    extra2: Array
     force: Array | None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of `variables`: `dx dy [dz] r m1 m2 q1 q2`."""
-        return (*SPACE[: self.delta.shape[1]], "r", "m1", "m2", "q1", "q2")
+        """Names of `variables`: `dx dy [dz] r m1 m2 q1 q2`, then `f1_1 f1_2 …` for further features."""
+        extra = [f"f{k + 1}_{side}" for side in (1, 2) for k in range(self.extra1.shape[1])]
+        return (*SPACE[: self.delta.shape[1]], "r", "m1", "m2", "q1", "q2", *extra)
 
     @property
     def variables(self) -> Array:
-        """What symbolic regression reads, shape [E, D + 5]."""
-        return np.column_stack([self.delta, self.r, self.m1, self.m2, self.q1, self.q2])
+        """What symbolic regression reads, shape [E, D + 5 + 2 K]."""
+        known = [self.delta, self.r, self.m1, self.m2, self.q1, self.q2]
+        return np.column_stack([*known, self.extra1, self.extra2])
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> Edges:
+        """The edges for which `chosen` [E] holds."""
+        force = None if self.force is None else self.force[chosen]
+        rest = {f.name: getattr(self, f.name)[chosen] for f in fields(self) if f.name != "force"}
+        return Edges(**rest, force=force)
 
     @property
     def acceleration(self) -> Array | None:
@@ -78,7 +90,7 @@ class Recording:
         sample: numbers of the edges of a random sample of whole graphs, shape [E'].
         sample_messages: their messages as the network sends them, all dims, shape [E', M].
         mae: mean absolute error over nodes and components; `mae_per_graph` n·D times larger.
-        trajectory: trajectory of each graph, shape [G].
+        graphs: number of graphs G.
         n: particles per graph.
     """
 
@@ -94,7 +106,7 @@ class Recording:
     sample: npt.NDArray[np.int64]
     sample_messages: npt.NDArray[np.float32]
     mae: float
-    trajectory: npt.NDArray[np.int64]
+    graphs: int
     n: int
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -121,45 +133,45 @@ class Recording:
         return self.mae * self.n * self.pullback.shape[1]
 
 
-def edge_features(x: Tensor, dim: int, law: ForceLaw | None) -> Edges:
-    """Edges of complete graphs with features [G, n, F]."""
+def edge_features(x: Tensor, graph: tuple[Tensor, Tensor], dim: int, law: ForceLaw | None) -> Edges:
+    """All edges of graphs with features [G, n, F] and common receivers and senders `graph`, each [E']."""
     graphs, n = x.shape[:2]
     features = x.double().cpu().numpy()
-    receiver, sender = (part.numpy() for part in complete_graph(n))
-    one, two = (features[:, side].reshape(graphs * n * (n - 1), -1) for side in (receiver, sender))
+    receiver, sender = (part.cpu().numpy() for part in graph)
+    one, two = (features[:, side].reshape(graphs * len(side), -1) for side in (receiver, sender))
     delta = one[:, :dim] - two[:, :dim]
     q1, m1, q2, m2 = one[:, 2 * dim], one[:, 2 * dim + 1], two[:, 2 * dim], two[:, 2 * dim + 1]
     number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
     force = None if law is None else law.pair_force(delta, m1, m2, q1, q2)
     r = np.linalg.norm(delta, axis=1) + SOFTENING
-    return Edges(delta, r, m1, m2, q1, q2, number, force)
+    extra1, extra2 = one[:, 2 * dim + 2 :], two[:, 2 * dim + 2 :]
+    return Edges(delta, r, m1, m2, q1, q2, number, extra1, extra2, force)
 
 
 @torch.no_grad()
-def importance(model: ParticleGNN, x: Tensor) -> tuple[Array, Array, str]:
-    """Importance and standard deviation per message dimension [M] over all edges of graphs [G, n, F].
+def importance(model: ParticleGNN, data: Subset) -> tuple[Array, Array, str]:
+    """Importance and standard deviation per message dimension [M] over all edges.
 
     Returns:
         The importance: mean KL divergence from N(0, 1) for a Gaussian head, else the standard deviation;
         0 for pruned dimensions. The standard deviation. The name of the measure.
     """
-    std = model.message_std(x, CHUNK).numpy()
+    std = model.message_std(data.features, data.edge_mask, CHUNK).numpy()
     if not isinstance(model.head, GaussianHead):
         return std, std, "std"
     total, edges = torch.zeros(model.message_dim, dtype=torch.float64), 0
-    for part in x.split(CHUNK):
-        _, (_, mean, s) = model(part)
+    for part in data.chunks(CHUNK):
+        _, (_, mean, s) = model(part.features, edge_mask=part.edge_mask)
         kl = 0.5 * (mean**2 + torch.exp(s) - s - 1)
-        total += kl.flatten(0, 1).double().sum(0).cpu()
-        edges += kl.shape[0] * kl.shape[1]
+        kl = kl.flatten(0, 1) if part.edge_mask is None else kl[part.edge_mask]
+        total += kl.double().sum(0).cpu()
+        edges += len(kl)
     return (total / edges * model.mask.cpu()).numpy(), std, "kl"
 
 
 def record(
     model: ParticleGNN,
-    features: Tensor,
-    accelerations: Tensor,
-    trajectory: Tensor,
+    data: Subset,
     law: ForceLaw | None,
     sample_edges: int = 18_000,
     path_points: int = 5,
@@ -169,41 +181,47 @@ def record(
 
     Args:
         model: trained network; it is put into evaluation mode.
-        features: test graphs [G, n, F].
-        accelerations: their targets [G, n, D].
-        trajectory: trajectory of each graph [G].
+        data: the test set.
         law: the true law, or None.
         sample_edges: edges of which all M dims are kept, in whole graphs drawn at random.
         path_points: quadrature points of the path-averaged pull-back.
         seed: of that draw.
     """
     model.eval()
-    n, dim = features.shape[1], model.dim
-    per_graph = n * (n - 1)
-    weight, std, kind = importance(model, features)
+    n, dim = data.features.shape[1], model.dim
+    graph = model.edges(n)
+    per_graph = len(graph[0])
+    weight, std, kind = importance(model, data)
     mask = model.mask.cpu().numpy() > 0
     ranked = np.argsort(-np.where(mask, weight, -np.inf), kind="stable")
     components = tuple(int(k) for k in ranked[: min(dim, int(mask.sum()))])
 
     chosen, pulled, averaged = [], [], []
     error = 0.0
-    for x, target in zip(features.split(CHUNK), accelerations.split(CHUNK), strict=True):
+    for part in data.chunks(CHUNK):
         with torch.no_grad():
-            e = model(x)[1].mean
-        c, predicted = contributions(model, x, e)
-        averaged.append(contributions(model, x, e, path_points)[0].cpu())
+            e = model(part.features, edge_mask=part.edge_mask)[1].mean
+        c, predicted = contributions(model, part.features, e, part.edge_mask)
+        averaged.append(contributions(model, part.features, e, part.edge_mask, path_points)[0].cpu())
         pulled.append(c.cpu())
         chosen.append(e[..., list(components)].cpu())
-        error += float((predicted - target).abs().double().sum())
-    flat = [torch.cat(parts).flatten(0, 1).double().numpy() for parts in (chosen, pulled, averaged)]
+        error += float((predicted - part.accelerations).abs().double().sum())
+
+    exists = np.ones(len(data) * per_graph, dtype=bool)
+    if data.edge_mask is not None:
+        exists = data.edge_mask.cpu().numpy().reshape(-1)
+    flat = [torch.cat(p).flatten(0, 1).double().numpy()[exists] for p in (chosen, pulled, averaged)]
     spread = flat[0].std(0)
     selected = (flat[0] - flat[0].mean(0)) / np.where(spread > 0, spread, 1.0)
-    drawn = np.random.default_rng(seed).permutation(len(features))[: max(1, sample_edges // per_graph)]
+
+    drawn = np.random.default_rng(seed).permutation(len(data))[: max(1, sample_edges // per_graph)]
     drawn.sort()
+    some = data[torch.from_numpy(drawn)]
     with torch.no_grad():
-        sample_messages = model(features[torch.from_numpy(drawn).to(features.device)])[1].mean
+        sampled = model(some.features, edge_mask=some.edge_mask)[1].mean.flatten(0, 1)
+    slots = (drawn[:, None] * per_graph + np.arange(per_graph)).reshape(-1)
     return Recording(
-        edges=edge_features(features, dim, law),
+        edges=edge_features(data.features, graph, dim, law).where(exists),
         components=components,
         selected=selected,
         pullback=flat[1],
@@ -212,9 +230,9 @@ def record(
         std=std,
         mask=mask,
         importance_kind=kind,
-        sample=(drawn[:, None] * per_graph + np.arange(per_graph)).reshape(-1),
-        sample_messages=sample_messages.flatten(0, 1).float().cpu().numpy(),
-        mae=error / accelerations.numel(),
-        trajectory=trajectory.cpu().numpy(),
+        sample=(np.cumsum(exists) - 1)[slots[exists[slots]]],
+        sample_messages=sampled.float().cpu().numpy()[exists[slots]],
+        mae=error / data.accelerations.numel(),
+        graphs=len(data),
         n=n,
     )

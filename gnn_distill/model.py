@@ -1,7 +1,7 @@
 """The one message-passing network: φe makes messages, φv turns their sum into accelerations.
 
 Shape letters: B graphs, n particles per graph, N nodes, E edges, M message dims, D space dims,
-F = 2 D + 2 node features in the order position, velocity, charge, mass.
+F = 2 D + 2 + K node features in the order position, velocity, charge, mass, K further ones.
 
 Source: Cranmer et al. 2020 (arXiv 2006.11287), with the variants of PROTOCOL §3. Variants differ in
 message width, head and regulariser only; none of them is a class of its own.
@@ -125,10 +125,13 @@ class ParticleGNN(MessagePassing):
         node: `mlp` as published, or `linear` for φv = A(v)·ē + h(v).
         node_width: hidden units of φv; `width` if None.
         scale_output: multiply φv's output by the mean |acceleration| of the training set.
+        extra_features: further node features K that the data bring.
     """
 
     mask: Tensor
     output_scale: Tensor
+    receiver: Tensor | None
+    sender: Tensor | None
 
     def __init__(
         self,
@@ -143,6 +146,7 @@ class ParticleGNN(MessagePassing):
         node: str = "mlp",
         node_width: int | None = None,
         scale_output: bool = False,
+        extra_features: int = 0,
     ) -> None:
         super().__init__(aggr="add")
         check_int("model.dim", dim, 2, 3)
@@ -160,11 +164,13 @@ class ParticleGNN(MessagePassing):
             raise InputError(
                 "model.head", head, "give DeterministicHead or GaussianHead of gnn_distill.model"
             )
-        features = 2 * dim + 2
+        features = 2 * dim + 2 + extra_features
         self.edge_net = mlp(2 * features, self.head.outputs_per_dim * message_dim, width, layers)
         self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
         self.register_buffer("mask", torch.ones(message_dim))
         self.register_buffer("output_scale", torch.ones(()))
+        self.register_buffer("receiver", None, persistent=False)
+        self.register_buffer("sender", None, persistent=False)
 
     @property
     def active_dims(self) -> int:
@@ -176,18 +182,37 @@ class ParticleGNN(MessagePassing):
         if self.scale_output:
             self.output_scale.fill_(float(accelerations.abs().mean()))
 
-    def forward(self, x: Tensor, edge_index: Tensor | None = None) -> tuple[Tensor, Messages]:
+    def connect(self, receiver: Tensor, sender: Tensor) -> None:
+        """Use this graph, the same for all inputs [B, n, F], in place of the complete one.
+
+        Args:
+            receiver: receiving node of each edge, shape [E], ascending.
+            sender: sending node of each edge, shape [E].
+        """
+        self.receiver, self.sender = receiver, sender
+
+    def edges(self, n: int) -> tuple[Tensor, Tensor]:
+        """Receivers and senders, each [E], of one graph of n particles."""
+        if self.receiver is not None and self.sender is not None:
+            return self.receiver, self.sender
+        return complete_graph(n, self.mask.device)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor | None = None, edge_mask: Tensor | None = None
+    ) -> tuple[Tensor, Messages]:
         """Accelerations and messages.
 
         Args:
-            x: features of complete graphs [B, n, F]; or of any graph [N, F], with `edge_index`.
+            x: features of graphs that share their edges (complete, unless `connect` said otherwise),
+                shape [B, n, F]; or of any graph [N, F], with `edge_index`.
             edge_index: shape [2, E], row 0 the sender, row 1 the receiver of each edge.
+            edge_mask: 1 where an edge exists in its graph, 0 where not, shape [B, E]; all exist if None.
 
         Returns:
-            Accelerations [B, n, D] or [N, D], and messages [B, n (n−1), M] sorted by receiver or [E, M].
+            Accelerations [B, n, D] or [N, D], and messages [B, E, M] sorted by receiver or [E, M].
         """
         if edge_index is None:
-            return self._dense(x)
+            return self._dense(x, edge_mask)
         messages = self.edge_updater(edge_index, x=x)
         total = self.propagate(edge_index, size=(x.shape[0], x.shape[0]), messages=messages.value)
         return self.node(x, total), messages
@@ -205,12 +230,21 @@ class ParticleGNN(MessagePassing):
         """φv on features [..., F] and summed messages [..., M]: accelerations [..., D]."""
         return self.output_scale * self.node_net(self._scaled(x), total)
 
-    def _dense(self, x: Tensor) -> tuple[Tensor, Messages]:
-        n = x.shape[-2]
-        receiver, sender = complete_graph(n, x.device)
+    def total(self, messages: Tensor, n: int) -> Tensor:
+        """Messages [B, E, M] summed over the edges of each receiver, shape [B, n, M]."""
+        if self.receiver is None:
+            return messages.unflatten(1, (n, n - 1)).sum(2)
+        zeros = messages.new_zeros(messages.shape[0], n, messages.shape[2])
+        return zeros.index_add(1, self.receiver, messages)
+
+    def _dense(self, x: Tensor, edge_mask: Tensor | None) -> tuple[Tensor, Messages]:
+        receiver, sender = self.edges(x.shape[1])
         messages = self.edge_update(x[:, receiver], x[:, sender])
-        total = messages.value.unflatten(1, (n, n - 1)).sum(2)
-        return self.node(x, total), messages
+        if edge_mask is not None:
+            exists = edge_mask[..., None].to(x.dtype)
+            value, mean, s = messages
+            messages = Messages(value * exists, mean * exists, None if s is None else s * exists)
+        return self.node(x, self.total(messages.value, x.shape[1])), messages
 
     def _scaled(self, x: Tensor) -> Tensor:
         scale = torch.ones(x.shape[-1], device=x.device, dtype=x.dtype)
@@ -228,13 +262,17 @@ class ParticleGNN(MessagePassing):
         return torch.cat([delta, centroid, x_i[..., self.dim :], x_j[..., self.dim :]], dim=-1)
 
     @torch.no_grad()
-    def message_std(self, features: Tensor, chunk: int = 1024) -> Tensor:
-        """Standard deviation [M] of each message dimension over all edges of complete graphs [B, n, F]."""
+    def message_std(self, features: Tensor, edge_mask: Tensor | None = None, chunk: int = 1024) -> Tensor:
+        """Standard deviation [M] of each message dimension over all edges of graphs [B, n, F]."""
         was_training = self.training
         self.eval()
         count, mean, m2 = 0, *torch.zeros(2, self.message_dim, dtype=torch.float64)
-        for part in features.split(chunk):
-            e = self(part)[1].mean.flatten(0, 1).double().cpu()
+        for part in range(0, len(features), chunk):
+            exists = None if edge_mask is None else edge_mask[part : part + chunk]
+            e = self(features[part : part + chunk], edge_mask=exists)[1].mean
+            e = (e.flatten(0, 1) if exists is None else e[exists]).double().cpu()
+            if len(e) == 0:
+                continue
             new, delta = count + e.shape[0], e.mean(0) - mean
             m2 = m2 + ((e - e.mean(0)) ** 2).sum(0) + delta**2 * (count * e.shape[0] / new)
             mean, count = mean + delta * (e.shape[0] / new), new

@@ -12,6 +12,7 @@ from typing import Protocol
 import lightning as L
 import torch
 
+from gnn_distill.data import NBodyDataModule, Subset
 from gnn_distill.errors import InputError, check_int, check_range
 from gnn_distill.lit import DistilModule
 
@@ -117,14 +118,16 @@ class PruneMessages(L.Callback):
         surplus = model.active_dims - wanted
         if surplus <= 0:
             return
-        importance = model.message_std(self._sample(trainer)).to(model.mask.device)
+        sample = self._sample(trainer, model.mask.device)
+        importance = model.message_std(sample.features, sample.edge_mask).to(model.mask.device)
         importance[model.mask == 0] = torch.inf
         model.mask[importance.argsort()[:surplus]] = 0.0
 
-    def _sample(self, trainer: L.Trainer) -> torch.Tensor:
-        features = trainer.datamodule.validation.features  # type: ignore[attr-defined]
-        picked = torch.randperm(len(features), generator=torch.Generator().manual_seed(self.seed))
-        return features[picked[: self.sample].to(features.device)]
+    def _sample(self, trainer: L.Trainer, device: torch.device) -> Subset:
+        data: NBodyDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        generator = torch.Generator().manual_seed(self.seed)
+        picked = torch.randperm(len(data.validation), generator=generator)[: self.sample]
+        return data.transfer_batch_to_device(data.validation[picked], device, 0)
 
 
 def module(pl_module: L.LightningModule) -> DistilModule:

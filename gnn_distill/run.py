@@ -5,25 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import joblib
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
 from gnn_distill import __version__
-from gnn_distill.analysis import analyse, gauge_fits
+from gnn_distill.analysis import analyse
 from gnn_distill.build import Experiment, build
+from gnn_distill.distil import closed_form, equations, judged, search
 from gnn_distill.errors import InputError
 from gnn_distill.lit import DistilModule
-from gnn_distill.messages import Recording, edge_features
 from gnn_distill.progress import EpochLog, Reporter
 from gnn_distill.report import write_report
 from gnn_distill.rundir import STAGES, RunDirectory, fingerprint
-from gnn_distill.symbolic.closed_form import Law, compare, from_messages, refit
-from gnn_distill.symbolic.front import Front
-from gnn_distill.symbolic.verdict import Verdict, data_ranges, judge
 
 
 def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
@@ -36,7 +31,7 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
         "simulate": lambda resumed: experiment.data,
         "train": lambda resumed: train(experiment, directory, resumed),
         "analyse": lambda resumed: analyse_run(experiment, directory),
-        "distil": lambda resumed: distil(experiment, directory),
+        "distil": lambda resumed: distil_run(experiment, directory),
         "report": lambda resumed: write_report(path, experiment.report.console),
     }
     keys = stage_keys(experiment.config)
@@ -122,70 +117,10 @@ def load_weights(module: DistilModule, path: Path) -> None:
     module.cpu()
 
 
-def distil(experiment: Experiment, directory: RunDirectory) -> None:
+def distil_run(experiment: Experiment, directory: RunDirectory) -> None:
     """Search for equations, judge them, and put them together as one law."""
     load_weights(experiment.module, directory.path)
-    settings, recording = experiment.config["symbolic"], experiment.recording
-    fronts = search(experiment, recording)
-    edges, dim = recording.edges, experiment.simulation.dim
-    ranges = data_ranges(edges.variables, edges.names)
-    verdicts = judge(
-        fronts, experiment.simulation.law, edges.names, dim=dim, target=settings["target"], ranges=ranges
-    )
-    labels = edges.names[:dim] if settings["target"] == "pullback" else recording.components
-    directory.write_json(
-        "equations.json",
-        {
-            "engine": experiment.engine.name,
-            "target": settings["target"],
-            "variables": edges.names,
-            "components": [
-                component(label, front, verdict)
-                for label, front, verdict in zip(labels, fronts, verdicts, strict=True)
-            ],
-        },
-    )
-    directory.write_json("law.json", closed_form(experiment, recording, fronts, verdicts))
-
-
-def search(experiment: Experiment, recording: Recording) -> list[Front]:
-    """One front per component of the symbolic target, on random test edges."""
-    settings, seed = experiment.config["symbolic"], experiment.config["seed"]
-    target = recording.pullback if settings["target"] == "pullback" else recording.selected
-    edges = recording.sample[np.random.default_rng([seed, 2]).permutation(len(recording.sample))]
-    edges = np.sort(edges[: settings["points"]])
-    x, y = recording.edges.variables[edges], target[edges]
-    fit = joblib.delayed(experiment.engine.fit)
-    jobs = (fit(x, y[:, k], recording.edges.names, seed=seed + k) for k in range(y.shape[1]))
-    return list(joblib.Parallel(n_jobs=min(settings["jobs"], y.shape[1]))(jobs))
-
-
-def component(label: Any, front: Front, verdict: Verdict) -> dict[str, Any]:
-    """One entry of `equations.json`."""
-    equations = front.to_dict()
-    return {
-        "dim": label,
-        "front": equations["equations"],
-        "score_pick": front.score_pick,
-        "choice": front.choice,
-        "verdict": verdict.to_dict(),
-    }
-
-
-def closed_form(
-    experiment: Experiment, recording: Recording, fronts: list[Front], verdicts: list[Verdict]
-) -> dict[str, Any]:
-    """The content of `law.json`: recovered equations, or the fronts' choices, with refitted constants."""
-    picked = [f.choice if v.equation is None else v.equation for f, v in zip(fronts, verdicts, strict=True)]
-    expressions = [f.equations[k].expression for f, k in zip(fronts, picked, strict=True)]
-    if experiment.config["symbolic"]["target"] == "pullback":
-        law = Law(tuple(expressions))
-    else:
-        law = from_messages(expressions, gauge_fits(recording)["gauge"])
-    validation, test = experiment.datamodule.validation, experiment.datamodule.test
-    generator = torch.Generator().manual_seed(experiment.config["seed"])
-    some = torch.randperm(len(validation), generator=generator)[:2000]
-    edges = edge_features(validation.features[some], experiment.simulation.dim, None)
-    law = refit(law, edges, validation.accelerations[some].flatten(0, 1).double().numpy())
-    target = test.accelerations.flatten(0, 1).double().numpy()
-    return {"equations": picked, **compare(law, recording.edges, target, recording.mae)}
+    fronts = search(experiment)
+    verdicts = judged(experiment, fronts)
+    directory.write_json("equations.json", equations(experiment, fronts, verdicts))
+    directory.write_json("law.json", closed_form(experiment, fronts, verdicts))

@@ -110,8 +110,6 @@ def simulate(spec: Simulation, progress: Callable[[int, int], None] | None = Non
     shape = (spec.simulations, spec.frames, spec.n, spec.dim)
     x, v, a = (np.empty(shape) for _ in range(3))
     m, q = np.empty((spec.simulations, spec.n)), np.empty((spec.simulations, spec.n))
-    magnitude, params = compiled_magnitude(type(spec.law).magnitude), np.array(spec.law.params)
-
     todo = np.arange(spec.simulations)
     next_seed = spec.simulations
     replaced = 0
@@ -121,9 +119,7 @@ def simulate(spec: Simulation, progress: Callable[[int, int], None] | None = Non
         for block in np.array_split(todo, max(1, math.ceil(todo.size / 500))):
             start = [initial_state(spec, int(seeds[k])) for k in block]
             x0, v0, m0, q0 = (np.stack(part) for part in zip(*start, strict=True))
-            xs, vs, acc, ok = _integrate_all(
-                x0, v0, m0, q0, params, magnitude, spec.frames, spec.frame_spacing, spec.rtol, spec.atol
-            )
+            xs, vs, acc, ok = integrate(spec, x0, v0, m0, q0)
             x[block], v[block], a[block], m[block], q[block] = xs, vs, acc, m0, q0
             failed.append(block[~ok])
             if progress is not None:
@@ -138,6 +134,30 @@ def simulate(spec: Simulation, progress: Callable[[int, int], None] | None = Non
             seeds[todo] = next_seed + np.arange(todo.size)
             next_seed += todo.size
     return Trajectories(x, v, a, m, q, replaced)
+
+
+def integrate(
+    spec: Simulation, positions: Array, velocities: Array, masses: Array, charges: Array
+) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    """Follow given initial states.
+
+    Args:
+        spec: law, frames, spacing and tolerances; its n, dim and simulations are not used.
+        positions: shape [S, n, D].
+        velocities: shape [S, n, D].
+        masses: shape [S, n].
+        charges: shape [S, n].
+
+    Returns:
+        Positions, velocities and accelerations, each [S, T, n, D], NaN after a failure; which succeeded [S].
+    """
+    law = spec.law
+    body = np.array([law.drag, law.gravity, law.graph == "chain"])
+    x, v, m, q = (np.ascontiguousarray(a, dtype=float) for a in (positions, velocities, masses, charges))
+    magnitude, params = compiled_magnitude(type(law).magnitude), np.array(law.params)
+    return _integrate_all(
+        x, v, m, q, params, magnitude, body, spec.frames, spec.frame_spacing, spec.rtol, spec.atol
+    )
 
 
 def initial_state(spec: Simulation, k: int) -> tuple[Array, Array, Array, Array]:
@@ -171,15 +191,16 @@ _ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 
 
 
 @numba.njit(cache=True)
-def _derivative(y, m, q, params, magnitude, out):
-    """Write d/dt of the state y [2, n, D] = (x, v) to `out`."""
+def _derivative(y, m, q, params, magnitude, body, out):
+    """Write d/dt of the state y [2, n, D] = (x, v) to `out`; `body` holds drag, gravity, 1 for a chain."""
     n, dim = y.shape[1], y.shape[2]
     for i in range(n):
         for c in range(dim):
             out[0, i, c] = y[1, i, c]
-            out[1, i, c] = 0.0
+            out[1, i, c] = -body[0] * y[1, i, c] / m[i]
+        out[1, i, 1] -= body[1]
     for i in range(n):
-        for j in range(i):
+        for j in range(max(0, i - 1) if body[2] else 0, i):
             d2 = 0.0
             for c in range(dim):
                 d2 += (y[0, i, c] - y[0, j, c]) ** 2
@@ -194,7 +215,7 @@ def _derivative(y, m, q, params, magnitude, out):
 
 
 @numba.njit(cache=True)
-def _advance(y, k, m, q, params, magnitude, span, h, rtol, atol, trial, err_prev):
+def _advance(y, k, m, q, params, magnitude, body, span, h, rtol, atol, trial, err_prev):
     """Integrate y over `span` in place with k[0] its derivative; return the next step, or -1 on failure."""
     size = y.size
     t = 0.0
@@ -207,7 +228,7 @@ def _advance(y, k, m, q, params, magnitude, span, h, rtol, atol, trial, err_prev
                 for p in range(s):
                     acc += _A[s, p] * k[p].flat[e]
                 trial.flat[e] = y.flat[e] + step * acc
-            _derivative(trial, m, q, params, magnitude, k[s])
+            _derivative(trial, m, q, params, magnitude, body, k[s])
         norm = 0.0
         for e in range(size):
             err = 0.0
@@ -235,7 +256,7 @@ def _advance(y, k, m, q, params, magnitude, span, h, rtol, atol, trial, err_prev
 
 
 @numba.njit(parallel=True, cache=True)
-def _integrate_all(x0, v0, m, q, params, magnitude, frames, spacing, rtol, atol):
+def _integrate_all(x0, v0, m, q, params, magnitude, body, frames, spacing, rtol, atol):
     """Positions, velocities, accelerations [S, T, n, D] from the initial states, and which succeeded [S]."""
     sims, n, dim = x0.shape
     xs = np.full((sims, frames, n, dim), np.nan)
@@ -245,12 +266,14 @@ def _integrate_all(x0, v0, m, q, params, magnitude, frames, spacing, rtol, atol)
         y, trial = np.empty((2, n, dim)), np.empty((2, n, dim))
         y[0], y[1] = x0[s], v0[s]
         k = np.empty((7, 2, n, dim))
-        _derivative(y, m[s], q[s], params, magnitude, k[0])
+        _derivative(y, m[s], q[s], params, magnitude, body, k[0])
         h = 0.1 * spacing
         err_prev = np.ones(1)
         for t in range(frames):
             if t > 0:
-                h = _advance(y, k, m[s], q[s], params, magnitude, spacing, h, rtol, atol, trial, err_prev)
+                h = _advance(
+                    y, k, m[s], q[s], params, magnitude, body, spacing, h, rtol, atol, trial, err_prev
+                )
                 if h < 0:
                     break
             xs[s, t], vs[s, t], acc[s, t] = y[0], y[1], k[0, 1]

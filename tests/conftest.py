@@ -12,10 +12,21 @@ from pathlib import Path
 import pytest
 
 from gnn_distill.data import NBodyDataModule, to_graphs
-from gnn_distill.forces import Coulomb, ForceLaw, InverseDistance, InverseSquare, Spring
+from gnn_distill.forces import (
+    Coulomb,
+    Damped,
+    Discontinuous,
+    ForceLaw,
+    InverseDistance,
+    InverseSquare,
+    Spring,
+    String,
+    Superposition,
+)
 from gnn_distill.simulate import Simulation, Trajectories, simulate
 
-LAWS: list[ForceLaw] = [Spring(), InverseDistance(), InverseSquare(), Coulomb()]
+PUBLISHED: list[ForceLaw] = [Spring(), InverseDistance(), InverseSquare(), Coulomb()]
+LAWS: list[ForceLaw] = [*PUBLISHED, Superposition(), Damped(), String(), Discontinuous()]
 
 TINY = [
     "profile.simulations=20",

@@ -18,7 +18,7 @@ from scipy.optimize import least_squares
 from gnn_distill.gauge import Gauge
 from gnn_distill.linear import TRIM, r_squared
 from gnn_distill.messages import Edges
-from gnn_distill.symbolic.front import evaluate
+from gnn_distill.symbolic.numeric import compiled, evaluate
 from gnn_distill.symbolic.parse import write
 
 Array = npt.NDArray[np.float64]
@@ -40,10 +40,10 @@ class Law:
         x = edges.variables
         return np.stack([evaluate(f, x, edges.names) for f in self.components], axis=1)
 
-    def accelerations(self, edges: Edges) -> Array:
-        """Accelerations of the receivers, shape [N, D]; N from the receiver numbers of the edges."""
+    def accelerations(self, edges: Edges, nodes: int) -> Array:
+        """Accelerations of the first `nodes` receivers, shape [N, D]."""
         pairs = self.pair(edges)
-        return np.stack([np.bincount(edges.receiver, column) for column in pairs.T], axis=1)
+        return np.stack([np.bincount(edges.receiver, column, minlength=nodes) for column in pairs.T], axis=1)
 
     def to_dict(self) -> dict[str, Any]:
         """Expressions and their numeric constants as plain data."""
@@ -122,11 +122,12 @@ class _Refit:
         if shift:
             skeleton = skeleton.xreplace({R: R + symbols[-1]})
             start, reach = np.append(start, 0.0), np.append(reach, MAX_SHIFT)
-        function = sympy.lambdify([*symbols, *map(sympy.Symbol, self.names)], skeleton, "numpy")
+        function, columns = compiled(skeleton), dict(zip(self.names, self.x.T, strict=True))
 
         def residual(c: Array) -> Array:
             with np.errstate(all="ignore"):
-                pairs = np.broadcast_to(np.asarray(function(*c, *self.x.T), dtype=float), (len(self.x),))
+                values = function(columns | dict(zip(map(str, symbols), c, strict=True)))
+            pairs = np.broadcast_to(np.asarray(values, dtype=float), (len(self.x),))
             total = np.bincount(self.receiver, pairs, minlength=len(self.target))
             return np.nan_to_num(total - self.target, nan=1e6, posinf=1e6, neginf=-1e6)
 
@@ -172,7 +173,7 @@ def compare(law: Law, edges: Edges, accelerations: Array, network_mae: float) ->
     `r2_truth` compares pair contributions with the true F / m1 on the line y = x, per component, or is
     None where the true law is unknown.
     """
-    error = np.abs(law.accelerations(edges) - accelerations)
+    error = np.abs(law.accelerations(edges, len(accelerations)) - accelerations)
     truth = edges.acceleration
     pairs = law.pair(edges)
     r2 = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -17,6 +18,9 @@ Progress = Callable[[str], None]
 MIN_POINTS = 50
 VARIABLES = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2")
 """Names that inputs may have: Δ, r = |Δ| + ε, masses and charges (1 receiver, 2 sender)."""
+
+FURTHER = re.compile(r"f[1-9]\d*_[12]")
+"""Names of further features: `f3_2` is the third one of the sender."""
 
 
 class Engine(Protocol):
@@ -85,5 +89,7 @@ def _check_names(names: Sequence[str], columns: int) -> None:
     if repeated := {n for n in names if list(names).count(n) > 1}:
         raise InputError("symbolic names", sorted(repeated), "name each column once")
     for name in names:
-        if name not in VARIABLES:
-            raise InputError("symbolic names", name, f"use names from {', '.join(VARIABLES)}")
+        if name not in VARIABLES and not FURTHER.fullmatch(name):
+            raise InputError(
+                "symbolic names", name, f"use names from {', '.join(VARIABLES)}, or f1_1, f1_2 …"
+            )

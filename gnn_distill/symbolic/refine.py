@@ -175,12 +175,14 @@ def mixed(expression: sympy.Expr, names: Sequence[str]) -> Iterator[sympy.Expr]:
     """
     deltas = [sympy.Symbol(n) for n in names if n in DELTAS]
     for delta in deltas:
-        if delta in expression.free_symbols:
-            blend = delta + sum((0.05 * d for d in deltas if d != delta), sympy.S.Zero)
-            dropped = {d: sympy.S.Zero for d in deltas if d != delta}
-            yield expression.xreplace({delta: blend}) + MIX_OFFSET
-            if dropped.keys() & expression.free_symbols:
-                yield expression.xreplace(dropped).xreplace({delta: blend}) + MIX_OFFSET
+        blend = delta + sum((0.05 * d for d in deltas if d != delta), sympy.S.Zero)
+        dropped = {d: sympy.S.Zero for d in deltas if d != delta}
+        for alone in dict.fromkeys([expression, sympy.expand(expression).xreplace(dropped)]):
+            terms = sympy.Add.make_args(alone)
+            along = sympy.Add(*[t for t in terms if t.has(delta)])
+            if along != 0:
+                rest = sympy.Add(*[t for t in terms if not t.has(delta)])
+                yield factored(along).xreplace({delta: blend}) + rest + MIX_OFFSET
 
 
 def pare(start: Fitted, points: Points, hopeless: Callable[[Fitted], bool]) -> list[Fitted]:

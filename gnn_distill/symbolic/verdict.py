@@ -27,9 +27,15 @@ from gnn_distill.symbolic.parse import write
 
 Array = npt.NDArray[np.float64]
 
+TRIVIAL = 3
+"""Complexity up to which an equation is trivial; the best of them sets the scale of losses."""
+CONVINCING = 1 / 3
+"""Largest loss of a recovered law, in units of the trivial one."""
+CLOSE, RIVAL = 4, 3.0
+"""A law is not recovered where an equation larger by at most CLOSE fits RIVAL times better."""
 SLACK, NEGLIGIBLE = 1.1, 0.01
 """An equation fits as well as the best if its loss is at most SLACK times the best one's, plus
-NEGLIGIBLE times the loss of the best trivial equation (complexity up to 3)."""
+NEGLIGIBLE times the trivial loss; rivals below that do not count either."""
 WORTH_SAYING = 2.0
 """How many times better another equation must fit for the reason to mention it."""
 OFF_AXIS = 0.02
@@ -113,18 +119,46 @@ def _judge_front(
     component really shows; the latter is the one that its marks and constants must describe.
     """
     verdicts = [judge_equation(e.expression, law, names, fresh, axis) for e in front.equations]
-    found = [i for i, v in enumerate(verdicts) if v.recovered]
-    if not found:
+    formal = [i for i, v in enumerate(verdicts) if v.recovered]
+    if not formal:
         return max(verdicts, key=lambda v: v.r2)
-    trivial = min(e.loss for e in front.equations if e.complexity <= max(front.equations[0].complexity, 3))
-    limit = SLACK * min(front.equations[i].loss for i in found) + NEGLIGIBLE * trivial
-    index = next(i for i in found if front.equations[i].loss <= limit)
+    convincing = [i for i in formal if not _doubt(front, i)]
+    if not convincing:
+        best = min(formal, key=lambda i: front.equations[i].loss)
+        return replace(verdicts[best], recovered=False, marks="", reason=_doubt(front, best), symbolic=False)
+    losses = [front.equations[i].loss for i in convincing]
+    limit = SLACK * min(losses) + NEGLIGIBLE * _trivial_loss(front, 0.0)
+    index = next(i for i, loss in zip(convincing, losses, strict=True) if loss <= limit)
     reason, ratio = verdicts[index].reason, front.equations[index].loss / front.equations[-1].loss
     if ratio > WORTH_SAYING:
         reason += (
             f"; the best equation of the front, of another form or larger, fits {ratio:.2g} times better"
         )
     return replace(verdicts[index], equation=index, reason=reason)
+
+
+def _trivial_loss(front: Front, default: float) -> float:
+    return min((e.loss for e in front.equations if e.complexity <= TRIVIAL), default=default)
+
+
+def _doubt(front: Front, index: int) -> str:
+    """Why the data reject an equation of the law's form, in words; empty if they do not.
+
+    A front is full of simple equations that fit badly, and one of them may look like any law.
+    """
+    equation, trivial = front.equations[index], _trivial_loss(front, np.inf)
+    text = _short(equation.expression)
+    if equation.loss > CONVINCING * trivial:
+        share = f"{equation.loss / trivial:.0%}"
+        return f"{text} has the law's form but leaves {share} of the error of a trivial equation"
+    near = [e for e in front.equations if equation.complexity < e.complexity <= equation.complexity + CLOSE]
+    rival = min(near, key=lambda e: e.loss, default=equation)
+    if equation.loss > NEGLIGIBLE * trivial and rival.loss * RIVAL < equation.loss:
+        return (
+            f"{text} has the law's form, but {_short(rival.expression)}, hardly larger, "
+            f"fits {equation.loss / rival.loss:.2g} times better"
+        )
+    return ""
 
 
 def judge_equation(
@@ -140,7 +174,7 @@ def judge_equation(
         axis: the Cartesian axis of a pulled-back acceleration, or None for a message component.
     """
     values = evaluate(expression, fresh.matrix(names), names)
-    text = write(expression.xreplace({f: sympy.Float(float(f"{float(f):.4g}")) for f in _floats(expression)}))
+    text = _short(expression)
     if not np.isfinite(values).all():
         return Verdict(False, None, "", f"{text} is not finite everywhere on a wider range than the data")
     member = nearest_member(values, law, fresh, "components" if axis is None else "pullback")
@@ -154,8 +188,10 @@ def judge_equation(
     return Verdict(True, None, star, reason, constants, member.r2, symbolic)
 
 
-def _floats(expression: sympy.Expr) -> set[sympy.Float]:
-    return expression.atoms(sympy.Float)
+def _short(expression: sympy.Expr) -> str:
+    """The expression with four figures a number."""
+    rounded = {f: sympy.Float(float(f"{float(f):.4g}")) for f in expression.atoms(sympy.Float)}
+    return write(expression.xreplace(rounded))
 
 
 def _fault(member: Member, law: ForceLaw, deltas: Sequence[str], axis: int | None) -> str:

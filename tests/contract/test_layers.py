@@ -12,19 +12,20 @@ PACKAGE = Path(__file__).parents[2] / "gnn_distill"
 # A module may import from its own level and the ones before it.
 LEVELS = [
     ["errors"],
+    ["rundir"],
     ["forces"],
     ["simulate"],
     ["data"],
+    ["own"],
     ["model"],
     ["regularise"],
     ["lit"],
     ["prune"],
     ["pullback", "messages"],
     ["linear", "gauge", "analysis"],
-    ["rundir"],
     ["symbolic"],
     ["report"],
-    ["config", "progress", "build", "run", "cli", "__main__"],
+    ["config", "progress", "build", "distil", "run", "cli", "__main__"],
 ]
 LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)

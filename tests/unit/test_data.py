@@ -69,11 +69,11 @@ def test_cache_knows_one_specification_from_another(tmp_path):
 def test_batches_cover_an_epoch_in_an_order_of_their_own(spring_data: NBodyDataModule):
     epoch = 0
     batches = Batches(spring_data.train, 64, seed=5, epoch=lambda: epoch)
-    first = [x for x, _ in batches]
+    first = [batch.features for batch in batches]
     assert len(first) == len(batches) == len(spring_data.train) // 64
-    assert all((a == b).all() for a, b in zip(first, [x for x, _ in batches], strict=True))
+    assert all((a == b).all() for a, b in zip(first, [b.features for b in batches], strict=True))
     epoch = 1
-    assert not (first[0] == next(iter(batches))[0]).all()
+    assert not (first[0] == next(iter(batches)).features).all()
     rows = np.concatenate([x.reshape(len(x), -1) for x in first])
     assert len(np.unique(rows, axis=0)) == len(rows)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gnn_distill.errors import InputError
-from gnn_distill.forces import SOFTENING, ForceLaw, Spring
+from gnn_distill.forces import SOFTENING, Damped, ForceLaw, Spring, String
 from tests.conftest import LAWS
 
 rng = np.random.default_rng(0)
@@ -12,6 +12,9 @@ rng = np.random.default_rng(0)
 def test_magnitude_is_minus_the_derivative_of_the_potential(law: ForceLaw):
     r = rng.uniform(0.05, 8, 200)
     features = np.exp(rng.standard_normal((4, 200)))
+    if law.name == "discontinuous":
+        r = r[r > law.cut] if rng.random() < 0.5 else r[r < law.cut]  # either side of the jump
+        features = features[:, : len(r)]
     step = 1e-30j  # complex-step differentiation: exact to rounding
     slope = law.potential(r + step, *features, law.params).imag / step.imag
     np.testing.assert_allclose(law.magnitude(r, *features, law.params), -slope, rtol=1e-10)
@@ -39,7 +42,18 @@ def test_known_values():
     assert law["spring"].pair_force(far, one, one, one, one)[0] == pytest.approx([-4, 0])
     assert law["r1"].pair_force(far, 2 * one, 3 * one, one, one)[0] == pytest.approx([-2, 0])
     assert law["r2"].pair_force(far, 2 * one, 3 * one, one, one)[0] == pytest.approx([-6 / 9, 0])
+    assert law["discontinuous"].pair_force(far, one, one, one, one)[0] == pytest.approx([-4, 0])
+    assert law["discontinuous"].pair_force(delta, one, one, one, one)[0] == pytest.approx([0, 0])
+    both = law["superposition"].pair_force(far, 2 * one, 3 * one, one, -one)
+    assert both[0] == pytest.approx([-7 / 9, 0])
     assert law["charge"].pair_force(far, one, one, one, -one)[0] == pytest.approx([-1 / 9, 0])
+
+
+def test_one_body_terms():
+    v, m = np.array([[1.0, -2.0]]), np.array([2.0])
+    assert Damped(drag=3.0).one_body_acceleration(v, m)[0] == pytest.approx([-1.5, 3.0])
+    assert String(gravity=9.8).one_body_acceleration(v, m)[0] == pytest.approx([0.0, -9.8])
+    assert [law.name for law in LAWS if law.has_one_body_term] == ["damped", "string"]
 
 
 def test_coinciding_particles_feel_no_force():

@@ -115,3 +115,19 @@ def test_output_scale_is_the_mean_acceleration():
 def test_bad_options_are_named(bad: dict):
     with pytest.raises(InputError, match=f"model.{next(iter(bad))}"):
         ParticleGNN(**{"dim": 2, "message_dim": 3, "width": 8, **bad})
+
+
+def test_any_common_graph_with_missing_edges_equals_the_reference_path():
+    model, x = network(), graphs(3)
+    receiver, sender = torch.tensor([0, 1, 1, 2, 3]), torch.tensor([1, 0, 2, 1, 2])
+    model.connect(receiver, sender)
+    exists = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 0, 0, 0]]).bool()
+    dense, messages = model(x, edge_mask=exists)
+    for b in range(3):
+        edge_index = torch.stack([sender, receiver])[:, exists[b]]
+        reference, edges = model(x[b], edge_index)
+        torch.testing.assert_close(dense[b], reference)
+        torch.testing.assert_close(messages.value[b][exists[b]], edges.value)
+    assert (messages.value[~exists] == 0).all()
+    std = messages.mean[exists].double().std(0, unbiased=False)
+    torch.testing.assert_close(model.message_std(x, exists, chunk=2), std.detach(), rtol=1e-5, atol=1e-8)

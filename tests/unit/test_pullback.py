@@ -45,7 +45,7 @@ def planted(bend: float) -> tuple[ParticleGNN, torch.Tensor, torch.Tensor, torch
 @pytest.mark.parametrize("path_points", [0, 5])
 def test_exact_through_any_receiver_dependent_map_and_offset(path_points: int):
     model, x, f, messages = planted(bend=0.0)
-    c, acceleration = contributions(model, x, messages, path_points)
+    c, acceleration = contributions(model, x, messages, path_points=path_points)
     torch.testing.assert_close(c, f, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(acceleration, f.unflatten(1, (N, N - 1)).sum(2), atol=1e-6, rtol=1e-5)
 
@@ -53,7 +53,7 @@ def test_exact_through_any_receiver_dependent_map_and_offset(path_points: int):
 @pytest.mark.parametrize("path_points", [0, 3])
 def test_contributions_sum_to_the_prediction_even_where_the_node_model_bends(path_points: int):
     model, x, _, messages = planted(bend=0.5)
-    c, acceleration = contributions(model, x, messages, path_points)
+    c, acceleration = contributions(model, x, messages, path_points=path_points)
     torch.testing.assert_close(c.unflatten(1, (N, N - 1)).sum(2), acceleration)
 
 
@@ -69,3 +69,19 @@ def test_jacobian_is_that_of_the_network():
     e = messages[1, 2 * (N - 1) + 1]
     expected = jacobian @ e + (acceleration[1, 2] - jacobian @ total[1, 2]) / (N - 1)
     torch.testing.assert_close(c[1, 2 * (N - 1) + 1], expected)
+
+
+def test_contributions_on_a_graph_with_missing_edges_sum_to_the_prediction():
+    torch.manual_seed(0)
+    model = ParticleGNN(D, 5, width=8).double().eval()
+    receiver, sender = torch.tensor([0, 1, 1, 2, 3]), torch.tensor([1, 0, 2, 1, 2])
+    model.connect(receiver, sender)
+    exists = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 0, 1]]).bool()
+    x = torch.randn(2, N, 6, dtype=torch.double)
+    predicted, messages = model(x, edge_mask=exists)
+    c, acceleration = contributions(model, x, messages.value, exists)
+    torch.testing.assert_close(acceleration, predicted)
+    assert (c[~exists] == 0).all()
+    total = model.total(c, N)
+    reached = model.total(exists[..., None].double(), N)[..., 0] > 0
+    torch.testing.assert_close(total[reached], predicted[reached])

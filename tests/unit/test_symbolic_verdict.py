@@ -204,6 +204,16 @@ def test_the_law_is_found_beyond_the_end_that_overfits():
     assert judge(fronts, law, NAMES, dim=2, target="pullback")[0].equation == 1
 
 
+def test_a_poor_fit_of_the_right_form_is_not_a_recovery():
+    rivals = ["0.1*dx", "m2*dx/r**2", "m2*dx/r**3"]
+    verdicts = [
+        judge([front(*rivals, losses=losses)], InverseDistance(), NAMES, dim=2, target="components")[0]
+        for losses in ([1.0, 0.48, 0.47], [1.0, 0.2, 0.01], [1.0, 0.2, 0.19])
+    ]
+    assert [v.recovered for v in verdicts] == [False, False, True]
+    assert "48%" in verdicts[0].reason and "m2/r**3" in verdicts[1].reason
+
+
 def test_three_dimensions():
     names = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2")
     assert verdict_on(InverseSquare(), "components", "m2*(dx - dz + 2*dy)/r**3", 3, names).recovered

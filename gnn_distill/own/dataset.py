@@ -1,0 +1,149 @@
+"""A file of tracked particles as a dataset.
+
+Shapes: S trajectories, T frames, n particles, D space dims, K further features; G graphs.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.data import ParticleData
+from gnn_distill.errors import InputError, check_choice, check_int, check_range
+from gnn_distill.forces import ForceLaw
+from gnn_distill.own.derive import Differentiator, blocks_of, complete
+from gnn_distill.own.files import ENDINGS, read
+from gnn_distill.own.graph import GRAPHS, adjacency
+
+log = logging.getLogger(__name__)
+
+BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """The user's own tracked particles; `docs/own_data.md` describes the files.
+
+    ```yaml
+    dataset: {_target_: gnn_distill.own.OwnData, path: tracks.csv, time_step: 0.01}
+    ```
+
+    Args:
+        path: a file .npz, .pt, .csv or .parquet.
+        dim: space dimensions D of the file, 2 or 3.
+        time_step: time between frames, where the file does not say it and derivatives are needed.
+        window: frames of the polynomial fit that derives what is missing, odd.
+        order: degree of its polynomials, at least 2 and less than `window`.
+        drop_edges: leave out the first and last `window // 2` frames of a trajectory where something is
+            derived; the fit there is one-sided and several times worse.
+        graph: complete, chain, nearest, cutoff or file; None takes the file's edges if it has any, else
+            complete.
+        neighbours: senders per receiver, for `nearest`.
+        radius: largest distance of an interaction, for `cutoff`.
+        blocks: contiguous blocks of time that each trajectory is cut into, so that a split has units to
+            share out; None is 20 for a file of fewer than three trajectories, else 1.
+        every: keep each k-th frame, after derivation.
+        law: the true law, if it is known: the results are then compared with it.
+        seed: of the run; the data do not depend on it.
+    """
+
+    path: str | None = None
+    dim: int = 2
+    time_step: float | None = None
+    window: int = 7
+    order: int = 4
+    drop_edges: bool = True
+    graph: str | None = None
+    neighbours: int | None = None
+    radius: float | None = None
+    blocks: int | None = None
+    every: int = 1
+    law: ForceLaw | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check_path()
+        check_int("dataset.dim", self.dim, 2, 3)
+        if self.time_step is not None:
+            check_range("dataset.time_step", self.time_step, 0.0, open_low=True)
+        check_int("dataset.window", self.window, 3)
+        if self.window % 2 == 0:
+            raise InputError("dataset.window", self.window, f"give an odd number, say {self.window + 1}")
+        check_int("dataset.order", self.order, 2, self.window - 1)
+        if not isinstance(self.drop_edges, bool):
+            raise InputError("dataset.drop_edges", self.drop_edges, "give true or false")
+        self._check_graph()
+        if self.blocks is not None:
+            check_int("dataset.blocks", self.blocks, 1)
+        check_int("dataset.every", self.every, 1)
+        if self.law is not None and not isinstance(self.law, ForceLaw):
+            raise InputError("dataset.law", self.law, "give a _target_ that is a gnn_distill.forces.ForceLaw")
+        check_int("seed", self.seed, 0)
+
+    def _check_path(self) -> None:
+        if not self.path:
+            raise InputError("dataset.path", self.path, "give the file: dataset.path=tracks.csv")
+        if not isinstance(self.path, str | Path):
+            raise InputError("dataset.path", self.path, "give the name of a file")
+        if self.file.suffix.lower() not in ENDINGS:
+            fix = f"its ending {self.file.suffix!r} is not known: save it as one of {', '.join(ENDINGS)}"
+            raise InputError("dataset.path", self.path, fix)
+        if not self.file.is_file():
+            raise InputError("dataset.path", self.path, f"there is no such file in {Path.cwd()}")
+
+    def _check_graph(self) -> None:
+        if self.graph is not None:
+            check_choice("dataset.graph", self.graph, GRAPHS)
+        for kind, key in (("nearest", "neighbours"), ("cutoff", "radius")):
+            value = getattr(self, key)
+            if (self.graph == kind) != (value is not None):
+                fix = f"dataset.graph={kind} and dataset.{key} go together: give both or none"
+                raise InputError(f"dataset.{key}", value, fix)
+        if self.neighbours is not None:
+            check_int("dataset.neighbours", self.neighbours, 1)
+        if self.radius is not None:
+            check_range("dataset.radius", self.radius, 0.0, open_low=True)
+
+    @property
+    def file(self) -> Path:
+        """The file's path."""
+        return Path(self.path or "").expanduser()
+
+    def load(self) -> ParticleData:
+        """Read the file, derive what is missing, cut and thin.
+
+        Returns:
+            Graphs with node features in the order positions, velocities, charge, mass, further features.
+
+        Raises:
+            InputError: naming the file, the array or column, what is wrong with it and the fix.
+        """
+        tracks = read(self.file, self.dim)
+        derived = tracks.velocities is None or tracks.accelerations is None
+        v, a = complete(tracks, self.time_step, Differentiator(self.window, self.order))
+        columns = (tracks.charges[..., None], tracks.masses[..., None], tracks.features)
+        x = np.concatenate([tracks.positions, v, *columns], -1)
+        kept = self._kept(x.shape[0], x.shape[1], derived)
+        x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
+        joined = adjacency(self.graph, tracks, x[..., : self.dim], self.neighbours, self.radius)
+        return ParticleData(
+            x.astype(np.float32), a.astype(np.float32), frames=kept.shape[1], adjacency=joined
+        )
+
+    def _kept(self, sims: int, frames: int, derived: bool) -> npt.NDArray[np.int64]:
+        """Frame numbers [blocks, L] that are kept of each trajectory."""
+        lost = self.window // 2 if derived and self.drop_edges else 0
+        blocks = self.blocks or (BLOCKS if sims < 3 else 1)
+        if sims * blocks < 3:
+            fix = f"{sims} trajectories give too few blocks for three parts of a split: use {BLOCKS}"
+            raise InputError("dataset.blocks", self.blocks, fix)
+        gap = self.window if derived else 0
+        kept = lost + blocks_of(frames - 2 * lost, blocks, gap, self.every)
+        if blocks > 1:
+            text = "%s: each trajectory (of %d) is cut into %d blocks of %d frames"
+            log.warning(text, self.file, sims, blocks, kept.shape[1])
+        return kept
