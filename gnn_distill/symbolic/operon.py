@@ -47,7 +47,9 @@ class OperonEngine:
         fit_points: points that constants are fitted to.
         functions: tried besides + − × / in a second pass; any of exp, log, pow.
         poor: the second pass runs where the best equation of the first leaves more than this
-            share of the mean deviation from the median; 1 means never.
+            share of the mean deviation from the median; 1 means never for that reason.
+        large: it runs, too, where the simplest good equation of the first is more complex than this:
+            arithmetic then imitates something that it cannot say.
         n_threads: threads of a search; the result does not depend on it.
     """
 
@@ -62,6 +64,7 @@ class OperonEngine:
     fit_points: int = 1500
     functions: tuple[str, ...] = EXTRA
     poor: float = 0.2
+    large: int = 20
     n_threads: int = 1
 
     name: ClassVar[str] = "operon"
@@ -75,16 +78,17 @@ class OperonEngine:
             ("max_length", 5, 200),
             ("max_depth", 2, 50),
             ("fit_points", 50, 10**6),
+            ("large", 1, 10**6),
             ("n_threads", 1, 1024),
         ):
-            check_int(f"symbolic.{field}", getattr(self, field), low, high)
-        check_range("symbolic.near", self.near, 0.0, 0.5)
-        check_range("symbolic.tail", self.tail, 0.0, 0.5)
-        check_range("symbolic.poor", self.poor, 0.0, 1.0)
+            check_int(f"symbolic.engine.{field}", getattr(self, field), low, high)
+        check_range("symbolic.engine.near", self.near, 0.0, 0.5)
+        check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
+        check_range("symbolic.engine.poor", self.poor, 0.0, 1.0)
         object.__setattr__(self, "functions", tuple(self.functions))
         for function in self.functions:
             if function not in EXTRA:
-                raise InputError("symbolic.functions", function, f"choose from {', '.join(EXTRA)}")
+                raise InputError("symbolic.engine.functions", function, f"choose from {', '.join(EXTRA)}")
 
     def fit(
         self,
@@ -104,8 +108,9 @@ class OperonEngine:
         fit_points = points.sample(self.fit_points, rng)
         raw = self._search(points, ARITHMETIC, (seed, 1), report)
         front = clean_front(raw, points, fit_points)
-        if self.functions and self.poor < 1 and _share(front, points) > self.poor:
-            report("arithmetic alone fits poorly: searching again with " + ", ".join(self.functions))
+        imitates = front.equations[front.choice].complexity > self.large
+        if self.functions and (imitates or _share(front, points) > self.poor):
+            report("arithmetic alone is not enough: searching again with " + ", ".join(self.functions))
             raw = self._search(points, ARITHMETIC + self.functions, (seed, 2), report)
             raw += [e.expression for e in front.equations]
             front = clean_front(raw, points, fit_points)

@@ -49,12 +49,12 @@ class PySREngine:
     name: ClassVar[str] = "pysr"
 
     def __post_init__(self) -> None:
-        check_int("symbolic.iterations", self.iterations, 1)
-        check_int("symbolic.maxsize", self.maxsize, 7, 200)
-        check_int("symbolic.batch_size", self.batch_size, 10)
-        check_range("symbolic.parsimony", self.parsimony, 0.0, 10.0)
-        check_range("symbolic.near", self.near, 0.0, 0.5)
-        check_range("symbolic.tail", self.tail, 0.0, 0.5)
+        check_int("symbolic.engine.engine.iterations", self.iterations, 1)
+        check_int("symbolic.engine.engine.maxsize", self.maxsize, 7, 200)
+        check_int("symbolic.engine.batch_size", self.batch_size, 10)
+        check_range("symbolic.engine.engine.parsimony", self.parsimony, 0.0, 10.0)
+        check_range("symbolic.engine.near", self.near, 0.0, 0.5)
+        check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
 
     def arguments(self, seed: int, *, weighted: bool = False) -> dict[str, Any]:
         """The keyword arguments of `pysr.PySRRegressor`; one thread, so that a seed decides all."""

@@ -76,5 +76,5 @@ def test_without_pysr_the_error_says_what_to_do(monkeypatch):
     ],
 )
 def test_engines_name_the_setting_that_is_out_of_range(engine, setting, value):
-    with pytest.raises(InputError, match=f"symbolic.{setting}"):
+    with pytest.raises(InputError, match=f"symbolic.engine.{setting}"):
         engine(**{setting: value})
