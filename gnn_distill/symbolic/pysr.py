@@ -49,10 +49,10 @@ class PySREngine:
     name: ClassVar[str] = "pysr"
 
     def __post_init__(self) -> None:
-        check_int("symbolic.engine.engine.iterations", self.iterations, 1)
-        check_int("symbolic.engine.engine.maxsize", self.maxsize, 7, 200)
+        check_int("symbolic.engine.iterations", self.iterations, 1)
+        check_int("symbolic.engine.maxsize", self.maxsize, 7, 200)
         check_int("symbolic.engine.batch_size", self.batch_size, 10)
-        check_range("symbolic.engine.engine.parsimony", self.parsimony, 0.0, 10.0)
+        check_range("symbolic.engine.parsimony", self.parsimony, 0.0, 10.0)
         check_range("symbolic.engine.near", self.near, 0.0, 0.5)
         check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
 
