@@ -27,7 +27,7 @@ def analyse(recording: Recording, split: str) -> dict[str, Any]:
         "importance": {"kind": rec.importance_kind, "values": rec.importance.tolist()},
         "std": rec.std.tolist(),
         "active_dims": int(rec.mask.sum()),
-        "pullback_path_difference": _path_difference(rec),
+        "pullback": {"kind": rec.pullback_kind, "path_difference": rec.path_difference},
         "r2": {},
         "gauge": None,
         "best": None,
@@ -93,8 +93,3 @@ def _median_relative(predicted: Array, truth: Array) -> float:
     size = np.linalg.norm(truth, axis=1)
     moving = size > 0
     return float(np.median(np.linalg.norm(predicted - truth, axis=1)[moving] / size[moving]))
-
-
-def _path_difference(recording: Recording) -> float:
-    """Median |c − c_path| / |c|: zero where φv is affine in the summed message."""
-    return _median_relative(recording.pullback_path, recording.pullback)

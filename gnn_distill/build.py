@@ -19,7 +19,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from gnn_distill.data import NBodyDataModule, ParticleData, load_or_simulate
+from gnn_distill.cache import load_or_simulate
+from gnn_distill.data import NBodyDataModule, ParticleData
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.lit import Augmentation, DistilModule, Optimisation
 from gnn_distill.messages import Recording, record
@@ -67,7 +68,14 @@ class Experiment:
     def recording(self) -> Recording:
         """Messages of the trained network on the test set."""
         test, law = self.datamodule.test, self.source.law
-        return record(self.module.model, test, law, seed=self.config["seed"])
+        return record(self.module.model, test, law, seed=self.config["seed"], pullback=self.pullback)
+
+    @property
+    def pullback(self) -> str:
+        """`share`, or `odd` where the law accelerates single particles, too, unless the user chose."""
+        chosen = self.config["pullback"]
+        law = self.source.law
+        return chosen if chosen != "auto" else "odd" if law and law.has_one_body_term else "share"
 
 
 def build(cfg: DictConfig, report: Reporter) -> Experiment:
@@ -80,6 +88,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     for stage in config["stages"]:
         check_choice("stages", stage, STAGES)
     check_choice("symbolic.target", config["symbolic"]["target"], TARGETS)
+    check_choice("pullback", config["pullback"], ("auto", "share", "odd"))
     check_int("symbolic.points", config["symbolic"]["points"], 50)
     check_int("symbolic.jobs", config["symbolic"]["jobs"], 1)
     check_int("seed", config["seed"], 0)
@@ -95,6 +104,8 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     def make(part: Any, **more: Any) -> Any:
         return instantiate(part, _convert_="all", **more)
 
+    if "law" in cfg.dataset and cfg.dataset.law is not None and not cfg.dataset.law.get("_target_"):
+        raise InputError("dataset.law._target_", None, "name the class of your law, as in my_module.Yukawa")
     source = make(cfg.dataset)
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"].get("_target_"), "give Simulation or OwnData")

@@ -34,6 +34,7 @@ def main() -> None:
         return
     # Threads that sleep while they wait: where other programs use the cores too, spinning ones cost ten times
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.path.insert(0, os.getcwd())  # a _target_ may name a class in a file of the user's
     traceback_wanted = os.environ.setdefault("HYDRA_FULL_ERROR", "0") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     register()

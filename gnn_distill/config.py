@@ -91,6 +91,8 @@ class Config:
     Attributes:
         dataset: a `_target_` that simulates or loads particles.
         split: `trajectories`, no leakage; or `frames`, as the 2025 report did.
+        pullback: `share` of the prediction, `odd` part in Δ where single particles are accelerated, too, or
+            `auto`, which asks the law.
         stages: which of simulate, train, analyse, distil, report to do.
         seed: of the data, the split, the weights, the batches and symbolic regression.
         threads: CPU threads; null takes what the machine offers.
@@ -111,6 +113,7 @@ class Config:
     symbolic: SymbolicConfig = field(default_factory=SymbolicConfig)
     variant: str = MISSING
     split: str = "trajectories"
+    pullback: str = "auto"
     stages: list[str] = field(default_factory=list)
     seed: int = 0
     threads: int | None = None

@@ -1,4 +1,4 @@
-"""From trajectories to tensors: cache on disk, split, batches by index-select.
+"""From trajectories to tensors: graphs, split, batches by index-select.
 
 Shapes: G graphs (frames of all trajectories, trajectory-major), n particles, D space dims,
 F = 2 D + 2 features in the order position, velocity, charge, mass.
@@ -6,19 +6,10 @@ F = 2 D + 2 features in the order position, velocity, charge, mass.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
-import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import filelock
 import lightning as L
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +17,8 @@ import torch
 from torch import Tensor
 
 from gnn_distill.errors import check_choice, check_int
-from gnn_distill.rundir import file_hash
-from gnn_distill.simulate import Simulation, Trajectories, simulate
+from gnn_distill.simulate import Trajectories
 
-log = logging.getLogger(__name__)
-
-FORMAT = 1  # part of the cache key; raise it when the meaning of the stored arrays changes
 SPLITS = ("trajectories", "frames")
 FRACTIONS = (0.70, 0.15, 0.15)
 
@@ -83,6 +70,25 @@ class Subset:
         return (self[start : start + size] for start in range(0, len(self), size))
 
 
+@dataclass(frozen=True)
+class View:
+    """Graphs of a dataset that stays on disk; indexing reads them."""
+
+    whole: Subset
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, picked: Tensor | slice) -> Subset:
+        """The graphs at these indices, in memory."""
+        return self.whole[self.index[picked]]
+
+    def chunks(self, size: int) -> Iterator[Subset]:
+        """Consecutive parts of at most `size` graphs."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+
 def chain(n: int) -> npt.NDArray[np.bool_]:
     """Adjacency [n, n] of particles that interact with their neighbours along a chain."""
     return np.eye(n, k=1, dtype=bool) | np.eye(n, k=-1, dtype=bool)
@@ -95,69 +101,6 @@ def to_graphs(t: Trajectories, adjacency: npt.NDArray[np.bool_] | None = None) -
     x = np.concatenate([t.positions, t.velocities, constant], -1, dtype=np.float32)
     a = t.accelerations.astype(np.float32)
     return ParticleData(x.reshape(-1, n, 2 * dim + 2), a.reshape(-1, n, dim), frames, t.replaced, adjacency)
-
-
-def cache_key(spec: Simulation) -> str:
-    """Hash of everything that determines the data: the specification and the law's own source."""
-    law = type(spec.law)
-    try:
-        source = inspect.getsource(law)
-    except (OSError, TypeError):
-        source = ""
-    content = {"format": FORMAT, "law": f"{law.__module__}.{law.__qualname__}", "source": source}
-    content |= {k: v for k, v in asdict(spec).items()}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
-
-
-def load_or_simulate(
-    spec: Simulation, cache: Path, progress: Callable[[int, int], None] | None = None
-) -> ParticleData:
-    """The data of `spec` from the cache, made first if they are missing or damaged.
-
-    Args:
-        spec: what to simulate.
-        cache: folder that holds one folder per dataset.
-        progress: called with (trajectories done, trajectories in all).
-    """
-    folder = cache / f"{spec.law.name}-{cache_key(spec)}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{folder}.lock"):
-        if folder.exists():
-            try:
-                return _read(folder)
-            except (OSError, ValueError, KeyError) as error:
-                log.warning("cache %s is damaged (%s); making it again", folder, error)
-                shutil.rmtree(folder)
-        adjacency = chain(spec.n) if spec.law.graph == "chain" else None
-        data = to_graphs(simulate(spec, progress), adjacency)
-        _write(folder, data)
-        return data
-
-
-def _write(folder: Path, data: ParticleData) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
-        meta: dict[str, Any] = {"frames": data.frames, "replaced": data.replaced, "sha256": {}}
-        for name in ("features", "accelerations", "adjacency"):
-            path, values = temporary / f"{name}.npy", getattr(data, name)
-            if values is not None:
-                np.save(path, values, allow_pickle=False)
-                meta["sha256"][name] = file_hash(path)
-        (temporary / "meta.json").write_text(json.dumps(meta))
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _read(folder: Path) -> ParticleData:
-    meta = json.loads((folder / "meta.json").read_text())
-    arrays = {}
-    for name, expected in meta["sha256"].items():
-        path = folder / f"{name}.npy"
-        if file_hash(path) != expected:
-            raise ValueError(f"checksum of {path.name} does not match")
-        arrays[name] = np.load(path, allow_pickle=False)
-    return ParticleData(**arrays, frames=meta["frames"], replaced=meta["replaced"])
 
 
 def split_indices(graphs: int, frames: int, how: str, seed: int) -> tuple[npt.NDArray[np.int64], ...]:
@@ -188,7 +131,7 @@ class Batches:
     """
 
     def __init__(
-        self, subset: Subset, batch_size: int, seed: int = 0, epoch: Callable[[], int] | None = None
+        self, subset: Subset | View, batch_size: int, seed: int = 0, epoch: Callable[[], int] | None = None
     ) -> None:
         self.subset, self.batch_size, self.seed, self.epoch = subset, batch_size, seed, epoch
 
@@ -201,13 +144,16 @@ class Batches:
             yield from self.subset.chunks(self.batch_size)
             return
         order = np.random.default_rng([self.seed, self.epoch()]).permutation(len(self.subset))
-        shuffled = torch.from_numpy(order).to(self.subset.features.device)
+        shuffled = torch.from_numpy(order)
         for picked in shuffled.split(self.batch_size)[: len(self)]:
             yield self.subset[picked]
 
 
 class NBodyDataModule(L.LightningDataModule):
-    """Splits of one dataset as batches; everything stays in memory as tensors.
+    """Splits of one dataset as batches.
+
+    Everything stays in memory as tensors, but for the training graphs of a dataset larger than
+    `memory_limit`: those are read from disk batch by batch.
 
     Attributes:
         graph: receivers and senders, each [E], of the edges that any graph has; None for complete graphs.
@@ -217,16 +163,25 @@ class NBodyDataModule(L.LightningDataModule):
         split: `trajectories` or `frames`.
         batch_size: graphs per training batch; the rest of an epoch that fills no batch is left out.
         seed: seed of the split and of the order of batches.
+        memory_limit: bytes; half of the machine's memory if None.
     """
 
-    def __init__(self, data: ParticleData, split: str, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, data: ParticleData, split: str, batch_size: int, seed: int, memory_limit: int | None = None
+    ) -> None:
         super().__init__()
         check_int("profile.batch_size", batch_size, 1)
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         self.graph, mask = common_edges(data.adjacency)
         whole = Subset(x, a, mask)
         parts = split_indices(len(x), data.frames, split, seed)
-        self.train, self.validation, self.test = (whole[i] for i in map(torch.from_numpy, parts))
+        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        fits = data.features.nbytes + data.accelerations.nbytes <= (
+            limit if memory_limit is None else memory_limit
+        )
+        train, validation, test = map(torch.from_numpy, parts)
+        self.train: Subset | View = whole[train] if fits else View(whole, train)
+        self.validation, self.test = whole[validation], whole[test]
         self.split, self.batch_size, self.seed = split, batch_size, seed
 
     def train_dataloader(self) -> Batches:

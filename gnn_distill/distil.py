@@ -13,7 +13,7 @@ from gnn_distill.analysis import gauge_fits
 from gnn_distill.build import Experiment
 from gnn_distill.data import Subset
 from gnn_distill.messages import Edges, edge_features
-from gnn_distill.symbolic.closed_form import Law, compare, from_messages, refit
+from gnn_distill.symbolic.closed_form import Law, Nodes, compare, fit_one_body, from_messages, refit
 from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.verdict import Verdict, data_ranges, judge
 
@@ -83,8 +83,13 @@ def closed_form(experiment: Experiment, fronts: Sequence[Front], verdicts: Verdi
     validation = experiment.datamodule.validation
     generator = torch.Generator().manual_seed(experiment.config["seed"])
     some = validation[torch.randperm(len(validation), generator=generator)[:VALIDATION_GRAPHS]]
-    law = refit(law, edges_of(experiment, some), accelerations_of(some))
-    compared = compare(law, recording.edges, accelerations_of(experiment.datamodule.test), recording.mae)
+    edges, nodes = edges_of(experiment, some), nodes_of(some)
+    if recording.pullback_kind == "odd":
+        law = fit_one_body(law, edges, nodes)
+    law = refit(law, edges, nodes)
+    if recording.pullback_kind == "odd":
+        law = fit_one_body(law, edges, nodes)
+    compared = compare(law, recording.edges, nodes_of(experiment.datamodule.test), recording.mae)
     return {"equations": picked, **compared}
 
 
@@ -95,6 +100,8 @@ def edges_of(experiment: Experiment, graphs: Subset) -> Edges:
     return edges if graphs.edge_mask is None else edges.where(graphs.edge_mask.numpy().reshape(-1))
 
 
-def accelerations_of(graphs: Subset) -> np.ndarray:
-    """Accelerations of all nodes, shape [N, D]."""
-    return graphs.accelerations.flatten(0, 1).double().numpy()
+def nodes_of(graphs: Subset) -> Nodes:
+    """All nodes of some graphs."""
+    x, a = (part.flatten(0, 1).double().numpy() for part in (graphs.features, graphs.accelerations))
+    dim = a.shape[1]
+    return Nodes(x[:, dim : 2 * dim], x[:, 2 * dim + 1], a)

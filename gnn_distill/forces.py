@@ -22,6 +22,7 @@ import numpy.typing as npt
 from gnn_distill.errors import check_range
 
 SOFTENING = 1e-2
+ONE_BODY = ("drag", "gravity")  # parameters that no pair force depends on; a law lists them last
 
 Array = npt.NDArray[np.float64]
 
@@ -45,9 +46,10 @@ class ForceLaw:
     """Initial charges: ±1, or N(0, 1) where the law ignores them."""
     graph: ClassVar[Literal["complete", "chain"]] = "complete"
     """Who interacts: every pair, or neighbours along a chain."""
-    drag: ClassVar[float] = 0.0
+    # not annotated: a field of a subclass must take its place in the order of `params`
+    drag = 0.0
     """c of a linear drag −c·v on each particle."""
-    gravity: ClassVar[float] = 0.0
+    gravity = 0.0
     """g of a constant acceleration −g along the second axis of each particle."""
 
     potential: ClassVar[Callable[..., Array]]
@@ -230,7 +232,7 @@ class Damped(Spring):
     ```
     """
 
-    drag: float = 1.0  # type: ignore[misc]  # a constant of the base, a parameter here
+    drag: float = 1.0
 
     name = "damped"
     title = "Hooke's law with drag"
@@ -250,7 +252,7 @@ class String(Spring):
     ```
     """
 
-    gravity: float = 1.0  # type: ignore[misc]  # a constant of the base, a parameter here
+    gravity: float = 1.0
 
     name = "string"
     title = "Hooke's law along a string under gravity"

@@ -17,7 +17,7 @@ from torch import Tensor
 from gnn_distill.data import Subset
 from gnn_distill.forces import SOFTENING, ForceLaw
 from gnn_distill.model import GaussianHead, ParticleGNN
-from gnn_distill.pullback import contributions
+from gnn_distill.pullback import contributions, odd_contributions
 
 Array = npt.NDArray[np.float64]
 
@@ -82,7 +82,9 @@ class Recording:
         components: the D most important message dimensions, most important first.
         selected: their messages, standardised over all edges, shape [E, D].
         pullback: contributions c_ij of each edge to the acceleration, shape [E, D].
-        pullback_path: the same with the Jacobian averaged along the path, shape [E, D].
+        pullback_kind: `share` of the whole prediction, or `odd` part in Δ; see `gnn_distill.pullback`.
+        path_difference: median |c − c'| / |c| with c' the share whose Jacobian is averaged along the path;
+            zero where φv is affine in the summed message.
         importance: per message dimension, shape [M]; 0 where pruned.
         std: standard deviation per message dimension, shape [M].
         mask: True where the dimension is not pruned, shape [M].
@@ -98,7 +100,8 @@ class Recording:
     components: tuple[int, ...]
     selected: Array
     pullback: Array
-    pullback_path: Array
+    pullback_kind: str
+    path_difference: float
     importance: Array
     std: Array
     mask: npt.NDArray[np.bool_]
@@ -176,6 +179,7 @@ def record(
     sample_edges: int = 18_000,
     path_points: int = 5,
     seed: int = 0,
+    pullback: str = "share",
 ) -> Recording:
     """Run the network over the test set, in chunks, and keep what the analysis needs.
 
@@ -186,6 +190,7 @@ def record(
         sample_edges: edges of which all M dims are kept, in whole graphs drawn at random.
         path_points: quadrature points of the path-averaged pull-back.
         seed: of that draw.
+        pullback: `share` or `odd`.
     """
     model.eval()
     n, dim = data.features.shape[1], model.dim
@@ -196,13 +201,16 @@ def record(
     ranked = np.argsort(-np.where(mask, weight, -np.inf), kind="stable")
     components = tuple(int(k) for k in ranked[: min(dim, int(mask.sum()))])
 
-    chosen, pulled, averaged = [], [], []
+    chosen, pulled, difference = [], [], []
     error = 0.0
     for part in data.chunks(CHUNK):
         with torch.no_grad():
             e = model(part.features, edge_mask=part.edge_mask)[1].mean
         c, predicted = contributions(model, part.features, e, part.edge_mask)
-        averaged.append(contributions(model, part.features, e, part.edge_mask, path_points)[0].cpu())
+        along = contributions(model, part.features, e, part.edge_mask, path_points)[0]
+        difference.append(((along - c).norm(dim=-1) / c.norm(dim=-1).clamp(min=1e-30)).cpu())
+        if pullback == "odd":
+            c = odd_contributions(model, part.features, e, part.edge_mask)
         pulled.append(c.cpu())
         chosen.append(e[..., list(components)].cpu())
         error += float((predicted - part.accelerations).abs().double().sum())
@@ -210,7 +218,8 @@ def record(
     exists = np.ones(len(data) * per_graph, dtype=bool)
     if data.edge_mask is not None:
         exists = data.edge_mask.cpu().numpy().reshape(-1)
-    flat = [torch.cat(p).flatten(0, 1).double().numpy()[exists] for p in (chosen, pulled, averaged)]
+    flat = [torch.cat(p).flatten(0, 1).double().numpy()[exists] for p in (chosen, pulled)]
+    apart = torch.cat(difference).flatten().double().numpy()[exists]
     spread = flat[0].std(0)
     selected = (flat[0] - flat[0].mean(0)) / np.where(spread > 0, spread, 1.0)
 
@@ -225,7 +234,8 @@ def record(
         components=components,
         selected=selected,
         pullback=flat[1],
-        pullback_path=flat[2],
+        pullback_kind=pullback,
+        path_difference=float(np.median(apart)),
         importance=weight,
         std=std,
         mask=mask,

@@ -59,6 +59,39 @@ def contributions(
     return pulled + rest[:, receiver] * exists[..., None], acceleration
 
 
+def odd_contributions(
+    model: ParticleGNN, x: Tensor, messages: Tensor, edge_mask: Tensor | None = None
+) -> Tensor:
+    """Contributions of pairs alone, where particles are also accelerated by drag or an outer field.
+
+    What acts on one particle may hide in the messages (offset h) or in φv, so the rest of the pull-back
+    cannot be shared out among the edges. A central force is odd in Δ at fixed other features; so is
+
+        c_ij = J_i·½ (e_ij(Δ) − e_ij(−Δ)),
+
+    with the sender mirrored at the receiver, while offsets are even and drop out.
+
+    Args:
+        model: a trained network, in evaluation mode.
+        x: features of graphs, shape [B, n, F].
+        messages: their messages by receiver, shape [B, E, M].
+        edge_mask: which edges exist, shape [B, E]; all if None.
+
+    Returns:
+        c of shape [B, E, D].
+    """
+    n, dim = x.shape[1], model.dim
+    receiver, sender = model.edges(n)
+    one, mirrored = x[:, receiver], x[:, sender].clone()
+    mirrored[..., :dim] = 2 * one[..., :dim] - mirrored[..., :dim]
+    with torch.no_grad():
+        reflected = model.edge_update(one, mirrored).mean
+    if edge_mask is not None:
+        reflected = reflected * edge_mask[..., None].to(x.dtype)
+    jacobian = _jacobian(model, x, model.total(messages.detach(), n))
+    return torch.einsum("bedm,bem->bed", jacobian[:, receiver], 0.5 * (messages.detach() - reflected))
+
+
 def _jacobian(model: ParticleGNN, x: Tensor, total: Tensor) -> Tensor:
     """∂φv/∂ē, shape [B, n, D, M]: one backward pass per space dimension, since nodes are independent."""
     total = total.detach().requires_grad_()

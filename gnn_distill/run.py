@@ -19,6 +19,9 @@ from gnn_distill.lit import DistilModule
 from gnn_distill.progress import EpochLog, Reporter
 from gnn_distill.report import write_report
 from gnn_distill.rundir import STAGES, RunDirectory, fingerprint
+from gnn_distill.summary import examples, summarise
+
+CALIBRATION = 1_000_000  # training graphs that set the output scale
 
 
 def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
@@ -28,7 +31,7 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     directory.write_text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     directory.begin(experiment.config["seed"])
     work = {
-        "simulate": lambda resumed: experiment.data,
+        "simulate": lambda resumed: simulate_run(experiment, directory),
         "train": lambda resumed: train(experiment, directory, resumed),
         "analyse": lambda resumed: analyse_run(experiment, directory),
         "distil": lambda resumed: distil_run(experiment, directory),
@@ -50,7 +53,7 @@ def stage_keys(config: dict[str, Any]) -> dict[str, str]:
     parts = {
         "simulate": ("dataset",),
         "train": ("split", "seed", "profile", "model", "regulariser", "augment", "callbacks", "trainer"),
-        "analyse": (),
+        "analyse": ("pullback",),
         "distil": ("symbolic",),
         "report": ("variant",),
     }
@@ -61,6 +64,13 @@ def stage_keys(config: dict[str, Any]) -> dict[str, str]:
     return keys
 
 
+def simulate_run(experiment: Experiment, directory: RunDirectory) -> None:
+    """Make or read the data, and write down what they are like."""
+    data, source = experiment.data, experiment.source
+    directory.write_arrays("trajectories.npz", examples(data, source.dim))
+    directory.write_json("data.json", summarise(data, source.dim, source.law))
+
+
 def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> None:
     """Train the network, from its last checkpoint if there is one of the same configuration."""
     folder = directory.path / "checkpoints"
@@ -69,7 +79,7 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
         for old in [*folder.glob("*.ckpt"), directory.path / "metrics.csv"]:
             old.unlink(missing_ok=True)
     L.seed_everything(experiment.config["seed"], verbose=False)
-    experiment.module.model.calibrate(experiment.datamodule.train.accelerations)
+    experiment.module.model.calibrate(experiment.datamodule.train[:CALIBRATION].accelerations)
     checkpoint = ModelCheckpoint(
         dirpath=folder,
         filename="best",

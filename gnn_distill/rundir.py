@@ -1,6 +1,6 @@
 """The run directory: what every run leaves behind, written atomically, readable half-way.
 
-config.yaml  status.json  metrics.csv  checkpoints/  messages.npz
+config.yaml  status.json  data.json  trajectories.npz  metrics.csv  checkpoints/  messages.npz
 analysis.json  equations.json  law.json  figures/*.png  report.html
 """
 
@@ -31,7 +31,7 @@ import yaml
 from gnn_distill.errors import InputError
 
 OUTPUTS = {
-    "simulate": (),
+    "simulate": ("data.json", "trajectories.npz"),
     "train": ("checkpoints/last.ckpt", "metrics.csv"),
     "analyse": ("analysis.json", "messages.npz"),
     "distil": ("equations.json", "law.json"),
@@ -153,7 +153,8 @@ class Run:
 
     Attributes:
         path: the folder.
-        config: the resolved config, `status`, `analysis`, `equations`, `law` the JSON files of these names.
+        config: the resolved config; `status`, `data`, `analysis`, `equations`, `law` are the JSON files of
+            these names.
         metrics: rows of `metrics.csv`, one per epoch.
     """
 
@@ -161,14 +162,24 @@ class Run:
     config: dict[str, Any]
     status: dict[str, Any]
     metrics: list[dict[str, float]]
+    data: dict[str, Any] | None
     analysis: dict[str, Any] | None
     equations: dict[str, Any] | None
     law: dict[str, Any] | None
 
     def messages(self) -> dict[str, np.ndarray]:
         """The recorded sample of messages, features and forces: the arrays of `messages.npz`."""
-        with np.load(self.path / "messages.npz", allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        return _arrays(self.path / "messages.npz")
+
+    def trajectories(self) -> dict[str, np.ndarray] | None:
+        """A few trajectories: the arrays of `trajectories.npz`; None if there is no such file."""
+        path = self.path / "trajectories.npz"
+        return _arrays(path) if path.exists() else None
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def load_run(path: str | Path) -> Run:
@@ -187,7 +198,7 @@ def load_run(path: str | Path) -> Run:
         return json.loads((folder / name).read_text()) if (folder / name).exists() else None
 
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    rest = {name: optional(f"{name}.json") for name in ("analysis", "equations", "law")}
+    rest = {name: optional(f"{name}.json") for name in ("data", "analysis", "equations", "law")}
     return Run(folder, config, optional("status.json"), read_metrics(folder / "metrics.csv"), **rest)
 
 

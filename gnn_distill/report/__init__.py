@@ -1,9 +1,9 @@
 """One run → figures, `report.html`, and a last page in the terminal.
 
     published.py  the numbers of the two papers       story.py      the run in numbers and sentences
-    figures.py    all figures of a run (scatter.py,   equations.py  equations as text and as images
-                  curves.py, radial.py, style.py)     page.py       report.html from run.html.j2
-    terminal.py   the last page in the terminal
+    figures.py    all figures of a run (radial.py,    equations.py  equations as text and as images
+                  trajectories.py, scatter.py,        page.py       report.html from run.html.j2
+                  curves.py, style.py)                terminal.py   the last page in the terminal
 
 The room reads run directories by `load_run` only: it needs no network, and works half-way through a run.
 """

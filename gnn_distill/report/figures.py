@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gnn_distill.report import curves, radial, scatter
+from gnn_distill.report import curves, radial, scatter, trajectories
 from gnn_distill.report.style import look, save
 from gnn_distill.rundir import Run
 
@@ -23,6 +23,11 @@ class Kind:
 
     draw: Draw
     caption: str
+    more: Callable[[Run], str] = lambda run: ""
+
+    def tell(self, run: Run) -> str:
+        """The caption, with what is to be said about this run only."""
+        return f"{self.caption} {self.more(run)}".strip()
 
 
 FIGURES: dict[str, Kind] = {
@@ -32,6 +37,13 @@ FIGURES: dict[str, Kind] = {
         "points along the line between two particles, against their distance. Where the true force is a "
         "function of r times one of masses and charges, the latter is divided out, so that all edges should "
         "fall on one curve.",
+    ),
+    "trajectories": Kind(
+        trajectories.trajectories,
+        "Some of the trajectories, each in a frame of its own scale. Trails fade into the past; the markers, "
+        "larger for larger masses, stand where the last frame has the particles; colours are charges. "
+        "A frame leaves out particles that go more than six times as far as the middle one, and says so.",
+        trajectories.caption,
     ),
     "pullback": Kind(
         scatter.pullback,
@@ -59,6 +71,8 @@ FIGURES: dict[str, Kind] = {
 }
 
 
+OF_DATA = ("trajectories", "training")
+"""Figures that need no recorded messages."""
 OF_EDGES = ("law", "pullback", "messages")
 """Figures that a network which has diverged cannot have."""
 
@@ -76,7 +90,7 @@ def draw(run: Run, folder: Path) -> dict[str, Path]:
     for name, kind in FIGURES.items():
         path = folder / f"{name}.png"
         with look():
-            usable = name == "training" or (finite if name in OF_EDGES else recorded)
+            usable = name in OF_DATA or (finite if name in OF_EDGES else recorded)
             figure = kind.draw(run, arrays) if usable else None
             if figure is None:
                 path.unlink(missing_ok=True)

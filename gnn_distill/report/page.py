@@ -17,6 +17,7 @@ from gnn_distill.report.story import (
     AXES,
     capitalised,
     component_name,
+    data_rows,
     explanations,
     formula,
     law_of,
@@ -65,6 +66,7 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "analysis": run.analysis,
         "rows": r2_rows(run.analysis),
         "axes": AXES,
+        "data": data_rows(run),
         "explanations": explanations(run),
         "published": published_cells(run),
         "source": published.R25,
@@ -73,7 +75,7 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "target": (run.equations or {}).get("target"),
         "law": run.law,
         "constants": constants(run),
-        "figures": {name: _embed(name, path) for name, path in figures.items()},
+        "figures": {name: _embed(name, path, run) for name, path in figures.items()},
         "missing": missing(run),
         "status": run.status,
         "stages": {k: v for k, v in (run.status.get("stages") or {}).items() if v.get("complete", True)},
@@ -121,6 +123,6 @@ def constants(run: Run) -> list[tuple[str, str]]:
     return [(axis, ", ".join(map(number, row)) or "none") for axis, row in zip(AXES, rows, strict=False)]
 
 
-def _embed(name: str, path: Path) -> dict[str, str]:
+def _embed(name: str, path: Path, run: Run) -> dict[str, str]:
     data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return {"src": f"data:image/png;base64,{data}", "caption": FIGURES[name].caption}
+    return {"src": f"data:image/png;base64,{data}", "caption": FIGURES[name].tell(run)}

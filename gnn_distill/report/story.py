@@ -53,6 +53,15 @@ class Outcome:
     details: list[str]
 
 
+@dataclass(frozen=True)
+class Fact:
+    """A named number as text, and what it means."""
+
+    name: str
+    value: str
+    meaning: str = ""
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """A short number; a dash for what is undefined."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}".replace("-", "−")
@@ -129,6 +138,52 @@ def r2_rows(analysis: dict[str, Any] | None) -> list[Scores]:
         for name, words in rows.items()
         if name in analysis["r2"]
     ]
+
+
+def data_rows(run: Run) -> list[Fact]:
+    """What the data are like, for the table of the page; empty for a run that has not written it down."""
+    data = run.data
+    if not data:
+        return []
+    near, drift, a = data["closest_approach"], data["energy_drift"], data["abs_acceleration"]
+    shape = f"{data['particles']} particles in {data['dim']} dimensions"
+    extra = f", {data['extra_features']} further features each" if data["extra_features"] else ""
+    rows = [
+        Fact("graphs", f"{data['graphs']:,}", shape + extra),
+        Fact("trajectories", f"{data['trajectories']:,}", f"of {data['frames']:,} frames"),
+        Fact("Σ|a| per graph", number(data["mean_abs_acceleration_per_graph"]), "mean over graphs"),
+        Fact("median |a|", _plain(a["p50"]), "of one component"),
+        Fact("99.9 % of |a| below", _plain(a["p99.9"])),
+        Fact("largest |a|", _plain(a["max"])),
+    ]
+    if near:
+        closer = f"1 % of the interacting pairs are closer than {number(near['p1'], 3)}"
+        rows.append(Fact("closest approach", number(near["min"], 2), closer))
+    if drift:
+        text = (
+            f"|ΔE| / max(1, |E|), largest of {drift['trajectories']:,} trajectories, median "
+            f"{number(drift['median'], 2)}; rounding to float32 alone gives 1e−7 to 1e−5"
+        )
+        rows.append(Fact("energy drift", number(drift["max"], 2), text))
+    return [*rows, Fact("replaced trajectories", f"{data['replaced']:,}", "could not be integrated")]
+
+
+def _plain(value: float | None) -> str:
+    return f"{value:,.0f}" if value is not None and 1e3 <= value < 1e8 else number(value, 3)
+
+
+def data_line(run: Run) -> str | None:
+    """What the data are like, in one line."""
+    data = run.data
+    if not data:
+        return None
+    made = "simulated" if "simulations" in (run.config.get("dataset") or {}) else "data:"
+    near = data["closest_approach"]
+    closest = f", closest approach {number(near['min'], 2)}" if near else ""
+    return (
+        f"{made} {data['trajectories']:,} trajectories of {data['frames']:,} frames, "
+        f"Σ|a| per graph {number(data['mean_abs_acceleration_per_graph'], 3)}{closest}"
+    )
 
 
 def explanations(run: Run) -> list[str]:

@@ -11,6 +11,7 @@ from gnn_distill.report.equations import readable
 from gnn_distill.report.story import (
     AXES,
     capitalised,
+    data_line,
     explanations,
     law_title,
     missing,
@@ -31,6 +32,8 @@ def show(run: Run, console: Console) -> None:
     result = outcome(run)
     console.print()
     _line(console, f"{capitalised(law_title(run.config))} · variant {run.config.get('variant')}", "bold")
+    if line := data_line(run):
+        _line(console, line)
     _losses(run, console)
     if run.analysis and r2_rows(run.analysis):
         console.print(_table(run))

@@ -6,8 +6,9 @@ per component. Shapes: E edges, N nodes, D space dims, K variables per edge.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,20 +31,50 @@ R = sympy.Symbol("r")
 
 
 @dataclass(frozen=True)
+class Nodes:
+    """The receivers: velocities [N, D], masses [N], accelerations [N, D]."""
+
+    velocity: Array
+    mass: Array
+    acceleration: Array
+
+    @property
+    def variables(self) -> Array:
+        """What one-body terms read, shape [N, D + 1]."""
+        return np.column_stack([self.velocity, self.mass])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of `variables`: `vx vy [vz] m1`."""
+        return (*("vx", "vy", "vz")[: self.velocity.shape[1]], "m1")
+
+
+@dataclass(frozen=True)
 class Law:
-    """Pair contributions to the receiver's acceleration, one expression per Cartesian component."""
+    """Accelerations in closed form, one expression per Cartesian component.
+
+    Attributes:
+        components: what each pair contributes to its receiver.
+        one_body: what a particle feels by itself; empty if nothing.
+    """
 
     components: tuple[sympy.Expr, ...]
+    one_body: tuple[sympy.Expr, ...] = ()
 
     def pair(self, edges: Edges) -> Array:
         """Contributions of the edges, shape [E, D]."""
         x = edges.variables
         return np.stack([evaluate(f, x, edges.names) for f in self.components], axis=1)
 
-    def accelerations(self, edges: Edges, nodes: int) -> Array:
-        """Accelerations of the first `nodes` receivers, shape [N, D]."""
-        pairs = self.pair(edges)
-        return np.stack([np.bincount(edges.receiver, column, minlength=nodes) for column in pairs.T], axis=1)
+    def alone(self, nodes: Nodes) -> Array:
+        """One-body accelerations, shape [N, D]."""
+        if not self.one_body:
+            return np.zeros_like(nodes.acceleration)
+        return np.stack([evaluate(f, nodes.variables, nodes.names) for f in self.one_body], axis=1)
+
+    def accelerations(self, edges: Edges, nodes: Nodes) -> Array:
+        """Accelerations of the nodes that `edges` arrive at, shape [N, D]."""
+        return summed(self.pair(edges), edges.receiver, len(nodes.mass)) + self.alone(nodes)
 
     def to_dict(self) -> dict[str, Any]:
         """Expressions and their numeric constants as plain data."""
@@ -51,7 +82,13 @@ class Law:
             "acceleration": [write(f) for f in self.components],
             "latex": [sympy.latex(_short(f)) for f in self.components],
             "constants": [[float(c) for c in constants(f)] for f in self.components],
+            "one_body": [write(f) for f in self.one_body],
         }
+
+
+def summed(pairs: Array, receiver: npt.NDArray[np.int64], nodes: int) -> Array:
+    """Contributions [E, D] summed by receiver, shape [N, D]."""
+    return np.stack([np.bincount(receiver, column, minlength=nodes) for column in pairs.T], axis=1)
 
 
 def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law:
@@ -70,20 +107,21 @@ def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law:
     )
 
 
-def refit(law: Law, edges: Edges, accelerations: Array) -> Law:
-    """Refit every numeric constant but exponents, end to end, on accelerations [N, D].
+def refit(law: Law, edges: Edges, nodes: Nodes) -> Law:
+    """Refit every numeric constant but exponents, end to end, on accelerations.
 
     Engines seldom see the softening ε of r = d + ε, so r may shift by a small fitted constant as well.
     Soft-L1 on the summed contributions of at most `FIT_NODES` nodes; of the equation as it was, refitted,
     and refitted with a shifted r, a component keeps the first that a later one does not beat clearly.
 
     Args:
-        law: where to start.
+        law: where to start; its one-body terms stay.
         edges: edges of graphs not used for testing.
-        accelerations: of all receivers of `edges`.
+        nodes: all receivers of `edges`.
     """
     keep = edges.receiver < FIT_NODES
-    x, receiver, target = edges.variables[keep], edges.receiver[keep], accelerations[:FIT_NODES]
+    x, receiver = edges.variables[keep], edges.receiver[keep]
+    target = (nodes.acceleration - law.alone(nodes))[:FIT_NODES]
     fitted = []
     for f, a in zip(law.components, target.T, strict=True):
         problem = _Refit(x, edges.names, receiver, a)
@@ -93,7 +131,42 @@ def refit(law: Law, edges: Edges, accelerations: Array) -> Law:
             if (new := problem.error(candidate)) < CLEARLY * error:
                 best, error = candidate, new
         fitted.append(best)
-    return Law(tuple(fitted))
+    return replace(law, components=tuple(fitted))
+
+
+def fit_one_body(law: Law, edges: Edges, nodes: Nodes) -> Law:
+    """Put in what pairs leave over: the fewest of g, −c v, −c v / m that explain the rest, per component.
+
+    Least trimmed squares on each subset of the three; the smallest within a few per cent of the best
+    mean absolute residual is taken.
+    """
+    rest = nodes.acceleration - summed(law.pair(edges), edges.receiver, len(nodes.mass))
+    terms = []
+    for k, name in enumerate(nodes.names[:-1]):
+        v, m1 = sympy.Symbol(name), sympy.Symbol("m1")
+        drag = nodes.velocity[:, k]
+        columns = {sympy.S(1): np.ones_like(drag), v: drag, v / m1: drag / nodes.mass}
+        subsets = [s for size in range(4) for s in itertools.combinations(columns, size)]
+        tried = [_one_body([columns[c] for c in subset], rest[:, k]) for subset in subsets]
+        limit = min(error for _, error in tried) / CLEARLY
+        subset, (values, _) = next(t for t in zip(subsets, tried, strict=True) if t[1][1] <= limit)
+        parts = (sympy.Float(c) * term for c, term in zip(values, subset, strict=True))
+        terms.append(sum(parts, sympy.S(0)))
+    return replace(law, one_body=tuple(terms))
+
+
+def _one_body(columns: Sequence[Array], rest: Array) -> tuple[Array, float]:
+    """Coefficients of the columns [N] in the rest [N], without an offset, and the trimmed mean residual."""
+    values: Array = np.zeros(len(columns))
+    residual = rest
+    kept = np.ones(len(rest), dtype=bool)
+    for _ in range(20 if columns else 0):
+        design = np.stack(columns, axis=1)
+        values = np.asarray(np.linalg.lstsq(design[kept], rest[kept], rcond=None)[0], dtype=np.float64)
+        residual = rest - design @ values
+        kept = np.abs(residual) <= np.quantile(np.abs(residual), 1 - TRIM)
+    trimmed = np.abs(residual)
+    return values, float(trimmed[trimmed <= np.quantile(trimmed, 1 - TRIM)].mean())
 
 
 @dataclass(frozen=True)
@@ -167,19 +240,18 @@ def _replace_constants(f: sympy.Expr, to: dict[sympy.Float, sympy.Symbol]) -> sy
     return f.func(*(_replace_constants(part, to) for part in f.args))
 
 
-def compare(law: Law, edges: Edges, accelerations: Array, network_mae: float) -> dict[str, Any]:
-    """The content of `law.json`: the law, its error on test accelerations [N, D] beside the network's.
+def compare(law: Law, edges: Edges, nodes: Nodes, network_mae: float) -> dict[str, Any]:
+    """The content of `law.json`: the law, its error on test accelerations beside the network's.
 
     `r2_truth` compares pair contributions with the true F / m1 on the line y = x, per component, or is
     None where the true law is unknown.
     """
-    error = np.abs(law.accelerations(edges, len(accelerations)) - accelerations)
+    error = np.abs(law.accelerations(edges, nodes) - nodes.acceleration)
     truth = edges.acceleration
-    pairs = law.pair(edges)
     r2 = None
     if truth is not None:
         kinds = {"robust": TRIM, "ols": 0.0}
-        columns = list(zip(truth.T, pairs.T, strict=True))
+        columns = list(zip(truth.T, law.pair(edges).T, strict=True))
         r2 = {kind: [r_squared(t, p, trim) for t, p in columns] for kind, trim in kinds.items()}
     return {
         **law.to_dict(),

@@ -22,7 +22,7 @@ import sympy
 from scipy.optimize import least_squares
 
 from gnn_distill.errors import InputError
-from gnn_distill.forces import SOFTENING, ForceLaw
+from gnn_distill.forces import ONE_BODY, SOFTENING, ForceLaw
 
 Array = npt.NDArray[np.float64]
 Target = Literal["pullback", "components"]
@@ -110,7 +110,8 @@ class Member:
         """All fitted constants by name."""
         named = {f"a_{d}": a for d, a in zip(deltas, self.a, strict=True)}
         named |= {"b": self.b, "eps1": self.eps1, "eps2": self.eps2, "mass_power": self.power}
-        return named | {f.name: v for f, v in zip(fields(law), self.params, strict=True)}
+        pair = [f.name for f in fields(law) if f.name not in ONE_BODY]
+        return named | dict(zip(pair, self.params, strict=False))
 
 
 @dataclass(frozen=True)

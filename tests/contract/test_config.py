@@ -19,7 +19,7 @@ from tests.conftest import TINY
 CONF = Path(__file__).parents[2] / "conf"
 GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name != "__pycache__")
 OPTIONS = [(g, p.stem) for g in GROUPS for p in sorted((CONF / g).glob("*.yaml"))]
-LAWS = sorted({p.stem for p in (CONF / "dataset").glob("*.yaml")} - {"own"})
+LAWS = sorted({p.stem for p in (CONF / "dataset").glob("*.yaml")} - {"own", "custom"})
 VARIANTS = sorted(p.stem for p in (CONF / "variant").glob("*.yaml"))
 
 
@@ -40,8 +40,11 @@ def built(*overrides: str):
 def test_every_option_builds(group: str, option: str, tracks: str):
     if option == "gpu" and not torch.cuda.is_available():
         pytest.skip("no GPU here")
-    needed = [f"dataset.path={tracks}", "dataset.time_step=0.1"] if option == "own" else []
-    built(f"{group}={option}", "threads=1", *needed)
+    needed = {
+        "own": [f"dataset.path={tracks}", "dataset.time_step=0.1"],
+        "custom": ["dataset.law._target_=gnn_distill.forces.Spring"],
+    }
+    built(f"{group}={option}", "threads=1", *needed.get(option, []))
 
 
 @pytest.mark.parametrize("dataset", LAWS)
@@ -99,6 +102,7 @@ def test_stage_keys_change_with_what_the_stage_depends_on():
 BAD = [
     ("datset=spring", ["datset", "did you mean dataset"]),
     ("dataset=own", ["dataset.path", "give the file"]),
+    ("dataset=custom", ["dataset.law._target_", "my_module.Yukawa"]),
     ("dataset=foo", ["dataset/foo", "charge", "spring"]),
     ("profile.epochs=-1", ["profile.epochs", "-1", "[1"]),
     ("profile.epochs=many", ["profile.epochs", "many", "Integer"]),

@@ -16,7 +16,9 @@ LEVELS = [
     ["forces"],
     ["simulate"],
     ["data"],
+    ["cache"],
     ["own"],
+    ["summary"],
     ["model"],
     ["regularise"],
     ["lit"],
@@ -31,7 +33,7 @@ LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)
 HYDRA = {"config", "build", "cli"}
 LIGHTNING = {"data", "lit", "prune", "progress", "build", "run"}
-NO_TORCH = {"errors", "forces", "simulate", "linear", "gauge", "rundir", "report"}
+NO_TORCH = {"errors", "forces", "simulate", "summary", "linear", "gauge", "rundir", "report"}
 
 
 def room(path: Path) -> str:

@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 
-from gnn_distill.data import Batches, NBodyDataModule, load_or_simulate, split_indices, to_graphs
+from gnn_distill.cache import load_or_simulate
+from gnn_distill.data import Batches, NBodyDataModule, Subset, View, split_indices, to_graphs
 from gnn_distill.errors import InputError
 from gnn_distill.forces import Coulomb, Spring
 from gnn_distill.simulate import Simulation, simulate
-
-SPEC = Simulation(Spring(), simulations=12, frames=5)
 
 
 def test_graphs_have_the_protocols_features(spring_trajectories):
@@ -43,27 +42,15 @@ def test_charges_are_signs_for_coulomb_only():
     assert len(np.unique(neutral)) == neutral.size
 
 
-def test_cache_is_used_verified_and_remade(tmp_path, caplog):
-    first = load_or_simulate(SPEC, tmp_path)
-    (folder,) = (p for p in tmp_path.iterdir() if p.is_dir())
-    stamp = (folder / "features.npy").stat().st_mtime_ns
-    again = load_or_simulate(SPEC, tmp_path)
-    assert (folder / "features.npy").stat().st_mtime_ns == stamp
-    assert (again.features == first.features).all() and again.frames == first.frames
-
-    content = bytearray((folder / "features.npy").read_bytes())
-    content[-3] ^= 1
-    (folder / "features.npy").write_bytes(content)
-    mended = load_or_simulate(SPEC, tmp_path)
-    assert "damaged" in caplog.text and str(folder) in caplog.text
-    assert (mended.features == first.features).all()
-
-
-def test_cache_knows_one_specification_from_another(tmp_path):
-    load_or_simulate(SPEC, tmp_path)
-    load_or_simulate(Simulation(Spring(rest_length=2.0), simulations=12, frames=5), tmp_path)
-    load_or_simulate(Simulation(Spring(), simulations=12, frames=5, seed=1), tmp_path)
-    assert len([p for p in tmp_path.iterdir() if p.is_dir()]) == 3
+def test_a_dataset_larger_than_memory_trains_on_the_same_batches(tmp_path):
+    data = load_or_simulate(Simulation(Spring(), simulations=40, frames=20), tmp_path)
+    resident = NBodyDataModule(data, "trajectories", 64, seed=0)
+    on_disk = NBodyDataModule(data, "trajectories", 64, seed=0, memory_limit=1000)
+    assert isinstance(on_disk.train, View) and isinstance(resident.train, Subset)
+    assert on_disk.train.whole.features.data_ptr() == data.features.ctypes.data  # the mapped file itself
+    batches = zip(resident.train_dataloader(), on_disk.train_dataloader(), strict=True)
+    for one, two in batches:
+        assert (one.features == two.features).all() and (one.accelerations == two.accelerations).all()
 
 
 def test_batches_cover_an_epoch_in_an_order_of_their_own(spring_data: NBodyDataModule):

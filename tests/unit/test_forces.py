@@ -49,6 +49,12 @@ def test_known_values():
     assert law["charge"].pair_force(far, one, one, one, -one)[0] == pytest.approx([-1 / 9, 0])
 
 
+def test_parameters_come_in_the_order_that_the_functions_index():
+    assert Spring(rest_length=2.0).params == (2.0,)
+    assert Damped(rest_length=2.0, drag=0.5).params == (2.0, 0.5)
+    assert String(rest_length=2.0, gravity=0.5).params == (2.0, 0.5)
+
+
 def test_one_body_terms():
     v, m = np.array([[1.0, -2.0]]), np.array([2.0])
     assert Damped(drag=3.0).one_body_acceleration(v, m)[0] == pytest.approx([-1.5, 3.0])

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from gnn_distill.model import ParticleGNN, complete_graph
-from gnn_distill.pullback import contributions
+from gnn_distill.model import Messages, ParticleGNN, complete_graph
+from gnn_distill.pullback import contributions, odd_contributions
 
 B, N, M, D = 20, 4, 100, 2
 
@@ -85,3 +85,27 @@ def test_contributions_on_a_graph_with_missing_edges_sum_to_the_prediction():
     total = model.total(c, N)
     reached = model.total(exists[..., None].double(), N)[..., 0] > 0
     torch.testing.assert_close(total[reached], predicted[reached])
+
+
+def test_odd_part_holds_pairs_alone():
+    """A network that hides a one-body acceleration in messages and in φv."""
+
+    class Hidden(ParticleGNN):
+        def edge_update(self, x_i, x_j):
+            delta = x_i[..., :2] - x_j[..., :2]
+            pair = delta / (1 + (delta**2).sum(-1, keepdim=True))
+            e = pair * x_i[..., 5:] + torch.sin(x_i[..., 2:4])
+            return Messages(e, e, None)
+
+        def node(self, x, total):
+            return total / x[..., 5:] - 0.7 * x[..., 2:4]
+
+    torch.manual_seed(0)
+    model = Hidden(2, 2, width=4).double().eval()
+    x = torch.randn(B, N, 6, dtype=torch.double).exp()
+    _, messages = model(x)
+    receiver, sender = complete_graph(N)
+    delta = x[:, receiver, :2] - x[:, sender, :2]
+    pair = delta / (1 + (delta**2).sum(-1, keepdim=True))
+    torch.testing.assert_close(odd_contributions(model, x, messages.value), pair)
+    assert (contributions(model, x, messages.value)[0] - pair).abs().max() > 0.1

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import sympy
+import torch
+
+from gnn_distill.forces import Damped, ForceLaw, InverseDistance, Spring
+from gnn_distill.gauge import fit_gauge
+from gnn_distill.messages import Edges, edge_features
+from gnn_distill.model import complete_graph
+from gnn_distill.symbolic.closed_form import (
+    Law,
+    Nodes,
+    compare,
+    constants,
+    fit_one_body,
+    from_messages,
+    refit,
+)
+from gnn_distill.symbolic.parse import parse
+
+NAMES = ("dx", "dy", "r", "m1", "m2", "q1", "q2")
+
+
+def world(law: ForceLaw, graphs: int = 400, seed: int = 0) -> tuple[Edges, Nodes]:
+    """Random snapshots with exact accelerations."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((graphs, 4, 6))
+    x[..., 5] = np.exp(x[..., 5])
+    edges = edge_features(torch.from_numpy(x), complete_graph(4), 2, law)
+    a = np.stack([np.bincount(edges.receiver, c) for c in edges.acceleration.T], axis=1)
+    velocity, mass = x[..., 2:4].reshape(-1, 2), x[..., 5].reshape(-1)
+    return edges, Nodes(velocity, mass, a + law.one_body_acceleration(velocity, mass))
+
+
+def law_of(*texts: str) -> Law:
+    return Law(tuple(parse(text, NAMES) for text in texts))
+
+
+def test_refit_finds_constants_and_softening():
+    rough = law_of("-2.05*dx*(r - 1.03)/(m1*r)", "-1.9*dy*(r - 0.95)/(m1*r)")
+    fitted = refit(rough, *world(Spring()))
+    for f, name in zip(fitted.components, ("dx", "dy"), strict=True):
+        exact = parse(f"-2*{name}*(r - 1)/(m1*(r - 0.01))", NAMES)
+        point = {"dx": 0.3, "dy": -0.8, "r": 0.864, "m1": 1.7}
+        assert float(f.subs(point)) == pytest.approx(float(exact.subs(point)), rel=1e-5)
+    result = compare(fitted, *world(Spring(), seed=1), network_mae=0.5)
+    assert result["test"]["mae"] < 1e-5 and result["network"]["mae"] == 0.5
+    assert min(result["r2_truth"]["ols"]) > 0.999999
+
+
+def test_refit_leaves_exponents_alone_and_never_does_harm():
+    wrong = law_of("-1.0*dx*m2/r**2.5", "-1.0*dy*m2/r**2")
+    edges, nodes = world(InverseDistance())
+    fitted = refit(wrong, edges, nodes)
+    assert fitted.components[0].atoms(sympy.Pow).pop().exp == -2.5
+    before, after = (compare(law, edges, nodes, 0.0)["test"]["mae"] for law in (wrong, fitted))
+    assert after <= before
+
+
+def test_constants_are_those_outside_of_exponents():
+    f = parse("1.5*dx*(r - 0.25)/(r**2.5 + 1.5)", NAMES)
+    assert sorted(map(float, constants(f))) == [-0.25, 1.5]
+
+
+def test_one_body_terms_are_found_and_only_where_there_are_any():
+    pair = law_of("-2.0*dx*(r - 1.0)/(m1*(r - 0.01))", "-2.0*dy*(r - 1.0)/(m1*(r - 0.01))")
+    with_drag = fit_one_body(pair, *world(Damped(drag=0.7)))
+    for f, name in zip(with_drag.one_body, ("vx", "vy"), strict=True):
+        assert float(f.subs({name: 1.0, "m1": 2.0})) == pytest.approx(-0.35, rel=1e-4)
+    without = fit_one_body(pair, *world(Spring()))
+    assert all(abs(float(f.subs({"vx": 1, "vy": 1, "m1": 1}))) < 1e-6 for f in without.one_body)
+    edges, nodes = world(Damped(drag=0.7), seed=1)
+    assert compare(with_drag, edges, nodes, 0.0)["test"]["mae"] < 1e-4
+
+
+def test_messages_are_turned_back_into_accelerations():
+    edges, nodes = world(Spring())
+    mix = np.array([[0.8, -0.6], [0.6, 0.8]])
+    messages = edges.force @ mix.T * edges.m1[:, None] ** -0.5 + [0.3, -0.1]
+    gauge = fit_gauge(messages, edges.force, edges.m1, edges.receiver, p=0.5, centred=False)
+    pair = [f"-2*{d}*(r - 1)/((r - 0.01)*m1**0.5)" for d in ("dx", "dy")]
+    texts = [f"{m[0]}*({pair[0]}) + {m[1]}*({pair[1]}) + {b}" for m, b in zip(mix, (0.3, -0.1), strict=True)]
+    law = from_messages([parse(text, NAMES) for text in texts], gauge)
+    assert compare(law, edges, nodes, 0.0)["test"]["mae"] < 1e-6

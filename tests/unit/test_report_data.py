@@ -1,0 +1,188 @@
+"""The data in the report: the table, the line in the terminal, the figure of trajectories."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gnn_distill.data import to_graphs
+from gnn_distill.forces import Coulomb, ForceLaw, Spring
+from gnn_distill.report.figures import FIGURES, draw
+from gnn_distill.report.trajectories import FAR, frame, trajectories
+from gnn_distill.rundir import RunDirectory, load_run
+from gnn_distill.simulate import Simulation, simulate
+from gnn_distill.summary import examples, summarise
+from tests.unit import test_report as synthetic
+from tests.unit.test_report import Text, make_run, report, words
+
+
+def add_data(path: Path, law: ForceLaw, dim: int = 2, sims: int = 8) -> Path:
+    """Put a summary and trajectories into a run directory."""
+    data = to_graphs(simulate(Simulation(law, dim=dim, simulations=sims, frames=30)))
+    directory = RunDirectory(path)
+    directory.write_json("data.json", summarise(data, dim, law))
+    directory.write_arrays("trajectories.npz", examples(data, dim))
+    return path
+
+
+def change(path: Path, **values: object) -> None:
+    data = json.loads((path / "data.json").read_text())
+    (path / "data.json").write_text(json.dumps(data | values))
+
+
+@pytest.fixture
+def spring(tmp_path: Path) -> Path:
+    return add_data(make_run(tmp_path / "run"), Spring())
+
+
+def test_page_and_terminal_tell_the_numbers(spring: Path) -> None:
+    sizes = {"p1": 0.1, "p50": 1.294, "p99": 25.0, "p99.9": 68.83, "max": 211234.4}
+    change(
+        spring,
+        graphs=150000,
+        trajectories=1500,
+        frames=100,
+        replaced=17,
+        mean_abs_acceleration_per_graph=25.41234,
+        abs_acceleration=sizes,
+        closest_approach={"min": 0.003123, "p1": 0.2172},
+        energy_drift={"median": 3.4e-8, "max": 1.94e-7, "trajectories": 200},
+    )
+    page, terminal = words(spring)
+    text = Text(page).text
+    for expected in (
+        "The data graphs 4 particles in 2 dimensions 150,000", "1,500 trajectories", "mean over graphs 25.41",
+        "of one component 1.29", "below 68.8", "largest |a| 211,234", "closer than 0.217 0.0031",
+        "median 3.4e−08", "1.9e−07", "could not be integrated 17",
+    ):  # fmt: skip
+        assert expected in text, expected
+    line = "simulated 1,500 trajectories of 100 frames, Σ|a| per graph 25.4, closest approach 0.0031"
+    assert line in " ".join(terminal.split())
+    assert len(terminal.splitlines()) <= 40
+
+
+def test_what_is_not_known_is_left_out(spring: Path) -> None:
+    change(spring, energy_drift=None, closest_approach=None, extra_features=2)
+    page, terminal = words(spring)
+    text = Text(page).text
+    assert "The data graphs" in text and "2 further features each" in text
+    assert "energy drift" not in text and "closest approach" not in text + terminal
+
+
+def test_older_runs_have_no_table(tmp_path: Path) -> None:
+    page, terminal = words(make_run(tmp_path / "run"))
+    assert load_run(tmp_path / "run").data is None and load_run(tmp_path / "run").trajectories() is None
+    assert "The data graphs" not in Text(page).text and "Σ|a| per graph" not in terminal
+
+
+def test_table_and_figure_come_before_any_training(tmp_path: Path) -> None:
+    path = add_data(make_run(tmp_path / "run"), Spring())
+    for name in ("equations.json", "law.json", "analysis.json", "messages.npz", "metrics.csv"):
+        (path / name).unlink()
+    page, _ = report(path)
+    assert synthetic.figures(path) == {"trajectories"}
+    assert "In detail" in page and "The data graphs" in Text(page).text
+
+
+def test_figure_is_first_in_detail_and_of_sensible_size(spring: Path) -> None:
+    page, _ = report(spring)
+    data = (spring / "figures/trajectories.png").read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n") and 20_000 < len(data) < 300_000
+    width, height = (int.from_bytes(data[k : k + 4], "big") for k in (16, 20))
+    assert 900 < width < 1800 and 600 < height < 900
+    places = [page.index(f'alt="Figure {name}') for name in FIGURES]
+    assert places == sorted(places) and list(FIGURES)[:2] == ["law", "trajectories"]
+
+
+def test_figure_shows_each_trajectory_at_one_scale_for_x_and_y(spring: Path) -> None:
+    run = load_run(spring)
+    figure, stored = trajectories(run, {}), run.trajectories()
+    assert figure is not None and stored is not None
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in panels] == [f"trajectory {k}" for k in stored["trajectory"]]
+    for axes, x, mass in zip(panels, stored["positions"], stored["masses"], strict=True):
+        (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        assert axes.get_aspect() == 1 and high - low == pytest.approx(top - bottom)
+        assert ((x > [low, bottom]) & (x < [high, top])).all()
+        markers = axes.collections[-1]
+        order = np.argsort(-mass, kind="stable")
+        np.testing.assert_allclose(markers.get_offsets(), x[-1][order], rtol=1e-6)
+        assert (np.diff(markers.get_sizes()) <= 0).all() and np.ptp(markers.get_sizes()) > 0
+
+
+def test_charges_have_their_colours(spring: Path, tmp_path: Path) -> None:
+    signs = load_run(add_data(make_run(tmp_path / "signs"), Coulomb()))
+    figure = trajectories(signs, {})
+    assert figure is not None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["q = −1", "q = +1"]
+    colours = figure.axes[0].collections[-1].get_facecolors()
+    stored = signs.trajectories()
+    assert stored is not None
+    assert len(np.unique(colours, axis=0)) == len(np.unique(stored["charges"][0]))
+    many = trajectories(load_run(spring), {})
+    assert many is not None and not many.legends
+    assert many.axes[-1].get_ylabel() == "charge q"
+    RunDirectory(spring).write_arrays("trajectories.npz", stored | {"charges": np.ones((6, 4))})
+    alike = trajectories(load_run(spring), {})
+    assert alike is not None and not alike.legends and len(alike.axes) == 6
+    assert (
+        len(np.unique(np.concatenate([a.collections[-1].get_facecolors() for a in alike.axes]), axis=0)) == 1
+    )
+
+
+def test_three_dimensions_are_projected_and_said_so(spring: Path, tmp_path: Path) -> None:
+    path = add_data(make_run(tmp_path / "solid", dim=3, recovered=(True,) * 3), Spring(), dim=3, sims=2)
+    drawn = draw(load_run(path), path / "figures")
+    assert "trajectories" in drawn
+    said = "projection on x and y"
+    assert said in FIGURES["trajectories"].tell(load_run(path))
+    assert said not in FIGURES["trajectories"].tell(load_run(spring))
+
+
+def test_a_particle_that_flies_off_is_cut_off_and_counted(spring: Path) -> None:
+    stored = load_run(spring).trajectories()
+    assert stored is not None
+    x = stored["positions"].copy()
+    x[2, -1, 1] = [1e4, 0.0]
+    RunDirectory(spring).write_arrays("trajectories.npz", stored | {"positions": x})
+    figure = trajectories(load_run(spring), {})
+    assert figure is not None
+    assert figure.axes[2].get_title() == f"trajectory {stored['trajectory'][2]}: 1 of 4 leave"
+    assert np.ptp(figure.axes[2].get_xlim()) < 100
+    assert "leave" not in figure.axes[1].get_title()
+
+
+def test_frame_by_hand() -> None:
+    x = np.zeros((2, 3, 2))
+    x[1, :, 0] = -1.0, 1.0, 3.0
+    centre, half = frame(x)
+    assert centre.tolist() == [1.0, 0.0] and half == pytest.approx(1.2 * 2)
+    x[1, 2, 0] = 1.1 * FAR
+    centre, half = frame(x)
+    assert centre.tolist() == [0.0, 0.0] and half == pytest.approx(1.2)
+    assert frame(np.zeros((2, 3, 2)))[1] > 0
+    x = np.zeros((2, 3, 2))
+    x[1, 2] = 5.0  # the others rest: nothing to compare with, nothing cut off
+    assert frame(x)[1] == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(("count", "frames", "n"), [(1, 1, 1), (2, 40, 3), (4, 3, 300)])
+def test_any_number_of_trajectories_frames_and_particles(
+    tmp_path: Path, count: int, frames: int, n: int
+) -> None:
+    path = make_run(tmp_path / "run")
+    rng = np.random.default_rng(0)
+    stored = {
+        "positions": rng.normal(size=(count, frames, n, 2)),
+        "charges": rng.normal(size=(count, n)),
+        "masses": np.exp(rng.normal(size=(count, n))),
+        "trajectory": np.arange(count),
+        "frame": np.arange(frames),
+    }
+    RunDirectory(path).write_arrays("trajectories.npz", stored)
+    assert "trajectories" in draw(load_run(path), path / "figures")
+    data = (path / "figures/trajectories.png").read_bytes()
+    assert 600 < int.from_bytes(data[16:20], "big") < 1800
