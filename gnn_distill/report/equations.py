@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import sympy
 from matplotlib.figure import Figure
@@ -13,10 +15,10 @@ from gnn_distill.errors import InputError
 from gnn_distill.report.style import BLACK, look
 from gnn_distill.symbolic.parse import parse
 
-VARIABLES = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2")
-LATEX = {f"d{axis}": rf"\Delta {axis}" for axis in "xyz"} | {
-    f"{c}{i}": f"{c}_{i}" for c in "mq" for i in "12"
-}
+VARIABLES = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2", "vx", "vy", "vz")
+LATEX = {f"d{axis}": rf"\Delta {axis}" for axis in "xyz"}
+LATEX |= {f"{c}{i}": f"{c}_{i}" for c in "mq" for i in "12"}
+LATEX |= {f"v{axis}": f"v_{axis}" for axis in "xyz"}
 
 DIGITS = 4
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d+)?")
@@ -45,6 +47,29 @@ def with_signs(text: str) -> str:
     text = _SQUARE.sub(lambda m: m[1].translate(_SUPERSCRIPT), text).replace("**", "^")
     text = re.sub(r"(?<=[\w)₁₂²³⁴])\s*\*\s*(?=[\wΔ(])", " ", text)
     return re.sub(r"(?<![A-Za-z])-(?=[\w.ΔA-Za-z(\s])", "−", text)
+
+
+def acceleration_text(axis: str, pair: str, one_body: str | None) -> str:
+    """One line of the law: what pairs contribute, and what a particle feels by itself."""
+    alone = f" + {readable(one_body)}".replace("+ −", "− ") if one_body else ""
+    return f"a_{axis} = Σ_j [ {readable(pair)} ]{alone}"
+
+
+def acceleration_image(axis: str, pair: str, one_body: str | None) -> str | None:
+    """The same line as an image, see `set_equation`."""
+    try:
+        alone = f"{_latex(one_body)} +" if one_body else ""
+    except InputError:
+        return None
+    return set_equation(rf"a_{axis} \, = \, {alone} \sum_j \;", pair)
+
+
+def law_terms(law: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
+    """(axis, pair expression, one-body expression or None) of each component of `law.json`."""
+    pairs = law.get("acceleration") or []
+    alone = law.get("one_body") or []
+    alone = [None if text in ("0", "0.0") else text for text in alone] or [None] * len(pairs)
+    return list(zip("xyz", pairs, alone, strict=False))
 
 
 def set_equation(left: str, expression: str, size: float = 17.0) -> str | None:

@@ -11,7 +11,7 @@ import jinja2
 import yaml
 
 from gnn_distill.report import published
-from gnn_distill.report.equations import readable, set_equation
+from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms, readable
 from gnn_distill.report.figures import FIGURES
 from gnn_distill.report.story import (
     AXES,
@@ -74,7 +74,7 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "engine": (run.equations or {}).get("engine"),
         "target": (run.equations or {}).get("target"),
         "law": run.law,
-        "constants": constants(run),
+        "law_rows": law_rows(run),
         "figures": {name: _embed(name, path, run) for name, path in figures.items()},
         "missing": missing(run),
         "status": run.status,
@@ -87,11 +87,10 @@ def top_equations(run: Run) -> list[dict[str, Any]]:
     """The distilled law for the top of the page: one pair term per Cartesian component."""
     if run.law is None:
         return []
-    shown = []
-    for axis, text in zip(AXES, run.law["acceleration"], strict=False):
-        image = set_equation(rf"a_{axis} \, = \, \sum_j \;", text)
-        shown.append({"image": image, "text": f"a_{axis} = Σ_j [ {readable(text)} ]"})
-    return shown
+    return [
+        {"image": acceleration_image(*terms), "text": acceleration_text(*terms)}
+        for terms in law_terms(run.law)
+    ]
 
 
 def fronts(run: Run) -> list[dict[str, Any]]:
@@ -117,10 +116,13 @@ def fronts(run: Run) -> list[dict[str, Any]]:
     return found
 
 
-def constants(run: Run) -> list[tuple[str, str]]:
-    """(axis, numbers) of the distilled law."""
+def law_rows(run: Run) -> list[dict[str, Any]]:
+    """The distilled law component by component, with its numbers."""
     rows = (run.law or {}).get("constants") or []
-    return [(axis, ", ".join(map(number, row)) or "none") for axis, row in zip(AXES, rows, strict=False)]
+    return [
+        {"axis": axis, "pair": pair, "alone": alone, "numbers": ", ".join(map(number, row)) or "none"}
+        for (axis, pair, alone), row in zip(law_terms(run.law or {}), rows, strict=False)
+    ]
 
 
 def _embed(name: str, path: Path, run: Run) -> dict[str, str]:

@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gnn_distill.report.equations import readable
+from gnn_distill.report.equations import acceleration_text, law_terms
 from gnn_distill.report.story import (
-    AXES,
     capitalised,
     data_line,
     explanations,
@@ -45,8 +44,8 @@ def show(run: Run, console: Console) -> None:
         )
     for sentence in explanations(run):
         _line(console, sentence, "dim")
-    for axis, text in zip(AXES, (run.law or {}).get("acceleration") or [], strict=False):
-        _line(console, f"a_{axis} = Σ_j [ {readable(text)} ]", "cyan")
+    for terms in law_terms(run.law or {}):
+        _line(console, acceleration_text(*terms), "cyan")
     _law_error(run, console)
     _line(console, result.headline, COLOURS[result.level])
     for detail in result.details:
