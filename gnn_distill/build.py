@@ -47,12 +47,13 @@ class Experiment:
     engine: Engine
     cache: Path
     report: Reporter
+    own_data: ParticleData | None = None
 
     @functools.cached_property
     def data(self) -> ParticleData:
         """The graphs: simulated, from the cache if they are there, or read from the user's file."""
         if isinstance(self.source, OwnData):
-            return self.source.load()
+            return self.own_data or self.source.load()
         return load_or_simulate(self.source, self.cache, self.report.simulated)
 
     @functools.cached_property
@@ -109,10 +110,11 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     source = make(cfg.dataset)
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"].get("_target_"), "give Simulation or OwnData")
-    extra = 0
+    own_data, extra = None, 0
     if isinstance(source, OwnData):
         config["dataset"]["content"] = file_hash(source.file)
-        extra = source.load().features.shape[-1] - 2 * source.dim - 2
+        own_data = source.load()
+        extra = own_data.features.shape[-1] - 2 * source.dim - 2
     model = make(cfg.model, extra_features=extra)
     if not isinstance(model, ParticleGNN):
         raise InputError("model._target_", config["model"].get("_target_"), "give a ParticleGNN")
@@ -131,7 +133,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         raise InputError("trainer", config["trainer"], str(error)) from error
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
     engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
-    return Experiment(config, source, module, callbacks, loggers, trainer, engine, cache, report)
+    return Experiment(config, source, module, callbacks, loggers, trainer, engine, cache, report, own_data)
 
 
 def set_threads(threads: int | None) -> None:
