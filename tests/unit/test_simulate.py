@@ -52,16 +52,17 @@ def test_momentum_is_conserved_but_for_one_body_terms(law: ForceLaw):
 
 @pytest.mark.parametrize("law", [law for law in LAWS if not law.drag], ids=lambda law: law.name)
 def test_energy_is_conserved(law: ForceLaw):
-    n = 2 if law.name == "discontinuous" else 4
-    t = simulate(Simulation(law, n=n, simulations=60))
+    t = simulate(Simulation(law, simulations=60))
+    if (
+        law.name == "discontinuous"
+    ):  # where V jumps there is no force: two particles that do not cross the cut
+        t = simulate(Simulation(law, n=2, simulations=200, frames=8))
     energy = 0.5 * (t.masses[:, None, :, None] * t.velocities**2).sum((2, 3)) + potential_energy(law, t)
     drift = np.abs(energy[:, -1] - energy[:, 0]) / np.maximum(1, np.abs(energy[:, 0]))
-    if law.name == "discontinuous":  # the jump of V at the cut is no force: compare those that never cross it
-        receiver, sender = graph(law, n)
-        d = np.linalg.norm(t.positions[:, :, receiver] - t.positions[:, :, sender], axis=-1) + SOFTENING
-        outside = d >= law.cut
-        drift = drift[(outside == outside[:, :1]).all((1, 2))]
-        assert len(drift) >= 5
+    if law.name == "discontinuous":
+        d = np.linalg.norm(t.positions[:, :, 0] - t.positions[:, :, 1], axis=-1) + SOFTENING
+        drift = drift[(d >= law.cut).all(1)]
+        assert len(drift) > 10
     assert np.median(drift) < 1e-6
 
 
