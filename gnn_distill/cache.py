@@ -16,14 +16,13 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
 
 from gnn_distill.data import ParticleData, chain, to_graphs
 from gnn_distill.rundir import file_hash, fingerprint
-from gnn_distill.simulate import Simulation, simulate
+from gnn_distill.simulate import Simulation, simulate_blocks
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,8 @@ def load_or_simulate(
 ) -> ParticleData:
     """The data of `spec` from the cache, made first if they are missing or damaged.
 
-    Processes that ask for the same dataset at the same time make it once; the others wait. Arrays are
-    memory-mapped copy-on-write, so that a dataset larger than memory can be used.
+    Processes that ask for the same dataset at the same time make it once; the others wait. Blocks are
+    written as they are simulated and arrays are memory-mapped, so that a dataset may be larger than memory.
 
     Args:
         spec: what to simulate.
@@ -64,21 +63,35 @@ def load_or_simulate(
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 log.warning("cache %s is damaged (%s); making it again", folder, error)
                 shutil.rmtree(folder)
-        adjacency = chain(spec.n) if spec.law.graph == "chain" else None
-        _write(folder, to_graphs(simulate(spec, progress), adjacency))
+        _make(folder, spec, progress)
         return _read(folder)
 
 
-def _write(folder: Path, data: ParticleData) -> None:
+def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] | None) -> None:
     temporary = folder.with_name(f".making-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a process that was killed
     temporary.mkdir()
-    meta: dict[str, Any] = {"frames": data.frames, "replaced": data.replaced, "sha256": {}}
-    for name in ("features", "accelerations", "adjacency"):
-        path, values = temporary / f"{name}.npy", getattr(data, name)
-        if values is not None:
-            np.save(path, values, allow_pickle=False)
-            meta["sha256"][name] = file_hash(path)
+    sizes = {"features": 2 * spec.dim + 2, "accelerations": spec.dim}
+    files = {
+        name: np.lib.format.open_memmap(
+            temporary / f"{name}.npy", "w+", np.float32, (spec.simulations * spec.frames, spec.n, size)
+        )
+        for name, size in sizes.items()
+    }
+    done = replaced = 0
+    for block in simulate_blocks(spec, progress):
+        graphs = to_graphs(block)
+        for name, file in files.items():
+            part = getattr(graphs, name)
+            file[done : done + len(part)] = part
+        done += len(graphs.features)
+        replaced += block.replaced
+    for file in files.values():
+        file.flush()
+    if spec.law.graph == "chain":
+        np.save(temporary / "adjacency.npy", chain(spec.n), allow_pickle=False)
+    sums = {path.stem: file_hash(path) for path in sorted(temporary.glob("*.npy"))}
+    meta = {"frames": spec.frames, "replaced": replaced, "sha256": sums}
     (temporary / "meta.json").write_text(json.dumps(meta | {"check": fingerprint(meta)}))
     os.replace(temporary, folder)
 

@@ -152,8 +152,8 @@ class Batches:
 class NBodyDataModule(L.LightningDataModule):
     """Splits of one dataset as batches.
 
-    Everything stays in memory as tensors, but for the training graphs of a dataset larger than
-    `memory_limit`: those are read from disk batch by batch.
+    Everything stays in memory as tensors, but for the training and validation graphs of a dataset larger
+    than `memory_limit`: those are read from disk batch by batch.
 
     Attributes:
         graph: receivers and senders, each [E], of the edges that any graph has; None for complete graphs.
@@ -180,8 +180,8 @@ class NBodyDataModule(L.LightningDataModule):
             limit if memory_limit is None else memory_limit
         )
         train, validation, test = map(torch.from_numpy, parts)
-        self.train: Subset | View = whole[train] if fits else View(whole, train)
-        self.validation, self.test = whole[validation], whole[test]
+        self.train, self.validation = (whole[i] if fits else View(whole, i) for i in (train, validation))
+        self.test = whole[test]
         self.split, self.batch_size, self.seed = split, batch_size, seed
 
     def train_dataloader(self) -> Batches:

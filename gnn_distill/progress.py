@@ -17,6 +17,8 @@ from rich.status import Status
 from gnn_distill.errors import InputError
 from gnn_distill.rundir import read_metrics, write_metrics
 
+BAR = 30  # characters of the progress bar
+
 
 class Reporter:
     """Prints the progress of stages to a console; a live line on a terminal, plain lines elsewhere.
@@ -53,7 +55,9 @@ class Reporter:
 
     def simulated(self, done: int, total: int) -> None:
         """Progress of the simulation."""
-        self.update(f"simulate  {done} of {total} trajectories")
+        filled = BAR * done // max(1, total)
+        bar = "━" * filled + "[dim]" + "━" * (BAR - filled) + "[/]"
+        self.update(f"simulate  {bar}  {done:,} of {total:,} trajectories")
 
 
 class EpochLog(L.Callback):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numba
@@ -27,6 +27,7 @@ Array = npt.NDArray[np.float64]
 
 _f8 = numba.types.float64
 _MAGNITUDE = _f8(_f8, _f8, _f8, _f8, _f8, numba.types.Array(_f8, 1, "C"))
+BLOCK = 500  # trajectories integrated side by side
 _MAX_STEPS = 200_000  # per kept frame; beyond it the trajectory counts as failed
 
 
@@ -98,7 +99,17 @@ class Trajectories:
 
 
 def simulate(spec: Simulation, progress: Callable[[int, int], None] | None = None) -> Trajectories:
-    """Draw initial states, integrate them, and replace what cannot be integrated.
+    """All trajectories of `spec` in memory; see `simulate_blocks`."""
+    blocks = list(simulate_blocks(spec, progress))
+    arrays = [f.name for f in fields(Trajectories) if f.name != "replaced"]
+    joined = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in arrays}
+    return Trajectories(**joined, replaced=sum(block.replaced for block in blocks))
+
+
+def simulate_blocks(
+    spec: Simulation, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Trajectories]:
+    """Draw initial states, integrate them, and replace what cannot be integrated, block by block.
 
     Args:
         spec: what to simulate.
@@ -107,33 +118,33 @@ def simulate(spec: Simulation, progress: Callable[[int, int], None] | None = Non
     Raises:
         InputError: more than half of the trajectories fail, so that the law or the tolerances are at fault.
     """
-    shape = (spec.simulations, spec.frames, spec.n, spec.dim)
-    x, v, a = (np.empty(shape) for _ in range(3))
-    m, q = np.empty((spec.simulations, spec.n)), np.empty((spec.simulations, spec.n))
-    todo = np.arange(spec.simulations)
-    next_seed = spec.simulations
-    replaced = 0
-    seeds = todo.copy()
-    while todo.size:
-        failed = []
-        for block in np.array_split(todo, max(1, math.ceil(todo.size / 500))):
-            start = [initial_state(spec, int(seeds[k])) for k in block]
-            x0, v0, m0, q0 = (np.stack(part) for part in zip(*start, strict=True))
-            xs, vs, acc, ok = integrate(spec, x0, v0, m0, q0)
-            x[block], v[block], a[block], m[block], q[block] = xs, vs, acc, m0, q0
-            failed.append(block[~ok])
-            if progress is not None:
-                progress(int(block[-1]) + 1, spec.simulations)
-        todo = np.concatenate(failed)
-        if todo.size:
-            replaced += todo.size
-            log.warning("%d trajectories could not be integrated; drawing others in their place", todo.size)
-            if replaced > spec.simulations // 2 + 10:
+    next_seed, replaced = spec.simulations, 0
+    for first in range(0, spec.simulations, BLOCK):
+        seeds = np.arange(first, min(first + BLOCK, spec.simulations))
+        x0, v0, m, q = _initial_states(spec, seeds)
+        x, v, a, ok = integrate(spec, x0, v0, m, q)
+        lost = 0
+        while not ok.all():
+            again = np.flatnonzero(~ok)
+            lost += again.size
+            if replaced + lost > spec.simulations // 2 + 10:
                 fix = "most trajectories diverge; soften the law or loosen dataset.rtol"
                 raise InputError("dataset.law", spec.law, fix)
-            seeds[todo] = next_seed + np.arange(todo.size)
-            next_seed += todo.size
-    return Trajectories(x, v, a, m, q, replaced)
+            x0, v0, m[again], q[again] = _initial_states(spec, next_seed + np.arange(again.size))
+            next_seed += again.size
+            x[again], v[again], a[again], ok[again] = integrate(spec, x0, v0, m[again], q[again])
+        if lost:
+            log.warning("%d trajectories could not be integrated; others were drawn in their place", lost)
+        replaced += lost
+        if progress is not None:
+            progress(first + len(seeds), spec.simulations)
+        yield Trajectories(x, v, a, m, q, lost)
+
+
+def _initial_states(spec: Simulation, seeds: npt.NDArray[np.int64]) -> tuple[Array, Array, Array, Array]:
+    states = (initial_state(spec, int(k)) for k in seeds)
+    x, v, m, q = (np.stack(part) for part in zip(*states, strict=True))
+    return x, v, m, q
 
 
 def integrate(

@@ -124,14 +124,37 @@ def test_accelerations_are_those_of_the_law(law: ForceLaw):
 
 
 def test_error_falls_with_the_tolerance():
-    def end(rtol: float) -> np.ndarray:
-        return simulate(Simulation(Spring(), simulations=20, frames=20, rtol=rtol, atol=rtol)).positions[
-            :, -1
-        ]
+    def end(tolerance: float) -> np.ndarray:
+        spec = Simulation(Spring(), simulations=40, frames=20, rtol=tolerance, atol=tolerance)
+        return simulate(spec).positions[:, -1]
 
-    exact = end(1e-12)
-    loose, tight = (np.median(np.abs(end(tol) - exact)) for tol in (1e-4, 1e-8))
-    assert tight < 1e-2 * loose
+    exact, tolerances = end(1e-13), np.array([1e-5, 1e-6, 1e-7, 1e-8, 1e-9])
+    errors = [np.median(np.abs(end(tol) - exact)) for tol in tolerances]
+    # a step that grows as tol^(1/5) with errors of its fifth power: between tol^(4/5) and tol
+    assert 0.7 < np.polyfit(np.log(tolerances), np.log(errors), 1)[0] < 1.1
+    assert errors[3] < 1e-6
+
+
+def test_fifth_order_where_every_step_is_a_frame():
+    def end(step: float, tolerance: float) -> np.ndarray:
+        frames = round(1.2 / step) + 1
+        options = {"frames": frames, "stride": 1, "time_step": step, "rtol": tolerance, "atol": tolerance}
+        return simulate(Simulation(Spring(), n=2, simulations=200, **options)).positions[:, -1]
+
+    exact, steps = end(0.1, 1e-13), np.array([0.1, 0.05, 0.025])
+    errors = [np.median(np.abs(end(step, 1e-2) - exact)) for step in steps]
+    assert 4.5 < np.polyfit(np.log(steps), np.log(errors), 1)[0] < 5.7
+
+
+def test_blocks_do_not_change_the_trajectories(monkeypatch: pytest.MonkeyPatch):
+    spec = Simulation(Divergent(), simulations=60, frames=10)
+    whole = simulate(spec)
+    monkeypatch.setattr("gnn_distill.simulate.BLOCK", 7)
+    parts = simulate(spec)
+    healthy = [k for k in range(60) if integrate(spec, *(p[None] for p in initial_state(spec, k)))[3][0]]
+    assert 10 < len(healthy) < 60  # the others are replaced, in the order in which they fail
+    assert (parts.positions[healthy] == whole.positions[healthy]).all()
+    assert parts.replaced > 0 and np.isfinite(parts.positions).all()
 
 
 def test_same_bits_for_any_number_of_threads():
