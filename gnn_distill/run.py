@@ -100,12 +100,17 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
         num_sanity_val_steps=0,
         default_root_dir=directory.path,
     )
-    trainer.fit(
-        experiment.module,
-        datamodule=experiment.datamodule,
-        ckpt_path=last if resumed and last.exists() else None,
-        weights_only=True,
-    )
+    try:
+        trainer.fit(
+            experiment.module,
+            datamodule=experiment.datamodule,
+            ckpt_path=last if resumed and last.exists() else None,
+            weights_only=True,
+        )
+    except SystemExit as stop:
+        if stop.code == 1:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from stop
+        raise
 
 
 def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:

@@ -99,7 +99,7 @@ class RunDirectory:
             yield
             entry["complete"] = True
         except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt)
+            stopped = isinstance(error, KeyboardInterrupt | SystemExit)
             self.status["state"] = "interrupted" if stopped else "failed"
             self.status["error"] = f"{type(error).__name__}: {error}"
             raise

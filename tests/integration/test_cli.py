@@ -75,32 +75,54 @@ def test_failure_is_recorded_and_nothing_is_lost(gnn_distill, tmp_path: Path):
     assert status["stages"]["simulate"]["complete"]
 
 
-def test_killed_training_resumes_as_if_never_interrupted(gnn_distill, cache: Path, tmp_path: Path):
-    arguments = [a for a in TINY if not a.startswith("profile.")] + [
-        "variant=kl",  # draws random numbers in every step
-        "profile.simulations=100",
-        "profile.frames=20",
-        "profile.epochs=6",
-        "profile.width=32",
-        "stages=[simulate,train]",
-    ]
-    gnn_distill(*arguments, "hydra.run.dir=whole", cwd=tmp_path)
-    command = [sys.executable, "-m", "gnn_distill", *arguments, "hydra.run.dir=killed"]
-    environment = os.environ | {"GNN_DISTILL_CACHE": str(cache)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
-    metrics = tmp_path / "killed/metrics.csv"
+LONGER = [a for a in TINY if not a.startswith("profile.")] + [
+    "variant=kl",  # draws random numbers in every step
+    "profile.simulations=100",
+    "profile.frames=20",
+    "profile.epochs=6",
+    "profile.width=32",
+    "stages=[simulate,train]",
+]
+
+
+def stop_while_training(how: signal.Signals, folder: Path, cache: Path) -> int:
+    """Start a run in `folder`, send it a signal after its second epoch, and return its exit code."""
+    command = [sys.executable, "-m", "gnn_distill", *LONGER, f"hydra.run.dir={folder.name}"]
+    process = subprocess.Popen(
+        command,
+        cwd=folder.parent,
+        env=os.environ | {"GNN_DISTILL_CACHE": str(cache)},
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # as in a terminal
+    )
+    metrics = folder / "metrics.csv"
     while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) > 2):
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(how)
+    process.wait(timeout=60)
     assert len(metrics.read_text().splitlines()) < 7
-    gnn_distill(*arguments, "hydra.run.dir=killed", cwd=tmp_path)
-    assert metrics.read_text() == (tmp_path / "whole/metrics.csv").read_text()
+    return process.returncode
+
+
+def test_killed_training_resumes_as_if_never_interrupted(gnn_distill, cache: Path, tmp_path: Path):
+    gnn_distill(*LONGER, "hydra.run.dir=whole", cwd=tmp_path)
+    assert stop_while_training(signal.SIGKILL, tmp_path / "killed", cache) == -signal.SIGKILL
+    gnn_distill(*LONGER, "hydra.run.dir=killed", cwd=tmp_path)
+    assert (tmp_path / "killed/metrics.csv").read_text() == (tmp_path / "whole/metrics.csv").read_text()
     one, two = (
         torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
         for name in ("whole", "killed")
     )
     assert all((one[key] == two[key]).all() for key in one)
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_an_interrupted_run(how: signal.Signals, code: int, cache: Path, tmp_path: Path):
+    assert stop_while_training(how, tmp_path / "run", cache) == code
+    status = json.loads((tmp_path / "run/status.json").read_text())
+    assert (status["state"], status["stage"]) == ("interrupted", "train")
+    assert status["stages"]["simulate"]["complete"] and not status["stages"]["train"]["complete"]
+    assert (tmp_path / "run/checkpoints/last.ckpt").exists()
 
 
 def test_sweep_makes_one_run_directory_a_job(gnn_distill, tmp_path: Path):
