@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gnn_distill.gauge import Gauge, fit_gauge
+from gnn_distill.gauge import Gauge, fit_gauge, gauged
 from gnn_distill.linear import TRIM, r_squared
 from gnn_distill.messages import Recording
 
@@ -52,6 +52,7 @@ def analyse(recording: Recording, split: str) -> dict[str, Any]:
     }
     result["relative_error"] = {
         "pullback": relative_error(rec.pullback, truth),
+        "messages": _message_error(rec, fits["gauge"]),
         "median": _median_relative(rec.pullback, truth),
     }
     return result
@@ -67,6 +68,11 @@ def gauge_fits(recording: Recording) -> dict[str, Gauge]:
     fits = {name: _fit(recording, p=p, centred=False) for name, p in fixed.items()}
     candidates = [_fit(recording, p=None, centred=None), *fits.values()]
     return fits | {"gauge": max(candidates, key=lambda gauge: gauge.robust_mean)}
+
+
+def uncentred(recording: Recording) -> Gauge:
+    """The fitted gauge with its offset: receivers' means are not taken off."""
+    return _fit(recording, p=gauge_fits(recording)["gauge"].p, centred=False)
 
 
 def _fit(recording: Recording, p: float | None, centred: bool | None) -> Gauge:
@@ -87,6 +93,24 @@ def relative_error(predicted: Array, truth: Array) -> list[dict[str, float]]:
         median = float(np.median(error[here] / size[here]))
         rows.append({"low": 10.0**k, "high": 10.0 ** (k + 1), "median": median, "edges": int(here.sum())})
     return rows
+
+
+def _message_error(recording: Recording, gauge: Gauge) -> list[dict[str, float]]:
+    """`relative_error` of the force that the fitted linear map reads out of the messages, in the gauge.
+
+    Empty where the map cannot be inverted: the selected components do not span the force.
+    """
+    slopes = np.stack([fit.slope for fit in gauge.robust])
+    if slopes.shape[0] != slopes.shape[1] or np.linalg.matrix_rank(slopes) < len(slopes):
+        return []
+    edges = recording.edges
+    if edges.force is None:
+        return []
+    how = gauge.p, gauge.centred
+    force, messages = gauged(recording.selected, edges.force, edges.m1, edges.receiver, *how)
+    offsets = np.array([fit.offset for fit in gauge.robust])
+    inverse: Array = np.linalg.inv(slopes).astype(np.float64)
+    return relative_error((messages - offsets) @ inverse.T, force)
 
 
 def _median_relative(predicted: Array, truth: Array) -> float:

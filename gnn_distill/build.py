@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from gnn_distill.data import NBodyDataModule, ParticleData
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.lit import Augmentation, DistilModule, Optimisation
 from gnn_distill.messages import Recording, record
-from gnn_distill.model import ParticleGNN
+from gnn_distill.model import GaussianHead, ParticleGNN
 from gnn_distill.own import OwnData
 from gnn_distill.progress import Reporter, check_loggers
-from gnn_distill.rundir import STAGES, file_hash
+from gnn_distill.prune import PruneMessages
+from gnn_distill.regularise import KLPenalty
+from gnn_distill.rundir import STAGES, file_hash, fingerprint
 from gnn_distill.simulate import Simulation
 from gnn_distill.symbolic.engine import Engine
 
@@ -110,6 +112,8 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     source = make(cfg.dataset)
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"].get("_target_"), "give Simulation or OwnData")
+    if source.law is not None:
+        config["dataset"]["source"] = fingerprint(source.law.source())
     own_data, extra = None, 0
     if isinstance(source, OwnData):
         config["dataset"]["content"] = file_hash(source.file)
@@ -126,14 +130,34 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         Augmentation(**config["augment"]),
     )
     callbacks = list(make(cfg.callbacks).values())
+    check_together(module, callbacks)
     trainer = make(cfg.trainer, _partial_=True)
     try:
-        trainer(logger=False, enable_checkpointing=False)
+        made = trainer(logger=False, enable_checkpointing=False)
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise InputError("trainer", config["trainer"], str(error)) from error
+    if made.world_size != 1:
+        raise InputError("trainer.devices", config["trainer"].get("devices"), "give 1: a run uses one device")
+    if made.check_val_every_n_epoch != 1 or made.limit_val_batches == 0:
+        raise InputError(
+            "trainer", config["trainer"], "validate after every epoch: metrics and checkpoints need it"
+        )
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
     engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
     return Experiment(config, source, module, callbacks, loggers, trainer, engine, cache, report, own_data)
+
+
+def check_together(module: DistilModule, callbacks: Sequence[L.Callback]) -> None:
+    """Refuse parts that are sound by themselves and do not fit each other."""
+    model = module.model
+    if isinstance(module.regulariser, KLPenalty) and not isinstance(model.head, GaussianHead):
+        raise InputError(
+            "regulariser", "kl", "take variant=kl, whose messages have the variance that it needs"
+        )
+    for callback in callbacks:
+        if isinstance(callback, PruneMessages) and callback.target_dims > model.message_dim:
+            fix = f"give at most model.message_dim = {model.message_dim}"
+            raise InputError("schedule.target_dims", callback.target_dims, fix)
 
 
 def set_threads(threads: int | None) -> None:

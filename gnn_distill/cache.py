@@ -8,7 +8,6 @@ their SHA-256 sums. A folder appears complete or not at all.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import logging
 import os
@@ -32,12 +31,8 @@ FORMAT = 1  # part of the key; raise it when the meaning of the stored arrays ch
 def cache_key(spec: Simulation) -> str:
     """Hash of everything that determines the data: the specification and the law's own source."""
     law = type(spec.law)
-    try:
-        source = inspect.getsource(law)
-    except (OSError, TypeError):
-        source = ""
-    content = {"format": FORMAT, "law": f"{law.__module__}.{law.__qualname__}", "source": source}
-    content |= {k: v for k, v in asdict(spec).items()}
+    content = {"format": FORMAT, "law": f"{law.__module__}.{law.__qualname__}", "source": law.source()}
+    content |= asdict(spec)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 

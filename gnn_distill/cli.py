@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
+from rich.markup import escape
 
 from gnn_distill import __version__
 from gnn_distill.config import Config, register
@@ -44,7 +45,9 @@ def main() -> None:
     except (InputError, HydraException, OmegaConfBaseException) as error:
         if traceback_wanted:
             raise
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/] {explain(error)}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]error[/] {escape(explain(error))}", highlight=False
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

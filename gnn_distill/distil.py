@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import torch
 
-from gnn_distill.analysis import gauge_fits
+from gnn_distill.analysis import uncentred
 from gnn_distill.build import Experiment
 from gnn_distill.data import Subset
 from gnn_distill.messages import Edges, edge_features
@@ -68,18 +68,19 @@ def equations(experiment: Experiment, fronts: Sequence[Front], verdicts: Verdict
 def closed_form(experiment: Experiment, fronts: Sequence[Front], verdicts: Verdicts) -> dict[str, Any] | None:
     """The content of `law.json`: recovered equations, or the fronts' choices, with refitted constants.
 
-    None where raw message components cannot be turned into accelerations because the force is unknown.
+    None where raw message components cannot be turned into accelerations: the force is unknown, or they do
+    not span it.
     """
     recording = experiment.recording
     recovered = [None] * len(fronts) if verdicts is None else [v.equation for v in verdicts]
     picked = [f.choice if k is None else k for f, k in zip(fronts, recovered, strict=True)]
     expressions = [f.equations[k].expression for f, k in zip(fronts, picked, strict=True)]
-    if experiment.config["symbolic"]["target"] == "pullback":
-        law = Law(tuple(expressions))
-    elif recording.edges.force is None:
+    law: Law | None = Law(tuple(expressions))
+    if experiment.config["symbolic"]["target"] == "components":
+        known = recording.edges.force is not None
+        law = from_messages(expressions, uncentred(recording)) if known else None
+    if law is None:
         return None
-    else:
-        law = from_messages(expressions, gauge_fits(recording)["gauge"])
     validation = experiment.datamodule.validation
     generator = torch.Generator().manual_seed(experiment.config["seed"])
     some = validation[torch.randperm(len(validation), generator=generator)[:VALIDATION_GRAPHS]]

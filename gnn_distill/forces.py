@@ -12,6 +12,8 @@ the tests.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
@@ -59,6 +61,18 @@ class ForceLaw:
     def params(self) -> tuple[float, ...]:
         """The law's parameters, in the order in which `potential` and `magnitude` index them."""
         return tuple(float(getattr(self, f.name)) for f in fields(self))
+
+    @classmethod
+    def source(cls) -> str:
+        """Source text of the modules that define the law: what it computes may change with any of them."""
+        modules = {sys.modules[c.__module__] for c in cls.__mro__ if issubclass(c, ForceLaw)}
+        texts = []
+        for module in sorted(modules, key=lambda m: m.__name__):
+            try:
+                texts.append(inspect.getsource(module))
+            except (OSError, TypeError):  # typed at a prompt
+                texts.append(module.__name__)
+        return "\n".join(texts)
 
     @property
     def has_one_body_term(self) -> bool:

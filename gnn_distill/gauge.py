@@ -66,7 +66,7 @@ def fit_gauge(
         return max(both, key=lambda gauge: gauge.robust_mean)
     if p is None:
         p = _best_power(messages, force, m1, receiver, centred)
-    x, y = _sides(messages, force, m1, receiver, p, centred)
+    x, y = gauged(messages, force, m1, receiver, p, centred)
     columns = range(messages.shape[1])
     robust = tuple(fit_linear(x, y[:, k], TRIM) for k in columns)
     return Gauge(float(p), centred, robust, tuple(fit_linear(x, y[:, k]) for k in columns))
@@ -79,9 +79,10 @@ def centre(values: Array, receiver: npt.NDArray[np.int64]) -> Array:
     return values - (sums / count[:, None])[group]
 
 
-def _sides(
+def gauged(
     messages: Array, force: Array, m1: Array, receiver: npt.NDArray[np.int64], p: float, centred: bool
 ) -> tuple[Array, Array]:
+    """The two sides of the fit: F m1^(−p) and messages, receivers' means off both if `centred`."""
     x = force * m1[:, None] ** -p
     return (centre(x, receiver), centre(messages, receiver)) if centred else (x, messages)
 
@@ -92,7 +93,7 @@ def _best_power(
     part = slice(0, int(np.searchsorted(receiver, receiver[min(len(receiver) - 1, 20_000)])) or None)
 
     def loss(p: float) -> float:
-        x, y = _sides(messages[part], force[part], m1[part], receiver[part], p, centred)
+        x, y = gauged(messages[part], force[part], m1[part], receiver[part], p, centred)
         r2 = [fit_linear(x, y[:, k], TRIM, starts=2).r2 for k in range(y.shape[1])]
         return 1.0 - float(np.mean(r2))
 

@@ -46,10 +46,10 @@ class Optimisation:
         """The learning-rate scheduler of a run of `steps` optimiser steps."""
         if self.schedule == "onecycle":
             return torch.optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, total_steps=steps)
-        rise = max(1, round(self.warmup * steps))
+        rise = round(self.warmup * steps)
 
         def factor(step: int) -> float:
-            if step < rise and self.warmup > 0:
+            if step < rise:
                 return (step + 1) / rise
             return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
 

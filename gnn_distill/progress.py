@@ -113,7 +113,9 @@ def wandb_logger(save_dir: Path, project: str = "gnn_distill", group: str | None
     import wandb
 
     logged_in = wandb.api.api_key is not None and os.environ.get("WANDB_MODE", "online") == "online"
-    return WandbLogger(project=project, group=group, save_dir=save_dir, offline=not logged_in)
+    if logged_in:
+        return WandbLogger(project=project, group=group, save_dir=save_dir)
+    return WandbLogger(project=project, group=group, save_dir=save_dir, offline=True, mode="offline")
 
 
 def check_loggers(names: Iterable[str]) -> None:

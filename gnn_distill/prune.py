@@ -98,11 +98,6 @@ class PruneMessages(L.Callback):
         check_int("schedule.target_dims", self.target_dims, 1)
         check_int("schedule.sample", self.sample, 1)
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Refuse a target wider than the network."""
-        if self.target_dims > module(pl_module).model.message_dim:
-            raise InputError("schedule.target_dims", self.target_dims, "give at most model.message_dim")
-
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Prune to the number of dimensions that the schedule asks for."""
         lit = module(pl_module)

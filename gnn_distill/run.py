@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning as L
@@ -21,6 +23,9 @@ from gnn_distill.report import write_report
 from gnn_distill.rundir import STAGES, RunDirectory, fingerprint
 from gnn_distill.summary import examples, summarise
 
+NEEDS = {"simulate": (), "train": (), "analyse": ("train",), "distil": ("train",), "report": ()}
+"""Stages whose files a stage reads. Data come from the cache, and a report shows what there is."""
+
 CALIBRATION = 1_000_000  # training graphs that set the output scale
 
 
@@ -28,6 +33,8 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped."""
     experiment = build(cfg, Reporter() if report is None else report)
     directory = RunDirectory(path)
+    keys, wanted = stage_keys(experiment.config), experiment.config["stages"]
+    check_earlier_stages(directory, keys, wanted)
     directory.write_text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     directory.begin(experiment.config["seed"])
     work = {
@@ -37,8 +44,7 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
         "distil": lambda resumed: distil_run(experiment, directory),
         "report": lambda resumed: write_report(path, experiment.report.console),
     }
-    keys = stage_keys(experiment.config)
-    for stage in (s for s in STAGES if s in experiment.config["stages"]):
+    for stage in (s for s in STAGES if s in wanted):
         if directory.is_done(stage, keys[stage]):
             experiment.report.line(f"[green]✓[/] {stage}  (done before)")
             continue
@@ -46,6 +52,19 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
         with experiment.report.stage(stage), directory.stage(stage, keys[stage]):
             work[stage](resumed)
     directory.finish()
+
+
+def check_earlier_stages(directory: RunDirectory, keys: dict[str, str], wanted: Sequence[str]) -> None:
+    """Refuse stages whose input in this folder is missing, unfinished, or of other settings."""
+    fix = f"add {{0}} to stages, or repeat the settings that {directory.path} was made with"
+    for stage in wanted:
+        earlier = [s for s in STAGES[: STAGES.index(stage)] if s not in wanted]
+        unfinished = [s for s in earlier if s in NEEDS[stage] and not directory.is_done(s, keys[s])]
+        foreign = [
+            s for s in earlier if s in directory.status["stages"] and not directory.is_begun(s, keys[s])
+        ]
+        for bad in unfinished + foreign:
+            raise InputError("stages", list(wanted), fix.format(bad))
 
 
 def stage_keys(config: dict[str, Any]) -> dict[str, str]:
@@ -78,21 +97,15 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
     if not resumed:
         for old in [*folder.glob("*.ckpt"), directory.path / "metrics.csv"]:
             old.unlink(missing_ok=True)
+    elif last.exists():
+        read_checkpoint(last)
     L.seed_everything(experiment.config["seed"], verbose=False)
     experiment.module.model.calibrate(experiment.datamodule.train[:CALIBRATION].accelerations)
-    checkpoint = ModelCheckpoint(
-        dirpath=folder,
-        filename="best",
-        monitor="val/selection",
-        save_last=True,
-        enable_version_counter=False,
-    )
+    best = ModelCheckpoint(folder, filename="best", monitor="val/selection", enable_version_counter=False)
+    every = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
+    epochs = EpochLog(directory.path / "metrics.csv", experiment.report.line)
     trainer = experiment.trainer(
-        callbacks=[
-            *experiment.callbacks,
-            EpochLog(directory.path / "metrics.csv", experiment.report.line),
-            checkpoint,
-        ],
+        callbacks=[*experiment.callbacks, epochs, best, every],
         logger=[logger(save_dir=directory.path) for logger in experiment.loggers] or False,
         log_every_n_steps=1,
         enable_progress_bar=False,
@@ -122,14 +135,22 @@ def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:
 
 
 def load_weights(module: DistilModule, path: Path) -> None:
-    """Put the final weights of a trained run into `module`."""
+    """Put the weights of a run's last epoch into `module`."""
     last = path / "checkpoints" / "last.ckpt"
     if not last.exists():
         fix = "no trained network in this folder: add train to stages, or set hydra.run.dir"
         raise InputError("stages", str(path), fix)
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-    module.load_state_dict(checkpoint["state_dict"])
+    module.load_state_dict(read_checkpoint(last)["state_dict"])
     module.cpu()
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint; no code in it is run."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
+        fix = f"it cannot be read ({str(error).splitlines()[0]}): delete it to train again"
+        raise InputError("checkpoint", str(path), fix) from error
 
 
 def distil_run(experiment: Experiment, directory: RunDirectory) -> None:

@@ -94,6 +94,8 @@ class RunDirectory:
         entry = {"key": key, "complete": False, "seconds": spent}
         self.status["stages"][name] = entry
         self.status["stage"] = name
+        for later in STAGES[STAGES.index(name) + 1 :]:  # their input changes
+            self.status["stages"].get(later, {})["complete"] = False
         self._save_status()
         try:
             yield

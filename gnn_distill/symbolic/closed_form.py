@@ -25,6 +25,7 @@ from gnn_distill.symbolic.parse import write
 Array = npt.NDArray[np.float64]
 
 FIT_NODES = 8000
+WORST_CONDITION = 1e3  # of the matrix that mixes force components into messages
 MAX_SHIFT = 0.05  # the largest change of r, as for the mark * of a small constant inside r
 CLEARLY = 0.98  # a candidate must lower the error to this share
 R = sympy.Symbol("r")
@@ -91,12 +92,16 @@ def summed(pairs: Array, receiver: npt.NDArray[np.int64], nodes: int) -> Array:
     return np.stack([np.bincount(receiver, column, minlength=nodes) for column in pairs.T], axis=1)
 
 
-def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law:
+def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law | None:
     """Turn equations of message components into accelerations with the fitted linear map and gauge.
 
-    Messages ≈ a + B·F m1^(−p), so F / m1 = B⁻¹ (message − a) m1^(p−1).
+    Messages ≈ a + B·F m1^(−p), so F / m1 = B⁻¹ (message − a) m1^(p−1). None where B cannot be inverted:
+    components that carry the same direction of the force, or too few of them.
     """
-    inverse = np.linalg.inv(np.stack([fit.slope for fit in gauge.robust]))
+    matrix = np.stack([fit.slope for fit in gauge.robust])
+    if matrix.shape[0] != matrix.shape[1] or not np.linalg.cond(matrix) < WORST_CONDITION:
+        return None
+    inverse = np.linalg.inv(matrix)
     offsets = [fit.offset for fit in gauge.robust]
     power = sympy.Symbol("m1") ** sympy.Float(gauge.p - 1.0)
     parts = [(e - sympy.Float(a)) * power for e, a in zip(expressions, offsets, strict=True)]

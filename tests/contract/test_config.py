@@ -43,6 +43,7 @@ def test_every_option_builds(group: str, option: str, tracks: str):
     needed = {
         "own": [f"dataset.path={tracks}", "dataset.time_step=0.1"],
         "custom": ["dataset.law._target_=gnn_distill.forces.Spring"],
+        "kl": ["variant=kl"],
     }
     built(f"{group}={option}", "threads=1", *needed.get(option, []))
 
@@ -125,6 +126,9 @@ BAD = [
     ("seed=-1", ["seed", "-1"]),
     ("regulariser.wieght=1", ["wieght"]),
     ("trainer.precision=7", ["trainer", "precision", "7"]),
+    ("regulariser=kl", ["regulariser", "kl", "variant=kl"]),
+    ("model.message_dim=1", ["schedule.target_dims", "2", "model.message_dim = 1"]),
+    ("trainer.devices=2", ["trainer.devices", "2", "give 1"]),
     ("dataset.law._target_=no.such.Law", ["no.such.Law"]),
 ]
 

@@ -67,16 +67,46 @@ def test_done_stages_are_not_done_again(gnn_distill, finished: Path):
 
 
 def test_failure_is_recorded_and_nothing_is_lost(gnn_distill, tmp_path: Path):
-    failed = gnn_distill(*TINY, "stages=[simulate,analyse]", "hydra.run.dir=run", cwd=tmp_path, code=2)
-    assert "add train to stages" in failed.stderr and "Traceback" not in failed.stderr
+    gnn_distill(*TINY, "stages=[simulate,train]", "hydra.run.dir=run", cwd=tmp_path)
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    failed = gnn_distill(*TINY, "stages=[analyse]", "hydra.run.dir=run", cwd=tmp_path, code=2)
+    assert "last.ckpt" in failed.stderr and "delete it" in failed.stderr and "Traceback" not in failed.stderr
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert (status["state"], status["stage"]) == ("failed", "analyse")
-    assert "no trained network" in status["error"]
-    assert status["stages"]["simulate"]["complete"]
+    assert "last.ckpt" in status["error"]
+    assert status["stages"]["train"]["complete"] and not status["stages"]["analyse"]["complete"]
+
+
+def test_stages_of_other_settings_are_not_mixed(gnn_distill, tmp_path: Path):
+    fresh = gnn_distill(*TINY, "stages=[simulate,analyse]", "hydra.run.dir=new", cwd=tmp_path, code=2)
+    assert "add train to stages" in fresh.stderr
+    half = ["stages=[simulate,train,analyse]", "hydra.run.dir=run", "dataset=charge"]
+    gnn_distill(*TINY, *half, cwd=tmp_path)
+    before = (tmp_path / "run/config.yaml").read_text()
+    for stages in ("[analyse]", "[report]"):  # without dataset=charge
+        refused = gnn_distill(*TINY, f"stages={stages}", "hydra.run.dir=run", cwd=tmp_path, code=2)
+        assert "repeat the settings" in refused.stderr
+    assert (tmp_path / "run/config.yaml").read_text() == before
+    gnn_distill(
+        *TINY, "dataset=charge", "profile.epochs=3", "stages=[train]", "hydra.run.dir=run", cwd=tmp_path
+    )
+    stages = load_run(tmp_path / "run").status["stages"]
+    assert stages["train"]["complete"] and not stages["analyse"]["complete"]  # it knew another network
+
+
+def test_last_checkpoint_is_the_last_epochs(finished: Path):
+    # two epochs do not settle the pruning: no "best" network of that width, but the last one is kept
+    last = torch.load(finished / "checkpoints/last.ckpt", weights_only=True)
+    assert last["epoch"] == 1
+    assert int(last["state_dict"]["model.mask"].sum()) == 14
+    assert load_run(finished).analysis["active_dims"] == 14
 
 
 LONGER = [a for a in TINY if not a.startswith("profile.")] + [
-    "variant=kl",  # draws random numbers in every step
+    "regulariser=kl",
+    "model.head._target_=gnn_distill.model.GaussianHead",
+    "schedule.end=0.8",
     "profile.simulations=100",
     "profile.frames=20",
     "profile.epochs=6",
@@ -105,6 +135,7 @@ def stop_while_training(how: signal.Signals, folder: Path, cache: Path) -> int:
 
 
 def test_killed_training_resumes_as_if_never_interrupted(gnn_distill, cache: Path, tmp_path: Path):
+    # kl draws random numbers in every step; pruning must keep its mask
     gnn_distill(*LONGER, "hydra.run.dir=whole", cwd=tmp_path)
     assert stop_while_training(signal.SIGKILL, tmp_path / "killed", cache) == -signal.SIGKILL
     gnn_distill(*LONGER, "hydra.run.dir=killed", cwd=tmp_path)

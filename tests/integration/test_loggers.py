@@ -19,7 +19,10 @@ def test_logger_leaves_its_files_in_the_run_directory(
     name: str, left: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
     pytest.importorskip(name)
-    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("WANDB_MODE", raising=False)  # nobody is logged in: offline by itself
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("WANDB_SILENT", "true")
     register()
     with initialize_config_module("gnn_distill.conf", version_base="1.3"):

@@ -1,3 +1,5 @@
+import importlib
+import linecache
 import os
 import random
 import signal
@@ -8,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnn_distill.cache import load_or_simulate
+from gnn_distill.cache import cache_key, load_or_simulate
 from gnn_distill.forces import Spring, String
 from gnn_distill.simulate import Simulation
 
@@ -80,6 +82,20 @@ def test_content_decides_the_folder(tmp_path):
     ):
         load_or_simulate(spec, tmp_path)
     assert len([p for p in tmp_path.iterdir() if p.is_dir()]) == 4
+
+
+def test_a_constant_beside_a_law_decides_too(tmp_path, monkeypatch):
+    module = tmp_path / "cached_law.py"
+    text = "from gnn_distill.forces import Spring\nSTIFFNESS = {}\nclass Stiff(Spring):\n    name = 'stiff'\n"
+    keys = []
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for value in (1.0, 2.0):
+        module.write_text(text.format(value))
+        sys.modules.pop("cached_law", None)
+        linecache.clearcache()
+        importlib.invalidate_caches()
+        keys.append(cache_key(Simulation(importlib.import_module("cached_law").Stiff(), simulations=3)))
+    assert keys[0] != keys[1]
 
 
 def test_two_processes_make_a_dataset_once(tmp_path):
