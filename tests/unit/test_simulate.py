@@ -157,6 +157,22 @@ def test_blocks_do_not_change_the_trajectories(monkeypatch: pytest.MonkeyPatch):
     assert parts.replaced > 0 and np.isfinite(parts.positions).all()
 
 
+@pytest.mark.parametrize("law", [law for law in LAWS if not law.gravity], ids=lambda law: law.name)
+@pytest.mark.parametrize("dim", [2, 3])
+def test_moved_and_turned_trajectories_are_the_same(law: ForceLaw, dim: int):
+    spec = Simulation(law, n=3, dim=dim, simulations=20, frames=6)
+    states = [initial_state(spec, k) for k in range(20)]
+    x, v, m, q = (np.stack(part) for part in zip(*states, strict=True))
+    rng = np.random.default_rng(0)
+    turn, shift, drift = np.linalg.qr(rng.standard_normal((dim, dim)))[0], *rng.standard_normal((2, dim))
+    plain = integrate(spec, x, v, m, q)[0]
+    moved = integrate(spec, x @ turn + shift, v @ turn + (0 if law.drag else drift), m, q)[0]
+    time = np.arange(6)[:, None, None] * spec.frame_spacing
+    expected = plain @ turn + shift + (0 if law.drag else drift * time)
+    assert np.median(np.abs(moved - expected)) < 1e-9
+    assert np.quantile(np.abs(moved - expected), 0.9) < 1e-6  # close encounters magnify rounding
+
+
 def test_same_bits_for_any_number_of_threads():
     spec = Simulation(Spring(), simulations=30, frames=5)
     before = numba.get_num_threads()
