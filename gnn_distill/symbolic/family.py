@@ -226,7 +226,9 @@ def force_scale(law: ForceLaw, fresh: Fresh, power: float) -> Array:
         for sign in (1.0, -1.0)
     ]
     envelope = np.max(np.stack([np.broadcast_to(s, r.shape) for s in sizes]), axis=0)
-    return np.maximum(envelope, FLOOR * np.median(envelope)) * m1**-power
+    acting = envelope[envelope > 0]  # some laws vanish over a whole range of r
+    typical = float(np.median(acting)) if acting.size else 1.0
+    return np.maximum(envelope, FLOOR * typical) * m1**-power
 
 
 def same_symbolically(expression: sympy.Expr, law: ForceLaw, member: Member, deltas: Sequence[str]) -> bool:

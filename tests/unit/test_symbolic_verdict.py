@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gnn_distill.errors import InputError
-from gnn_distill.forces import Coulomb, ForceLaw, InverseDistance, InverseSquare, Spring
+from gnn_distill.forces import Coulomb, Discontinuous, ForceLaw, InverseDistance, InverseSquare, Spring
 from gnn_distill.symbolic.family import force_scale, fresh_points
 from gnn_distill.symbolic.front import Front, complexity
 from gnn_distill.symbolic.parse import parse
@@ -293,3 +293,11 @@ def test_wrong_questions_are_refused(arguments, match):
     keywords = {"names": NAMES, "dim": 2, "target": "pullback", "ranges": None} | arguments
     with pytest.raises(InputError, match=match):
         judge(fronts, InverseSquare(), **keywords)
+
+
+def test_a_law_that_vanishes_over_a_range_is_judged():
+    for target in ("pullback", "components"):
+        verdict = verdict_on(Discontinuous(), target, "-2*dx*(r - 1)/(r*m1)")
+        assert not verdict.recovered  # it acts below the cut as well
+        assert np.isfinite(verdict.r2) and verdict.r2 < 0.99
+    assert (force_scale(Discontinuous(cut=1e9), fresh_points(Discontinuous(), 2, {}), 0.0) > 0).all()
