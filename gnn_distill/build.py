@@ -155,9 +155,10 @@ def check_together(module: DistilModule, callbacks: Sequence[L.Callback]) -> Non
             "regulariser", "kl", "take variant=kl, whose messages have the variance that it needs"
         )
     for callback in callbacks:
-        if isinstance(callback, PruneMessages) and callback.target_dims > model.message_dim:
+        target = callback.target_dims if isinstance(callback, PruneMessages) else 1
+        if isinstance(target, int) and target > model.message_dim:
             fix = f"give at most model.message_dim = {model.message_dim}"
-            raise InputError("schedule.target_dims", callback.target_dims, fix)
+            raise InputError("schedule.target_dims", target, fix)
 
 
 def set_threads(threads: int | None) -> None:

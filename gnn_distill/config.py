@@ -49,14 +49,18 @@ class ScheduleConfig:
     """Pruning schedule: `function` progress → fraction pruned, done after the fraction `end` of epochs.
 
     Attributes:
-        target_dims: message dimensions left at the end.
+        target_dims: message dimensions left at the end; `auto` stops where the validation loss would rise.
         sample: validation graphs that importance is measured on.
+        tolerance: rise of the validation loss, as a factor, that refuses a cut (auto only).
+        patience: refused cuts of a single dimension that end the pruning (auto only).
     """
 
     function: Any = MISSING
     end: float = 0.65
-    target_dims: int = MISSING
+    target_dims: Any = MISSING
     sample: int = 10_240
+    tolerance: float = 1.5
+    patience: int = 2
 
 
 @dataclass

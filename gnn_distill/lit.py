@@ -113,6 +113,12 @@ class DistilModule(L.LightningModule):
         self.settled = True
         self._totals: dict[str, _Totals] = {}
         self._rng: dict[str, Any] | None = None
+        self._steps = 1
+
+    @property
+    def progress(self) -> float:
+        """How much of the training is done, from 0 to 1."""
+        return self.global_step / self._steps
 
     def training_step(self, batch: Subset, batch_idx: int) -> Tensor:
         """Loss of one batch."""
@@ -129,7 +135,7 @@ class DistilModule(L.LightningModule):
         predicted, messages = self.model(x, edge_mask=batch.edge_mask)
         graphs, n = x.shape[0], x.shape[1]
         error = (predicted - batch.accelerations).abs().sum()
-        penalty = self.regulariser(messages, graphs * n)
+        penalty = self.regulariser(messages, graphs * n, self.progress)
         self._add(stage, error.detach(), graphs, n, penalty.detach())
         return error, penalty
 
@@ -184,5 +190,6 @@ class DistilModule(L.LightningModule):
         adam = torch.optim.Adam(
             self.parameters(), lr=o.learning_rate, betas=o.betas, weight_decay=o.weight_decay
         )
-        steps = int(self.trainer.estimated_stepping_batches)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": o.rate(adam, steps), "interval": "step"}}
+        self._steps = int(self.trainer.estimated_stepping_batches)
+        rate = o.rate(adam, self._steps)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

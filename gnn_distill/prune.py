@@ -5,9 +5,10 @@ Source: the 2025 report's pruning model, as PROTOCOL §5 states it.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import lightning as L
 import torch
@@ -15,6 +16,9 @@ import torch
 from gnn_distill.data import NBodyDataModule, Subset
 from gnn_distill.errors import InputError, check_int, check_range
 from gnn_distill.lit import DistilModule
+from gnn_distill.trial import Trials
+
+AUTO = "auto"
 
 
 class Schedule(Protocol):
@@ -72,6 +76,10 @@ class PruneMessages(L.Callback):
     Importance is the standard deviation over all edges of a fixed random sample of validation graphs.
     The mask is a buffer of the model, so it is saved, resumed and moved with it.
 
+    With `target_dims: auto` the schedule heads for one dimension, and each cut is on trial for an epoch:
+    where the validation loss has risen too far (see `gnn_distill.trial`), weights, optimiser and mask go
+    back to where they were before it. What is left is the number of dimensions that the data need.
+
     ```yaml
     callbacks:
       prune: {_target_: gnn_distill.prune.PruneMessages, schedule: {...}, end: 0.65, target_dims: 2}
@@ -80,37 +88,46 @@ class PruneMessages(L.Callback):
     Args:
         schedule: progress → fraction pruned.
         end: fraction of all epochs after which `target_dims` are left.
-        target_dims: dimensions left at the end.
+        target_dims: dimensions left at the end, or `auto`.
         sample: validation graphs that importance is measured on.
         seed: seed of that sample.
+        tolerance: auto refuses a cut if the validation loss is above the best so far times this factor.
+        patience: refused cuts of a single dimension after which auto stops.
     """
 
     schedule: Schedule
     end: float = 0.65
-    target_dims: int = 2
+    target_dims: int | str = 2
     sample: int = 10_240
     seed: int = 0
+    tolerance: float = 1.5
+    patience: int = 2
 
     def __post_init__(self) -> None:
         if not callable(self.schedule):
             raise InputError("schedule.function", self.schedule, "give a _target_ with `_partial_: true`")
         check_range("schedule.end", self.end, 0.0, 1.0, open_low=True)
-        check_int("schedule.target_dims", self.target_dims, 1)
+        if isinstance(self.target_dims, str) and self.target_dims != AUTO:
+            raise InputError("schedule.target_dims", self.target_dims, "give a whole number, or auto")
+        if self.target_dims != AUTO:
+            check_int("schedule.target_dims", self.target_dims, 1)
         check_int("schedule.sample", self.sample, 1)
+        self._trials = Trials(self.tolerance, self.patience)
+        self._before: dict[str, Any] | None = None
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Prune to the number of dimensions that the schedule asks for."""
         lit = module(pl_module)
         model = lit.model
-        wanted = active_dims(
-            trainer.current_epoch,
-            self.end * (trainer.max_epochs or 1),
-            model.message_dim,
-            self.target_dims,
-            self.schedule,
-        )
-        lit.settled = wanted == self.target_dims
+        target = 1 if isinstance(self.target_dims, str) else self.target_dims
+        last = self.end * (trainer.max_epochs or 1)
+        wanted = active_dims(trainer.current_epoch, last, model.message_dim, target, self.schedule)
         surplus = model.active_dims - wanted
+        lit.settled = wanted == target
+        if self.target_dims == AUTO:
+            surplus = self._trials.cut(surplus)
+            lit.settled = self._trials.over or (lit.settled and surplus == 0)
+            self._before = _snapshot(trainer, lit) if surplus > 0 else None
         if surplus <= 0:
             return
         sample = self._sample(trainer, model.mask.device)
@@ -118,11 +135,34 @@ class PruneMessages(L.Callback):
         importance[model.mask == 0] = torch.inf
         model.mask[importance.argsort()[:surplus]] = 0.0
 
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Let the cut on trial stand, or put the network back to where it was before."""
+        if self.target_dims != AUTO:
+            return
+        stands = self._trials.judge(float(trainer.callback_metrics["val/mae_per_graph"]))
+        if not stands and self._before is not None:
+            module(pl_module).load_state_dict(self._before["network"])
+            trainer.optimizers[0].load_state_dict(copy.deepcopy(self._before["optimiser"]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was tried, and the network as it was before the cut on trial."""
+        return {"trials": self._trials.state_dict(), "before": self._before}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._trials = Trials(**state_dict["trials"])
+        self._before = state_dict["before"]
+
     def _sample(self, trainer: L.Trainer, device: torch.device) -> Subset:
         data: NBodyDataModule = trainer.datamodule  # type: ignore[attr-defined]
         generator = torch.Generator().manual_seed(self.seed)
         picked = torch.randperm(len(data.validation), generator=generator)[: self.sample]
         return data.transfer_batch_to_device(data.validation[picked], device, 0)
+
+
+def _snapshot(trainer: L.Trainer, lit: DistilModule) -> dict[str, Any]:
+    """Network and optimiser as they are."""
+    return copy.deepcopy({"network": lit.state_dict(), "optimiser": trainer.optimizers[0].state_dict()})
 
 
 def module(pl_module: L.LightningModule) -> DistilModule:

@@ -5,6 +5,8 @@ averaged over the batch; it is added to the per-graph sum of absolute errors.
 
 The formulas of the 2025 report divide otherwise: L1 by all n (n−1) M message entries, KL by the
 n (n−1) edges of a graph. Ours is the formula's value times (n−1) M for L1 and times (n−1) for KL.
+
+Every penalty is told the `progress` of the training, 0 at its start and 1 at its end.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ class NoPenalty:
     ```
     """
 
-    def __call__(self, messages: Messages, nodes: int) -> Tensor:
+    def __call__(self, messages: Messages, nodes: int, progress: float = 1.0) -> Tensor:
         """Zero."""
         return messages.value.new_zeros(())
 
@@ -41,7 +43,7 @@ class L1Penalty:
         check_range("regulariser.weight", weight, 0.0)
         self.weight = weight
 
-    def __call__(self, messages: Messages, nodes: int) -> Tensor:
+    def __call__(self, messages: Messages, nodes: int, progress: float = 1.0) -> Tensor:
         """Penalty (scalar) of a batch of messages [..., M] that arrive at `nodes` particles in all."""
         return self.weight * messages.value.abs().sum() / nodes
 
@@ -49,18 +51,34 @@ class L1Penalty:
 class KLPenalty:
     """½ Σ (μ² + σ² − log σ²) / n per graph: a dim that says nothing is N(0, 1). Wants `GaussianHead`.
 
+    With weight 1 summed over 100 dims nearly all of them collapse (PROTOCOL §9.8); the options hold that off.
+
     ```yaml
-    regulariser: {_target_: gnn_distill.regularise.KLPenalty, weight: 1.0}
+    regulariser: {_target_: gnn_distill.regularise.KLPenalty, weight: 1.0, warmup: 0.0, free_bits: 0.0}
     ```
+
+    Args:
+        weight: factor on the whole penalty.
+        warmup: fraction of all steps over which the weight rises linearly from zero.
+        free_bits: nats of divergence from N(0, 1) per dim and edge that cost nothing: a dim whose mean
+            divergence over the batch is below that is not pulled further (Kingma et al. 2016).
     """
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0) -> None:
         check_range("regulariser.weight", weight, 0.0)
-        self.weight = weight
+        check_range("regulariser.warmup", warmup, 0.0, 1.0)
+        check_range("regulariser.free_bits", free_bits, 0.0)
+        self.weight, self.warmup, self.free_bits = weight, warmup, free_bits
 
-    def __call__(self, messages: Messages, nodes: int) -> Tensor:
+    def __call__(self, messages: Messages, nodes: int, progress: float = 1.0) -> Tensor:
         """Penalty (scalar) of a batch of messages [..., M] that arrive at `nodes` particles in all."""
         if messages.log_variance is None:
             raise TypeError("KLPenalty needs messages with a variance: use model.head GaussianHead")
         s = messages.log_variance
-        return self.weight * 0.5 * (messages.mean**2 + torch.exp(s) - s).sum() / nodes
+        terms = 0.5 * (messages.mean**2 + torch.exp(s) - s)
+        weight = self.weight * (min(1.0, progress / self.warmup) if self.warmup else 1.0)
+        if self.free_bits == 0:
+            return weight * terms.sum() / nodes
+        edges = terms.shape[:-1].numel()
+        per_dim = terms.sum(tuple(range(terms.ndim - 1))) / edges
+        return weight * per_dim.clamp(min=0.5 + self.free_bits).sum() * edges / nodes

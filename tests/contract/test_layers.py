@@ -22,7 +22,7 @@ LEVELS = [
     ["model"],
     ["regularise"],
     ["lit"],
-    ["prune"],
+    ["trial", "prune"],
     ["pullback", "messages"],
     ["linear", "gauge", "analysis"],
     ["symbolic"],

@@ -40,3 +40,23 @@ def test_kl_needs_a_variance():
 def test_negative_weight_is_refused(penalty: type):
     with pytest.raises(InputError, match="regulariser.weight"):
         penalty(-1.0)
+
+
+def test_kl_weight_rises_over_the_warmup():
+    messages = Messages(value, value, 0.3 * value)
+    full = KLPenalty(2.0)(messages, GRAPHS * N)
+    warming = KLPenalty(2.0, warmup=0.4)
+    torch.testing.assert_close(warming(messages, GRAPHS * N, 0.1), full / 4)
+    torch.testing.assert_close(warming(messages, GRAPHS * N, 0.7), full)
+
+
+def test_dims_below_the_free_bits_are_not_pulled():
+    mean = torch.zeros(GRAPHS, 12, 2, requires_grad=True)
+    with torch.no_grad():
+        mean[..., 0], mean[..., 1] = 0.1, 3.0  # divergences of 0.005 and 4.5 nats
+    messages = Messages(mean, mean, torch.zeros_like(mean))
+    free = KLPenalty(1.0, free_bits=1.0)(messages, GRAPHS * N)
+    free.backward()
+    assert mean.grad is not None and mean.grad[..., 0].abs().max() == 0
+    assert mean.grad[..., 1].abs().min() > 0
+    torch.testing.assert_close(free.detach(), torch.tensor((1.5 + 5.0) * (N - 1)))

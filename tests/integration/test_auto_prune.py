@@ -1,0 +1,65 @@
+"""`schedule.target_dims=auto` finds the number of dims that the data need, and puts a cut too many back."""
+
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from gnn_distill.data import NBodyDataModule, to_graphs
+from gnn_distill.forces import Spring
+from gnn_distill.lit import Augmentation, DistilModule, Optimisation
+from gnn_distill.model import ParticleGNN
+from gnn_distill.prune import PruneMessages, cosine
+from gnn_distill.regularise import NoPenalty
+from gnn_distill.simulate import Simulation, simulate
+
+EPOCHS = 12
+
+
+@pytest.fixture(scope="module")
+def data():
+    return to_graphs(simulate(Simulation(Spring(), simulations=150, frames=40)))
+
+
+def parts(data) -> tuple[DistilModule, NBodyDataModule, PruneMessages]:
+    torch.manual_seed(0)
+    model = ParticleGNN(2, 6, width=48, layers=2, basis="delta", node="linear", scale_output=True)
+    datamodule = NBodyDataModule(data, "trajectories", batch_size=64, seed=0)
+    model.calibrate(datamodule.train.accelerations)
+    lit = DistilModule(model, NoPenalty(), Optimisation(5e-3, warmup=0.05), Augmentation())
+    return lit, datamodule, PruneMessages(cosine, end=0.5, target_dims="auto", sample=300)
+
+
+def fit(data, folder: Path, epochs: int = EPOCHS, resume: Path | None = None) -> DistilModule:
+    lit, datamodule, prune = parts(data)
+    last = ModelCheckpoint(folder, filename="last")
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=EPOCHS,
+        callbacks=[prune, last, _Stop(epochs)],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(lit, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+    return lit
+
+
+class _Stop(L.Callback):
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
+
+
+def test_stops_at_the_dimension_of_space_and_resumes_in_the_middle_of_a_trial(data, tmp_path):
+    whole = fit(data, tmp_path / "whole")
+    assert whole.model.active_dims == 2 and whole.settled
+    fit(data, tmp_path / "part", epochs=7)
+    resumed = fit(data, tmp_path / "resumed", resume=tmp_path / "part" / "last.ckpt")
+    for key, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[key], value, rtol=0, atol=0)
