@@ -22,9 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from gnn_distill.cache import load_or_simulate
 from gnn_distill.data import NBodyDataModule, ParticleData
 from gnn_distill.errors import InputError, check_choice, check_int
-from gnn_distill.lit import Augmentation, DistilModule, Optimisation
+from gnn_distill.lit import Augmentation, DistilModule
 from gnn_distill.messages import Recording, record
 from gnn_distill.model import GaussianHead, ParticleGNN
+from gnn_distill.optim import Optimisation
 from gnn_distill.own import OwnData
 from gnn_distill.progress import Reporter, check_loggers
 from gnn_distill.prune import PruneMessages
@@ -62,7 +63,10 @@ class Experiment:
     def datamodule(self) -> NBodyDataModule:
         """The graphs, split."""
         c = self.config
-        data = NBodyDataModule(self.data, c["split"], c["profile"]["batch_size"], c["seed"])
+        p = c["profile"]
+        data = NBodyDataModule(
+            self.data, c["split"], p["batch_size"], c["seed"], validation_graphs=p["validation_graphs"]
+        )
         if data.graph is not None:
             self.module.model.connect(*data.graph)
         return data
@@ -98,6 +102,8 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     profile = config["profile"]
     for key in ("simulations", "frames", "epochs", "batch_size", "width"):
         check_int(f"profile.{key}", profile[key], 1)
+    if profile["steps_per_epoch"] is not None:
+        check_int("profile.steps_per_epoch", profile["steps_per_epoch"], 1)
     check_choice("split", config["split"], ("trajectories", "frames"))
     check_loggers(config["logger"])
     set_threads(config["threads"])
@@ -122,7 +128,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     model = make(cfg.model, extra_features=extra)
     if not isinstance(model, ParticleGNN):
         raise InputError("model._target_", config["model"].get("_target_"), "give a ParticleGNN")
-    o = {key: profile[key] for key in ("learning_rate", "warmup", "weight_decay")}
+    o = {key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")}
     module = DistilModule(
         model,
         make(cfg.regulariser),

@@ -20,10 +20,13 @@ class ProfileConfig:
         name: of the profile, for reports.
         simulations: trajectories; `frames` kept frames of each.
         epochs: passes over the training set; `batch_size` graphs per step.
+        steps_per_epoch: steps of an epoch, on graphs drawn afresh; null takes the whole training set.
+        validation_graphs: random validation graphs that an epoch is judged by; null takes all.
         learning_rate: Adam's peak rate; `lr_schedule` cosine or onecycle; `warmup` fraction of steps.
         weight_decay: L2 term.
+        optimiser: adam, or muon for the hidden matrices with its own peak `muon_rate`.
         width: ReLU units per hidden layer.
-        basis: what φe reads, raw or delta; `node` model, mlp or linear; see `gnn_distill.model`.
+        basis: what φe reads, raw, delta or polar; `node` model, mlp or linear; see `gnn_distill.model`.
         charge_scale: factor on charges at the network's inputs.
         scale_output: scale accelerations by their mean magnitude.
     """
@@ -33,10 +36,14 @@ class ProfileConfig:
     frames: int = 100
     epochs: int = MISSING
     batch_size: int = MISSING
+    steps_per_epoch: int | None = None
+    validation_graphs: int | None = None
     learning_rate: float = MISSING
     lr_schedule: str = "cosine"
     warmup: float = 0.0
     weight_decay: float = 1e-8
+    optimiser: str = "adam"
+    muon_rate: float = 5e-3
     width: int = MISSING
     basis: str = "raw"
     node: str = "mlp"

@@ -163,14 +163,23 @@ class NBodyDataModule(L.LightningDataModule):
         split: `trajectories` or `frames`.
         batch_size: graphs per training batch; the rest of an epoch that fills no batch is left out.
         seed: seed of the split and of the order of batches.
+        validation_graphs: validation graphs, drawn at random, that an epoch is judged by; all if None.
         memory_limit: bytes; half of the machine's memory if None.
     """
 
     def __init__(
-        self, data: ParticleData, split: str, batch_size: int, seed: int, memory_limit: int | None = None
+        self,
+        data: ParticleData,
+        split: str,
+        batch_size: int,
+        seed: int,
+        validation_graphs: int | None = None,
+        memory_limit: int | None = None,
     ) -> None:
         super().__init__()
         check_int("profile.batch_size", batch_size, 1)
+        if validation_graphs is not None:
+            check_int("profile.validation_graphs", validation_graphs, 1)
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         self.graph, mask = common_edges(data.adjacency)
         whole = Subset(x, a, mask)
@@ -180,6 +189,9 @@ class NBodyDataModule(L.LightningDataModule):
             limit if memory_limit is None else memory_limit
         )
         train, validation, test = map(torch.from_numpy, parts)
+        if validation_graphs is not None:
+            validation = validation[np.random.default_rng([seed, 2]).permutation(len(validation))]
+            validation = validation[:validation_graphs]
         self.train, self.validation = (whole[i] if fits else View(whole, i) for i in (train, validation))
         self.test = whole[test]
         self.split, self.batch_size, self.seed = split, batch_size, seed

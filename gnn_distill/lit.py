@@ -13,47 +13,10 @@ from torch import Tensor
 from gnn_distill.data import Subset
 from gnn_distill.errors import check_choice, check_range
 from gnn_distill.model import ParticleGNN
+from gnn_distill.optim import Optimisation
 from gnn_distill.regularise import KLPenalty, L1Penalty, NoPenalty
 
 Regulariser = NoPenalty | L1Penalty | KLPenalty
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    """Adam and its learning-rate schedule.
-
-    Args:
-        learning_rate: peak learning rate.
-        schedule: `cosine` to zero over the whole run, after `warmup`; or `onecycle`.
-        warmup: fraction of all steps over which the rate rises linearly from zero (cosine only).
-        weight_decay: L2 term in Adam's gradient.
-        betas: Adam's decay rates.
-    """
-
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    warmup: float = 0.0
-    weight_decay: float = 1e-8
-    betas: tuple[float, float] = (0.9, 0.999)
-
-    def __post_init__(self) -> None:
-        check_range("profile.learning_rate", self.learning_rate, 0.0, 10.0, open_low=True)
-        check_choice("profile.lr_schedule", self.schedule, ("cosine", "onecycle"))
-        check_range("profile.warmup", self.warmup, 0.0, 1.0)
-        check_range("profile.weight_decay", self.weight_decay, 0.0)
-
-    def rate(self, optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-        """The learning-rate scheduler of a run of `steps` optimiser steps."""
-        if self.schedule == "onecycle":
-            return torch.optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, total_steps=steps)
-        rise = round(self.warmup * steps)
-
-        def factor(step: int) -> float:
-            if step < rise:
-                return (step + 1) / rise
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
-
-        return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
 @dataclass(frozen=True)
@@ -185,11 +148,8 @@ class DistilModule(L.LightningModule):
             self._rng = None
 
     def configure_optimizers(self) -> Any:
-        """Adam with a per-step learning-rate schedule."""
-        o = self.optimisation
-        adam = torch.optim.Adam(
-            self.parameters(), lr=o.learning_rate, betas=o.betas, weight_decay=o.weight_decay
-        )
+        """The optimiser with a per-step learning-rate schedule."""
+        optimiser = self.optimisation.optimizer(self.parameters())
         self._steps = int(self.trainer.estimated_stepping_batches)
-        rate = o.rate(adam, self._steps)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+        rate = self.optimisation.rate(optimiser, self._steps)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

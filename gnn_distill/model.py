@@ -96,6 +96,8 @@ class MLPNode(nn.Module):
         return self.net(torch.cat([v, total], dim=-1))
 
 
+CLOSEST = 1e-6  # distance below which direction and logarithm are cut off
+
 NODE_MODELS = {"mlp": MLPNode, "linear": LinearNode}
 
 
@@ -119,8 +121,9 @@ class ParticleGNN(MessagePassing):
         head: `DeterministicHead` or `GaussianHead`.
         basis: what φe reads. `raw`: receiver's then sender's features, as published. `delta`: the same
             inputs after a linear change of basis: Δ, the scaled centroid of the two positions, then
-            the other features of both.
-        position_scale: factor on absolute positions in basis `delta` (centroid in φe, position in φv).
+            the other features of both. `polar`: beside those, the direction Δ/d and ln d, so that pairs at
+            every distance are told apart.
+        position_scale: factor on absolute positions (centroid in φe, position in φv); not in basis `raw`.
         charge_scale: factor on charges wherever the network reads them.
         node: `mlp` as published, or `linear` for φv = A(v)·ē + h(v).
         node_width: hidden units of φv; `width` if None.
@@ -153,7 +156,7 @@ class ParticleGNN(MessagePassing):
         check_int("model.message_dim", message_dim, 1)
         check_int("model.width", width, 1)
         check_int("model.layers", layers, 1)
-        check_choice("model.basis", basis, ("raw", "delta"))
+        check_choice("model.basis", basis, ("raw", "delta", "polar"))
         check_choice("model.node", node, NODE_MODELS)
         check_range("model.position_scale", position_scale, 0.0, open_low=True)
         check_range("model.charge_scale", charge_scale, 0.0, open_low=True)
@@ -165,7 +168,8 @@ class ParticleGNN(MessagePassing):
                 "model.head", head, "give DeterministicHead or GaussianHead of gnn_distill.model"
             )
         features = 2 * dim + 2 + extra_features
-        self.edge_net = mlp(2 * features, self.head.outputs_per_dim * message_dim, width, layers)
+        inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
+        self.edge_net = mlp(inputs, self.head.outputs_per_dim * message_dim, width, layers)
         self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
         self.register_buffer("mask", torch.ones(message_dim))
         self.register_buffer("output_scale", torch.ones(()))
@@ -248,7 +252,7 @@ class ParticleGNN(MessagePassing):
 
     def _scaled(self, x: Tensor) -> Tensor:
         scale = torch.ones(x.shape[-1], device=x.device, dtype=x.dtype)
-        if self.basis == "delta":
+        if self.basis != "raw":
             scale[: self.dim] = self.position_scale
         scale[2 * self.dim] = self.charge_scale
         return x * scale
@@ -259,7 +263,11 @@ class ParticleGNN(MessagePassing):
         delta = x_i[..., : self.dim] - x_j[..., : self.dim]
         x_i, x_j = self._scaled(x_i), self._scaled(x_j)
         centroid = 0.5 * (x_i[..., : self.dim] + x_j[..., : self.dim])
-        return torch.cat([delta, centroid, x_i[..., self.dim :], x_j[..., self.dim :]], dim=-1)
+        known = [delta, centroid, x_i[..., self.dim :], x_j[..., self.dim :]]
+        if self.basis == "polar":
+            d = torch.linalg.vector_norm(delta, dim=-1, keepdim=True).clamp(min=CLOSEST)
+            known += [delta / d, d.log()]
+        return torch.cat(known, dim=-1)
 
     @torch.no_grad()
     def message_std(self, features: Tensor, edge_mask: Tensor | None = None, chunk: int = 1024) -> Tensor:

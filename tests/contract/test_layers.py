@@ -20,7 +20,7 @@ LEVELS = [
     ["own"],
     ["summary"],
     ["model"],
-    ["regularise"],
+    ["regularise", "optim"],
     ["lit"],
     ["trial", "prune"],
     ["pullback", "messages"],

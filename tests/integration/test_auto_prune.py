@@ -9,8 +9,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gnn_distill.data import NBodyDataModule, to_graphs
 from gnn_distill.forces import Spring
-from gnn_distill.lit import Augmentation, DistilModule, Optimisation
+from gnn_distill.lit import Augmentation, DistilModule
 from gnn_distill.model import ParticleGNN
+from gnn_distill.optim import Optimisation
 from gnn_distill.prune import PruneMessages, cosine
 from gnn_distill.regularise import NoPenalty
 from gnn_distill.simulate import Simulation, simulate

@@ -6,7 +6,9 @@ import torch
 from gnn_distill.errors import InputError
 from gnn_distill.model import DeterministicHead, GaussianHead, ParticleGNN, complete_graph
 
-OPTIONS = list(itertools.product(["raw", "delta"], ["mlp", "linear"], [DeterministicHead, GaussianHead]))
+OPTIONS = list(
+    itertools.product(["raw", "delta", "polar"], ["mlp", "linear"], [DeterministicHead, GaussianHead])
+)
 
 
 def network(dim: int = 2, message_dim: int = 7, **options) -> ParticleGNN:
@@ -46,7 +48,9 @@ def test_edges_run_from_sender_to_receiver():
     assert moved.tolist() == [True, False, True, False]  # node 2 by its own features only
 
 
-@pytest.mark.parametrize(("basis", "node"), list(itertools.product(["raw", "delta"], ["mlp", "linear"])))
+@pytest.mark.parametrize(
+    ("basis", "node"), list(itertools.product(["raw", "delta", "polar"], ["mlp", "linear"]))
+)
 def test_permuting_particles_permutes_accelerations(basis: str, node: str):
     model, x = network(basis=basis, node=node), graphs()
     order = torch.tensor([2, 0, 3, 1])
@@ -61,6 +65,15 @@ def test_delta_basis_is_a_linear_change_of_the_raw_inputs():
     change = torch.linalg.lstsq(a, b).solution
     torch.testing.assert_close(a @ change, b)
     assert torch.linalg.matrix_rank(change) == 12
+
+
+def test_polar_basis_adds_direction_and_log_distance():
+    delta, polar = network(basis="delta"), network(basis="polar")
+    one, two = torch.randn(200, 6), torch.randn(200, 6)
+    inputs = polar._edge_inputs(one, two)
+    torch.testing.assert_close(inputs[:, :12], delta._edge_inputs(one, two))
+    torch.testing.assert_close(inputs[:, 12:14] * inputs[:, 14:].exp(), one[:, :2] - two[:, :2])
+    assert polar._edge_inputs(one, one).isfinite().all()
 
 
 def test_pruned_dimensions_send_nothing_and_do_not_matter():
@@ -110,7 +123,7 @@ def test_output_scale_is_the_mean_acceleration():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"width": 0}, {"basis": "polar"}, {"node": "gru"}, {"dim": 5}, {"charge_scale": -1.0}]
+    "bad", [{"width": 0}, {"basis": "angles"}, {"node": "gru"}, {"dim": 5}, {"charge_scale": -1.0}]
 )
 def test_bad_options_are_named(bad: dict):
     with pytest.raises(InputError, match=f"model.{next(iter(bad))}"):

@@ -1,0 +1,114 @@
+"""How the weights move: Adam as published or Muon for hidden matrices, and the learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from gnn_distill.errors import InputError, check_choice, check_range
+
+SMALLEST_MATRIX = 16  # rows and columns from which on Muon takes a weight; the rest is Adam's
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """Optimiser and learning-rate schedule.
+
+    Args:
+        learning_rate: peak learning rate of Adam.
+        schedule: `cosine` to zero over the whole run, after `warmup`; or `onecycle`.
+        warmup: fraction of all steps over which the rate rises linearly from zero (cosine only).
+        weight_decay: L2 term in Adam's gradient; decoupled in Muon.
+        betas: Adam's decay rates.
+        optimiser: `adam`; or `muon`, which moves hidden matrices along orthogonalised momenta (Jordan et al.
+            2024) and leaves biases and thin matrices to Adam.
+        muon_rate: peak learning rate of Muon.
+    """
+
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    warmup: float = 0.0
+    weight_decay: float = 1e-8
+    betas: tuple[float, float] = (0.9, 0.999)
+    optimiser: str = "adam"
+    muon_rate: float = 5e-3
+
+    def __post_init__(self) -> None:
+        check_range("profile.learning_rate", self.learning_rate, 0.0, 10.0, open_low=True)
+        check_choice("profile.lr_schedule", self.schedule, ("cosine", "onecycle"))
+        check_range("profile.warmup", self.warmup, 0.0, 1.0)
+        check_range("profile.weight_decay", self.weight_decay, 0.0)
+        check_choice("profile.optimiser", self.optimiser, ("adam", "muon"))
+        check_range("profile.muon_rate", self.muon_rate, 0.0, 10.0, open_low=True)
+        if self.optimiser == "muon" and not hasattr(torch.optim, "Muon"):
+            raise InputError("profile.optimiser", "muon", f"torch {torch.__version__} lacks it: give adam")
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser of these parameters."""
+        weights = list(parameters)
+        wide = [w for w in weights if w.ndim == 2 and min(w.shape) >= SMALLEST_MATRIX]
+        if self.optimiser == "adam" or not wide:
+            return self._adam(weights)
+        chosen = {id(w) for w in wide}
+        muon = torch.optim.Muon(wide, lr=self.muon_rate, weight_decay=self.weight_decay)
+        return Together([self._adam([w for w in weights if id(w) not in chosen]), muon])
+
+    def rate(self, optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+        """The learning-rate scheduler of a run of `steps` optimiser steps."""
+        if self.schedule == "onecycle":
+            peaks = [group["lr"] for group in optimiser.param_groups]
+            return torch.optim.lr_scheduler.OneCycleLR(optimiser, peaks, total_steps=steps)
+        rise = round(self.warmup * steps)
+
+        def factor(step: int) -> float:
+            if step < rise:
+                return (step + 1) / rise
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
+
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+    def _adam(self, weights: list[nn.Parameter]) -> torch.optim.Adam:
+        return torch.optim.Adam(
+            weights, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay
+        )
+
+
+class Together(torch.optim.Optimizer):
+    """Several optimisers, each with parameters of its own, that step as one.
+
+    Args:
+        parts: the optimisers; their parameter groups are shared, so a scheduler of the whole moves each rate.
+    """
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
+        self.parts = list(parts)
+        super().__init__([{"params": group["params"]} for group in self._groups()], {})
+        self.param_groups = self._groups()
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step of each part."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for part in self.parts:
+            part.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """The parts' states."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Put every part where it was."""
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = self._groups()
