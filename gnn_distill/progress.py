@@ -12,6 +12,7 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from gnn_distill.errors import InputError
@@ -58,6 +59,28 @@ class Reporter:
         filled = BAR * done // max(1, total)
         bar = "━" * filled + "[dim]" + "━" * (BAR - filled) + "[/]"
         self.update(f"simulate  {bar}  {done:,} of {total:,} trajectories")
+
+
+class JobReporter(Reporter):
+    """Writes everything to the log of a sweep's job, and one line per stage to the terminal.
+
+    Args:
+        log: console of the log file.
+        terminal: console that all jobs write to.
+        name: of the job.
+    """
+
+    def __init__(self, log: Console, terminal: Console, name: str) -> None:
+        super().__init__(log)
+        self.terminal, self.name = terminal, name
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announce a stage, and its seconds when it is done."""
+        start = time.perf_counter()
+        with super().stage(name):
+            yield
+        self.terminal.print(f"  [dim]{escape(self.name)}[/]  {name}  {time.perf_counter() - start:.1f} s")
 
 
 class EpochLog(L.Callback):
