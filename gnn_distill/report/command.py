@@ -67,8 +67,8 @@ def write_sweep_report(sweeps: Sequence[Sweep], folder: Path) -> None:
     made: dict[str, str] = {"report.md": markdown(content), "index.html": render(content)}
     for table in content.tables:
         made[f"tables/{table.name}.csv"] = formats.csv_text(table, content.names)
-        made[f"tables/{table.name}.tex"] = formats.latex(table, content.names)
-    keys, rows = settings(content.found)
+        made[f"tables/{table.name}.tex"] = formats.latex(table, content.labels)
+    keys, rows = settings(content.found, content.labels)
     made["settings.csv"] = _csv(["run", *keys], [[name, *values] for name, values in rows])
     made["timings.csv"] = _csv(
         ["run", *STAGES, "total", "peak_rss_mib"],
@@ -87,18 +87,15 @@ def markdown(content: Content) -> str:  # type: ignore[name-defined]  # noqa: F8
     from gnn_distill.report import formats
     from gnn_distill.report.across import FIGURES
     from gnn_distill.report.published import R25
-    from gnn_distill.report.status import summary
     from gnn_distill.report.sweep_page import facts, failures, versions
 
-    names = content.names
-    lines = [f"## {' and '.join(names)}", ""]
-    lines += [f"- {n}: {summary(s.jobs)}" for n, s in zip(names, content.sweeps, strict=True)]
+    lines = [f"## {' and '.join(content.names)}", "", *(f"- {line}" for line in content.legend)]
     lines += [f"- {s.plan['pruning']}" for s in content.sweeps if s.plan.get("pruning")]
     lines += [f"- {fact}" for fact in facts(content.found)]
     lines += [f"- failed: {f['name']}: {f['error']}" for f in failures(content.sweeps)]
     lines += ["", f"Values in brackets are published ({R25}: a million frames, 1.1 million steps, split by "]
     lines[-1] += "frames; Cranmer et al. 2020 where a table says so). ± is the standard deviation over seeds."
-    body = "\n".join(formats.markdown(table, names) for table in content.tables)
+    body = "\n".join(formats.markdown(table, content.labels) for table in content.tables)
     pictures = [f"![{FIGURES[name][1]}](figures/{path.name})\n" for name, path in content.figures.items()]
     stated = ", ".join(f"{name} {version}" for name, version in versions(content.found).items())
     return "\n".join([*lines, "", body, "### Figures", "", *pictures, f"Made with {stated}.", ""])

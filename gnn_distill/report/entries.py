@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gnn_distill import forces
 from gnn_distill.report.collect import Job, Sweep
 from gnn_distill.report.grid import schedule_of
 from gnn_distill.report.story import law_of, law_title
@@ -62,7 +63,8 @@ def _entry(sweep: int, job: Job) -> Entry:
         raise ValueError(f"{job.path} has no files to read")
     config, law = run.config, law_of(run.config)
     data = config.get("dataset") or {}
-    name = law.name if law else law_title(config)
+    target = str((data.get("law") or {}).get("_target_", "")).rpartition(".")[2]
+    name = law.name if law else getattr(getattr(forces, target, None), "name", law_title(config))
     variant, pruning = str(config.get("variant")), schedule_of(config)
     return Entry(sweep, job, run, name, data.get("n"), data.get("dim"), variant, "", pruning)
 

@@ -22,6 +22,7 @@ from gnn_distill.report.story import number, r2_text
 from gnn_distill.report.tables import Table, law_loss, mean_r2, test_loss
 from gnn_distill.rundir import STAGES
 
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 EMBEDDED = 40
 """Runs whose message scatter is shown in the page; more would make it too heavy."""
 IN_DIFFS = 12
@@ -44,6 +45,19 @@ class Content:
         names = [sweep.name for sweep in self.sweeps]
         return names if len(set(names)) == len(names) else [str(sweep.path) for sweep in self.sweeps]
 
+    @property
+    def labels(self) -> list[str]:
+        """One letter for each sweep, to stand in cells; none for a single one."""
+        return list(LETTERS[: len(self.sweeps)]) if len(self.sweeps) > 1 else [""]
+
+    @property
+    def legend(self) -> list[str]:
+        """What each sweep is, and how far."""
+        return [
+            f"{label}{': ' if label else ''}{name}, {summary(sweep.jobs)}"
+            for label, name, sweep in zip(self.labels, self.names, self.sweeps, strict=True)
+        ]
+
 
 def render(content: Content) -> str:
     """The page as HTML."""
@@ -54,11 +68,12 @@ def render(content: Content) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    keys, values = settings(content.found, content.labels)
     environment.filters |= {"number": number, "r2": r2_text}
     return environment.get_template("sweep.html.j2").render(
-        names=content.names,
+        labels=content.labels,
         title=" and ".join(content.names),
-        states=[summary(sweep.jobs) for sweep in content.sweeps],
+        legend=content.legend,
         pruning=[sweep.plan.get("pruning") for sweep in content.sweeps],
         source=R25,
         facts=facts(content.found),
@@ -71,9 +86,9 @@ def render(content: Content) -> str:
         failures=failures(content.sweeps),
         stages=STAGES,
         timings=timings(content),
-        keys=settings(content.found)[0][:IN_DIFFS],
-        hidden=max(0, len(settings(content.found)[0]) - IN_DIFFS),
-        settings=settings(content.found)[1],
+        keys=keys[:IN_DIFFS],
+        hidden=max(0, len(keys) - IN_DIFFS),
+        settings=values,
         common=common(content.found),
         versions=versions(content.found),
     )
@@ -115,7 +130,7 @@ def runs(content: Content) -> list[dict[str, Any]]:
         verdicts = [m for target in TARGETS if (m := marks(e.run, target))]
         rows.append(
             {
-                "sweep": content.names[e.sweep],
+                "sweep": content.labels[e.sweep],
                 "law": e.row,
                 "variant": e.variant,
                 "seed": e.run.config.get("seed"),
@@ -135,7 +150,7 @@ def runs(content: Content) -> list[dict[str, Any]]:
 def failures(sweeps: Sequence[Sweep]) -> list[dict[str, str]]:
     """The jobs that failed, with their errors and logs."""
     return [
-        {"name": job.name, "error": one_line(job.error, 400), "log": str(job.path / LOG)}
+        {"name": job.name, "error": one_line(job.error, 400), "log": f"{job.name}/{LOG}"}
         for sweep in sweeps
         for job in sweep.jobs
         if job.state == "failed"
@@ -148,18 +163,18 @@ def timings(content: Content) -> list[dict[str, Any]]:
     for e in content.found:
         stages = e.run.status.get("stages") or {}
         seconds = {stage: (stages.get(stage) or {}).get("seconds") for stage in STAGES}
-        name = f"{content.names[e.sweep]}/{e.job.name}" if len(content.sweeps) > 1 else e.job.name
+        name = f"{content.labels[e.sweep]} {e.job.name}".strip()
         row = {"name": name, "seconds": seconds, "total": e.job.seconds}
         rows.append(row | {"mib": e.run.status.get("peak_rss_mib")})
     return rows
 
 
-def settings(found: Sequence[Entry]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def settings(found: Sequence[Entry], labels: Sequence[str]) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Settings in which the runs differ, and their values in each run."""
     flat = [_flat(e) for e in found]
     keys = differing(flat)
     return keys, [
-        (e.job.name, ["" if f.get(k) is None else str(f[k]) for k in keys])
+        (f"{labels[e.sweep]} {e.job.name}".strip(), ["" if f.get(k) is None else str(f[k]) for k in keys])
         for e, f in zip(found, flat, strict=True)
     ]
 
