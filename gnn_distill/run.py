@@ -19,7 +19,7 @@ from gnn_distill.distil import closed_form, equations, judged, search
 from gnn_distill.errors import InputError
 from gnn_distill.lit import DistilModule
 from gnn_distill.messages import record
-from gnn_distill.progress import EpochLog, Reporter
+from gnn_distill.progress import EpochLog, Reporter, close, upload_results
 from gnn_distill.report import write_report
 from gnn_distill.request import request_key
 from gnn_distill.rundir import STAGES, RunDirectory, fingerprint
@@ -53,6 +53,7 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
         "distil": lambda resumed: distil_run(experiment, directory),
         "report": lambda resumed: write_report(directory.path, experiment.report.console),
     }
+    worked: list[str] = []
     for stage in (s for s in STAGES if s in wanted):
         if directory.is_done(stage, keys[stage]):
             experiment.report.line(f"[green]✓[/] {stage}  (done before)")
@@ -60,6 +61,9 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
         resumed = directory.is_begun(stage, keys[stage])
         with experiment.report.stage(stage), directory.stage(stage, keys[stage]):
             work[stage](resumed)
+        worked.append(stage)
+    for make in experiment.loggers if worked else ():
+        upload_results(make, directory.path)
     directory.finish(request_key(cfg))
 
 
@@ -114,9 +118,10 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
     best = ModelCheckpoint(folder, filename="best", monitor="val/selection", enable_version_counter=False)
     every = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     epochs = EpochLog(directory.path / "metrics.csv", experiment.report.line)
+    loggers = [make(save_dir=directory.path) for make in experiment.loggers]
     trainer = experiment.trainer(
         callbacks=[*experiment.callbacks, epochs, best, every],
-        logger=[logger(save_dir=directory.path) for logger in experiment.loggers] or False,
+        logger=loggers or False,
         log_every_n_steps=1,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -134,6 +139,8 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
         if stop.code == 1:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
         raise
+    finally:
+        close(loggers)
 
 
 def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:

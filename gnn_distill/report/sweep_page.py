@@ -13,7 +13,7 @@ import jinja2
 import yaml
 
 from gnn_distill.report.across import FIGURES
-from gnn_distill.report.collect import LOG, Sweep, one_line
+from gnn_distill.report.collect import LOG, Job, Sweep, one_line
 from gnn_distill.report.entries import Entry, differing, flatten
 from gnn_distill.report.published import R25
 from gnn_distill.report.recovered import TARGETS, marks
@@ -148,13 +148,18 @@ def runs(content: Content) -> list[dict[str, Any]]:
 
 
 def failures(sweeps: Sequence[Sweep]) -> list[dict[str, str]]:
-    """The jobs that failed, with their errors and logs."""
+    """The jobs that failed or cannot be read, with their errors and logs."""
     return [
-        {"name": job.name, "error": one_line(job.error, 400), "log": f"{job.name}/{LOG}"}
+        {"name": job.name, "error": one_line(error, 400), "log": f"{job.name}/{LOG}"}
         for sweep in sweeps
         for job in sweep.jobs
-        if job.state == "failed"
+        for error in [job.error if job.state == "failed" else _unreadable(job)]
+        if error
     ]
+
+
+def _unreadable(job: Job) -> str | None:
+    return "its files cannot be read" if job.state == "complete" and job.run is None else None
 
 
 def timings(content: Content) -> list[dict[str, Any]]:
