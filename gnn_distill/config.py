@@ -108,6 +108,7 @@ class Config:
         seed: of the data, the split, the weights, the batches and symbolic regression.
         threads: CPU threads; null takes what the machine offers.
         cache: folder that holds simulated datasets.
+        winner_of: pruning grid that a sweep takes its schedule from: an experiment, or a sweep's folder.
         variant: name of the variant, for reports.
         regulariser, model, callbacks, trainer, logger: `_target_` leaves; see `conf/`.
     """
@@ -129,6 +130,7 @@ class Config:
     seed: int = 0
     threads: int | None = None
     cache: str = MISSING
+    winner_of: str | None = None
 
 
 def register() -> None:

@@ -18,14 +18,17 @@ from gnn_distill.build import Experiment, build
 from gnn_distill.distil import closed_form, equations, judged, search
 from gnn_distill.errors import InputError
 from gnn_distill.lit import DistilModule
-from gnn_distill.progress import EpochLog, Reporter
+from gnn_distill.messages import record
+from gnn_distill.progress import EpochLog, Reporter, close, upload_results
 from gnn_distill.report import write_report
+from gnn_distill.request import request_key
 from gnn_distill.rundir import STAGES, RunDirectory, fingerprint
 from gnn_distill.summary import examples, summarise
 
 NEEDS = {"simulate": (), "train": (), "analyse": ("train",), "distil": ("train",), "report": ()}
 """Stages whose files a stage reads. Data come from the cache, and a report shows what there is."""
 
+VALIDATION_GRAPHS = 5000
 CALIBRATION = 1_000_000  # training graphs that set the output scale
 
 
@@ -33,6 +36,12 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped."""
     experiment = build(cfg, Reporter() if report is None else report)
     directory = RunDirectory(path)
+    with directory.locked():
+        do_stages(experiment, directory, cfg)
+
+
+def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) -> None:
+    """Do the stages of a run whose directory is this process's own."""
     keys, wanted = stage_keys(experiment.config), experiment.config["stages"]
     check_earlier_stages(directory, keys, wanted)
     directory.write_text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
@@ -42,8 +51,9 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
         "train": lambda resumed: train(experiment, directory, resumed),
         "analyse": lambda resumed: analyse_run(experiment, directory),
         "distil": lambda resumed: distil_run(experiment, directory),
-        "report": lambda resumed: write_report(path, experiment.report.console),
+        "report": lambda resumed: write_report(directory.path, experiment.report.console),
     }
+    worked: list[str] = []
     for stage in (s for s in STAGES if s in wanted):
         if directory.is_done(stage, keys[stage]):
             experiment.report.line(f"[green]✓[/] {stage}  (done before)")
@@ -51,7 +61,10 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
         resumed = directory.is_begun(stage, keys[stage])
         with experiment.report.stage(stage), directory.stage(stage, keys[stage]):
             work[stage](resumed)
-    directory.finish()
+        worked.append(stage)
+    for make in experiment.loggers if worked else ():
+        upload_results(make, directory.path)
+    directory.finish(request_key(cfg))
 
 
 def check_earlier_stages(directory: RunDirectory, keys: dict[str, str], wanted: Sequence[str]) -> None:
@@ -76,6 +89,7 @@ def stage_keys(config: dict[str, Any]) -> dict[str, str]:
         "distil": ("symbolic",),
         "report": ("variant",),
     }
+    config = config | {"symbolic": {k: v for k, v in config["symbolic"].items() if k != "jobs"}}
     keys, key = {}, __version__
     for stage in STAGES:
         key = fingerprint(key, stage, {part: config[part] for part in parts[stage]})
@@ -104,9 +118,10 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
     best = ModelCheckpoint(folder, filename="best", monitor="val/selection", enable_version_counter=False)
     every = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     epochs = EpochLog(directory.path / "metrics.csv", experiment.report.line)
+    loggers = [make(save_dir=directory.path) for make in experiment.loggers]
     trainer = experiment.trainer(
         callbacks=[*experiment.callbacks, epochs, best, every],
-        logger=[logger(save_dir=directory.path) for logger in experiment.loggers] or False,
+        logger=loggers or False,
         log_every_n_steps=1,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -124,6 +139,8 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
         if stop.code == 1:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
         raise
+    finally:
+        close(loggers)
 
 
 def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:
@@ -131,7 +148,19 @@ def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:
     load_weights(experiment.module, directory.path)
     recording = experiment.recording
     directory.write_arrays("messages.npz", recording.arrays())
-    directory.write_json("analysis.json", analyse(recording, experiment.config["split"]))
+    content = analyse(recording, experiment.config["split"])
+    directory.write_json("analysis.json", content | {"validation": validation(experiment)})
+
+
+def validation(experiment: Experiment) -> dict[str, Any]:
+    """Losses and R² on validation graphs: what a choice between runs may look at."""
+    graphs, config = experiment.datamodule.validation, experiment.config
+    generator = torch.Generator().manual_seed(config["seed"])
+    some = graphs[torch.randperm(len(graphs), generator=generator)[:VALIDATION_GRAPHS]]
+    law, kind = experiment.source.law, experiment.pullback
+    recorded = record(experiment.module.model, some, law, seed=config["seed"], pullback=kind)
+    scores = analyse(recorded, config["split"])
+    return scores["test"] | {key: scores[key] for key in ("r2", "gauge", "best")}
 
 
 def load_weights(module: DistilModule, path: Path) -> None:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import yaml
 
@@ -50,6 +51,10 @@ _PACKAGES = (
 )
 
 
+class RunIsBusyError(InputError):
+    """Another process writes the run directory."""
+
+
 class RunDirectory:
     """Writes and reads the files of one run.
 
@@ -60,20 +65,53 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        self.status: dict[str, Any] = {"state": "new", "stage": None, "error": None, "stages": {}}
-        if (path / "status.json").exists():
-            self.status = self._read("status.json")
+        self.status: dict[str, Any] = {}
+        self._read_status()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing here; the lock goes with the process, however it ends.
+
+        Raises:
+            RunIsBusyError: another process holds the lock.
+        """
+        lock, owner = filelock.FileLock(self.path / ".lock"), self.path / ".owner"
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            who = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
+            fix = f"{who} is writing this run directory: wait for it or stop it"
+            raise RunIsBusyError("run directory", str(self.path), fix) from error
+        try:
+            self.write_text(".owner", f"process {os.getpid()} on {platform.node()}")
+            self._read_status()
+            yield
+        finally:
+            lock.release()
 
     def begin(self, seed: int) -> None:
         """Mark the run as running, with what is needed to repeat it."""
         self.status |= {"state": "running", "error": None, "seed": seed}
         self.status |= {"versions": versions(), "commit": commit()}
+        self.status |= {"pid": os.getpid(), "host": platform.node()}
         self._save_status()
 
-    def finish(self) -> None:
-        """Mark the run as complete."""
-        self.status |= {"state": "complete", "stage": None}
+    def finish(self, request: str | None = None) -> None:
+        """Mark the run as complete; `request` is the fingerprint of all that was asked for."""
+        self.status |= {"state": "complete", "stage": None, "request": request}
         self._save_status()
+
+    def fail(self, error: BaseException) -> None:
+        """Mark the run as failed, or as interrupted if `error` says so."""
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        self.status |= {"state": "interrupted" if stopped else "failed"}
+        self.status |= {"error": f"{type(error).__name__}: {error}"}
+        self._save_status()
+
+    def answers(self, request: str, stages: Sequence[str]) -> bool:
+        """Whether the run is complete for the same `request`, and the outputs of `stages` are all there."""
+        done = self.status.get("state") == "complete" and self.status.get("request") == request
+        return done and all(self.is_done(s, self.status["stages"].get(s, {}).get("key")) for s in stages)
 
     def is_done(self, stage: str, key: str) -> bool:
         """Whether `stage` completed with the same inputs and its outputs are still there."""
@@ -101,9 +139,7 @@ class RunDirectory:
             yield
             entry["complete"] = True
         except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-            self.status["state"] = "interrupted" if stopped else "failed"
-            self.status["error"] = f"{type(error).__name__}: {error}"
+            self.fail(error)
             raise
         finally:
             entry["seconds"] = round(spent + time.perf_counter() - start, 3)
@@ -123,6 +159,11 @@ class RunDirectory:
         """Write a compressed `.npz` atomically."""
         with atomic(self.path / name) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
+
+    def _read_status(self) -> None:
+        self.status = {"state": "new", "stage": None, "error": None, "stages": {}}
+        if (self.path / "status.json").exists():
+            self.status = self._read("status.json")
 
     def _save_status(self) -> None:
         self.write_json("status.json", self.status)

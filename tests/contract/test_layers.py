@@ -27,11 +27,11 @@ LEVELS = [
     ["linear", "gauge", "analysis"],
     ["symbolic"],
     ["report"],
-    ["config", "progress", "build", "distil", "run", "cli", "__main__"],
+    ["config", "explain", "request", "progress", "build", "distil", "run", "sweep", "job", "cli", "__main__"],
 ]
 LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)
-HYDRA = {"config", "build", "cli"}
+HYDRA = {"config", "explain", "build", "sweep", "cli"}
 LIGHTNING = {"data", "lit", "prune", "progress", "build", "run"}
 NO_TORCH = {"errors", "forces", "simulate", "summary", "linear", "gauge", "rundir", "report"}
 

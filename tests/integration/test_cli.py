@@ -160,7 +160,7 @@ def test_sweep_makes_one_run_directory_a_job(gnn_distill, tmp_path: Path):
     gnn_distill(
         "-m", *TINY, "variant=standard,l1", "stages=[simulate,train]", "hydra.sweep.dir=sweep", cwd=tmp_path
     )
-    runs = [load_run(tmp_path / "sweep" / job) for job in ("0", "1")]
+    runs = [load_run(tmp_path / "sweep" / f"variant={name}") for name in ("standard", "l1")]
     assert [r.config["variant"] for r in runs] == ["standard", "l1"]
     assert all(r.status["state"] == "complete" for r in runs)
     assert runs[1].metrics[-1]["train_regulariser"] > 0 == runs[0].metrics[-1]["train_regulariser"]

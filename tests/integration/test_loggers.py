@@ -10,8 +10,10 @@ from hydra import compose, initialize_config_module
 from gnn_distill.config import register
 from gnn_distill.errors import InputError
 from gnn_distill.progress import check_loggers
+from gnn_distill.report.command import main
 from gnn_distill.run import run
 from tests.conftest import TINY
+from tests.unit.test_sweep_report import make
 
 
 @pytest.mark.parametrize(("name", "left"), [("tensorboard", "events.out.*"), ("wandb", "*.wandb")])
@@ -30,6 +32,50 @@ def test_logger_leaves_its_files_in_the_run_directory(
         run(compose("config", overrides), tmp_path / "run")
     assert list((tmp_path / "run").rglob(left))
     assert (tmp_path / "run/metrics.csv").exists()
+
+
+def test_a_job_is_a_run_in_the_group_of_its_sweep(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("wandb")
+    for name in ("WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    sweep = tmp_path / "my-sweep"
+    sweep.mkdir()
+    (sweep / "sweep.json").write_text('{"jobs": ["one", "two"]}')
+    register()
+    for job in ("one", "two"):
+        with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+            cfg = compose("config", [*TINY, "logger=wandb", f"cache={cache}", f"variant={VARIANTS[job]}"])
+        run(cfg, sweep / job)
+    ids = {}
+    for job in ("one", "two"):
+        logs = sorted((sweep / job).rglob("*.wandb"))
+        assert len(logs) == 2  # training; then scores, equations and figures, of the same run
+        assert all(b"my-sweep" in log.read_bytes() and job.encode() in log.read_bytes() for log in logs)
+        ids[job] = {log.stem for log in logs}
+        assert len(ids[job]) == 1
+        assert list((sweep / job).rglob("media/images/figures/*.png"))
+    assert ids["one"] != ids["two"]
+
+
+VARIANTS = {"one": "bottleneck", "two": "standard"}
+
+
+def test_report_is_uploaded_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    make(tmp_path / "sweep", "a")
+    main([str(tmp_path / "sweep"), "--wandb", "gnn_distill"])
+    report = tmp_path / "sweep/report"
+    assert list(report.rglob("*.wandb")) and list(report.rglob("media/images/figures/*.png"))
+    assert list(report.rglob("media/table/tables/*.json"))
 
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,105 @@
+"""One job of a sweep: skipped if complete, resumed if begun, its failure written down instead of raised."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import joblib
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.markup import escape
+
+from gnn_distill.errors import InputError
+from gnn_distill.explain import origin
+from gnn_distill.report.collect import LOG, one_line
+from gnn_distill.request import request_key
+from gnn_distill.rundir import RunDirectory, RunIsBusyError
+
+
+def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
+    """Do one job of a sweep.
+
+    Failures end up in the job's `status.json` and log, so that the other jobs go on; only an interruption
+    goes further up.
+    """
+    path, terminal = Path(hydra.runtime.output_dir), Console(stderr=True, highlight=False, soft_wrap=True)
+    name, log = escape(path.name), path / LOG
+    if hydra.runtime.cwd not in sys.path:  # as in the main process: a _target_ may name a file there
+        sys.path.insert(0, hydra.runtime.cwd)
+    check_inside(path, Path(hydra.sweep.dir))
+    try:
+        if complete_before(cfg, path):
+            terminal.print(f"[green]✓[/] {name}  (complete before)")
+            return
+        terminal.print(f"[bold]▶[/] {name}")
+        start = time.perf_counter()
+        with log.open("a", encoding="utf-8") as file, shared_cores(cfg, hydra.launcher):
+            _work(cfg, path, Console(file=file, width=110, highlight=False), terminal)
+        terminal.print(f"[green]✓[/] {name}  {time.perf_counter() - start:.1f} s")
+    except RunIsBusyError as error:
+        terminal.print(f"[yellow]–[/] {name}  {escape(error.fix)}")
+    except Exception as error:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(traceback.format_exc())
+        record_failure(cfg, path, origin(error))
+        line = one_line(f"{type(origin(error)).__name__}: {origin(error)}")
+        terminal.print(f"[bold red]✗[/] {name}  {escape(line)}  log: {escape(os.path.relpath(log))}")
+    finally:
+        gc.collect()
+
+
+def _work(cfg: DictConfig, path: Path, log: Console, terminal: Console) -> None:
+    from gnn_distill.progress import JobReporter  # these load torch, which a job that is complete can spare
+    from gnn_distill.run import run
+
+    run(cfg, path, JobReporter(log, terminal, path.name))
+
+
+def check_inside(path: Path, sweep: Path) -> None:
+    """Refuse a run directory outside the sweep's folder."""
+    if sweep.resolve() not in path.resolve().parents:
+        raise InputError("hydra.sweep.subdir", str(path), f"give a folder inside {sweep}")
+
+
+def complete_before(cfg: DictConfig, path: Path) -> bool:
+    """Whether an earlier command has done all of this job; found without building anything."""
+    request = request_key(cfg)
+    return request is not None and RunDirectory(path).answers(request, cfg.stages)
+
+
+def record_failure(cfg: DictConfig, path: Path, error: BaseException) -> None:
+    """Make the run directory say that the job failed, also where it failed before its first stage."""
+    directory = RunDirectory(path)
+    directory.fail(error)
+    if not (path / "config.yaml").exists():
+        directory.write_text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+
+
+@contextmanager
+def shared_cores(cfg: DictConfig, launcher: DictConfig) -> Iterator[None]:
+    """Give a job that runs beside others its share of the cores."""
+    share = cores_of_a_job(launcher)
+    if share is None:
+        yield
+        return
+    if cfg.threads is None:
+        cfg.threads = share
+    with joblib.parallel_config(backend="sequential") if share < cfg.symbolic.jobs else nullcontext():
+        yield
+
+
+def cores_of_a_job(launcher: DictConfig) -> int | None:
+    """Cores that the launcher leaves to one job; None where jobs run one after another."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if (jobs := launcher.get("n_jobs")) is not None:
+        return max(1, cores // (cores if jobs < 0 else jobs))
+    ray = OmegaConf.select(launcher, "ray.remote.num_cpus")
+    given = launcher.get("cpus_per_task") or ray
+    return None if given is None else max(1, min(cores, int(given)))

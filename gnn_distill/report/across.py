@@ -1,0 +1,160 @@
+"""Figures over the runs of sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gnn_distill.report import published
+from gnn_distill.report.entries import Entry
+from gnn_distill.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, look, save
+from gnn_distill.report.tables import mean_r2
+
+COLOURS = {"linear": BLUE, "exp": ORANGE, "cosine": GREEN}
+VARIANT_COLOURS = dict(zip(published.VARIANTS, (GREY, BLUE, ORANGE, "#CC79A7", GREEN), strict=True))
+DASHES = ("-", "--", ":", "-.")
+USUAL_END = 0.75
+COLUMNS = 2
+
+MEASURES = (
+    ("pull-back", "pullback", GREEN, "D"),
+    ("best gauge", "best", BLUE, "o"),
+    ("force", "force", ORANGE, "s"),
+)
+
+Draw = Callable[[Sequence[Entry]], Figure | None]
+
+
+def active_dims(found: Sequence[Entry]) -> Figure | None:
+    """Active message dimensions against the epoch, for each pruning schedule."""
+    runs = {e.pruning: e for e in reversed(found) if e.pruning and e.run.metrics}
+    if not runs:
+        return None
+    ends = {end for _, end in runs}
+    shown = {USUAL_END} if USUAL_END in ends and len({s for s, end in runs if end == USUAL_END}) > 1 else ends
+    figure = Figure(figsize=(6.2, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for (schedule, end), entry in sorted(runs.items()):
+        if end in shown:
+            rows = entry.run.metrics
+            dash = DASHES[sorted(shown).index(end) % len(DASHES)]
+            epoch, active = ([row[key] for row in rows] for key in ("epoch", "active_dims"))
+            colour, label = COLOURS.get(schedule, BLACK), f"{schedule}, {end:g}"
+            axes.step(np.array(epoch) + 1, active, where="mid", color=colour, linestyle=dash, label=label)
+    axes.set(xlabel="epoch", ylabel="active message dimensions", title="Pruning schedules", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(title="schedule, done after")
+    return figure
+
+
+def sparsity(found: Sequence[Entry]) -> Figure | None:
+    """Standard deviation of every message dimension, largest first, for each law."""
+    groups: dict[str, dict[str, Entry]] = {}
+    for entry in found:
+        if entry.variant in ("standard", "l1") and (entry.run.analysis or {}).get("std"):
+            groups.setdefault(entry.row, {}).setdefault(entry.variant, entry)
+    groups = {row: pair for row, pair in groups.items() if len(pair) == 2}
+    if not groups:
+        return None
+    figure, panels = _panels(list(groups))
+    for axes, (row, pair) in zip(panels, groups.items(), strict=True):
+        for variant in ("standard", "l1"):
+            std = np.sort(np.array((pair[variant].run.analysis or {})["std"], dtype=float))[::-1]
+            label = {"standard": "standard", "l1": "L1"}[variant]
+            top = std[0] or 1.0
+            axes.plot(np.arange(1, len(std) + 1), std / top, color=VARIANT_COLOURS[variant], label=label)
+        axes.set(title=row, yscale="log", ylim=(1e-6, 2), xlabel="rank of the dimension")
+        axes.set_ylabel("std / largest std")
+        axes.legend()
+    return figure
+
+
+def scores(found: Sequence[Entry]) -> Figure | None:
+    """R² against the force, in the best gauge and by pull-back, beside the published values."""
+    rows = dict.fromkeys(e.row for e in found if mean_r2("force", "robust")(e.run) is not None)
+    if not rows:
+        return None
+    figure, panels = _panels(list(rows))
+    for axes, row in zip(panels, rows, strict=True):
+        mine = [e for e in found if e.row == row]
+        variants = list(dict.fromkeys(e.variant for e in mine))
+        for label, gauge, colour, marker in MEASURES:
+            points = [
+                (variants.index(e.variant), max(value, 0.0))
+                for e in mine
+                if (value := mean_r2(gauge, "robust")(e.run)) is not None
+            ]
+            x, y = np.array(points or np.empty((0, 2))).T
+            axes.plot(x, y, marker, color=colour, label=label, markersize=6, alpha=0.8)
+        law, usual = mine[0].law, (mine[0].n, mine[0].dim) == (4, 2)
+        known = [(k, published.ROBUST_R2.get(law, {}).get(v)) for k, v in enumerate(variants) if usual]
+        marks = [(k, v) for k, v in known if v is not None]
+        if marks:
+            axes.plot(*zip(*marks, strict=True), "_", color=BLACK, markersize=16, mew=1.5, label="published")
+        axes.set(title=row, ylim=(-0.05, 1.08), ylabel="robust R²", xlim=(-0.5, len(variants) - 0.5))
+        axes.set_xticks(range(len(variants)), variants)
+    panels[0].legend(loc="lower right", fontsize=8.5)
+    return figure
+
+
+def losses(found: Sequence[Entry]) -> Figure | None:
+    """Validation loss against the epoch, for each law."""
+    rows = dict.fromkeys(e.row for e in found if e.run.metrics)
+    if not rows:
+        return None
+    figure, panels = _panels(list(rows))
+    for axes, row in zip(panels, rows, strict=True):
+        first = {e.variant: e for e in reversed(found) if e.row == row and e.run.metrics}
+        for variant, entry in reversed(first.items()):
+            epoch = [m["epoch"] + 1 for m in entry.run.metrics]
+            loss = [m.get("val_mae_per_graph", np.nan) for m in entry.run.metrics]
+            axes.plot(epoch, loss, color=VARIANT_COLOURS.get(variant, BLACK), label=variant)
+        axes.set(title=row, yscale="log", xlabel="epoch", ylabel="validation mae_per_graph")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8.5)
+    return figure
+
+
+def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    columns = min(COLUMNS, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = Figure(figsize=(4.6 * columns + 0.4, 3.1 * rows + 0.2), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in panels[len(titles) :]:
+        axes.remove()
+    return figure, panels[: len(titles)]
+
+
+FIGURES: dict[str, tuple[Draw, str]] = {
+    "scores": (
+        scores,
+        "Robust R² of each variant; one point for each seed. Negative values are drawn at 0.",
+    ),
+    "active_dims": (active_dims, "How fast the three schedules mask message dimensions."),
+    "sparsity": (
+        sparsity,
+        "Standard deviation of every message dimension over test edges, largest first, relative to the "
+        "largest: an L1 penalty silences most dimensions, without one they share the work.",
+    ),
+    "losses": (losses, "Validation loss while training; first seed."),
+}
+
+
+def draw_across(found: Sequence[Entry], folder: Path) -> dict[str, Path]:
+    """Draw the figures that the runs allow, and remove those that they no longer support."""
+    drawn = {}
+    for name, (draw, _) in FIGURES.items():
+        path = folder / f"{name}.png"
+        with look():
+            figure = draw(found)
+            if figure is None:
+                path.unlink(missing_ok=True)
+                continue
+            save(figure, path)
+        drawn[name] = path
+    return drawn

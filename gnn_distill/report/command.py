@@ -1,0 +1,109 @@
+"""Entry point `gnn-distill-report`: runs of one or more sweeps → tables, figures and one page."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from gnn_distill.errors import InputError
+from gnn_distill.report.collect import Sweep, load_sweep
+from gnn_distill.report.status import show_jobs
+from gnn_distill.rundir import STAGES, atomic
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `gnn-distill-report`; exit code 0 on success, 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        prog="gnn-distill-report",
+        description="Tables of all runs in a sweep's folder beside the published values, as Markdown, CSV, "
+        "LaTeX and one self-contained page. More folders are compared.",
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folder of a sweep, or of runs")
+    parser.add_argument("--status", action="store_true", help="only say how far the jobs have come")
+    parser.add_argument("--out", type=Path, help="where the report goes; DIR/report if not given")
+    parser.add_argument("--wandb", metavar="PROJECT", help="upload tables and figures, too, grouped by sweep")
+    given = parser.parse_args(arguments)
+    try:
+        sweeps = [load_sweep(folder) for folder in given.folders]
+        if given.status:
+            for sweep in sweeps:
+                show_jobs(sweep.jobs, Console())
+            return
+        folder = given.out or given.folders[0] / "report"
+        write_sweep_report(sweeps, folder)
+        if given.wandb:
+            from gnn_distill.report.upload import upload
+
+            upload(folder, given.wandb, sweeps[0].name)
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/] {error}", highlight=False)
+        sys.exit(2)
+    print(f"{folder / 'index.html'}  {folder / 'report.md'}")
+
+
+def write_sweep_report(sweeps: Sequence[Sweep], folder: Path) -> None:
+    """Write `index.html`, `report.md`, each table as CSV and LaTeX, figures, settings and timings.
+
+    Raises:
+        InputError: no run has left anything to report.
+    """
+    from gnn_distill.report import formats
+    from gnn_distill.report.across import draw_across
+    from gnn_distill.report.entries import entries
+    from gnn_distill.report.sweep_page import Content, render, settings, timings
+    from gnn_distill.report.tables import tables
+
+    found = entries(sweeps)
+    if not found:
+        raise InputError("sweep", str(sweeps[0].path), "wait until a run has begun; --status shows the jobs")
+    figures = draw_across(found, folder / "figures")
+    content = Content(tuple(sweeps), tuple(found), tuple(tables(found, sweeps)), figures, folder)
+    made: dict[str, str] = {"report.md": markdown(content), "index.html": render(content)}
+    for table in content.tables:
+        made[f"tables/{table.name}.csv"] = formats.csv_text(table, content.names)
+        made[f"tables/{table.name}.tex"] = formats.latex(table, content.labels)
+    keys, rows = settings(content.found, content.labels)
+    made["settings.csv"] = _csv(["run", *keys], [[name, *values] for name, values in rows])
+    made["timings.csv"] = _csv(
+        ["run", *STAGES, "total", "peak_rss_mib"],
+        [[r["name"], *r["seconds"].values(), round(r["total"], 3), r["mib"]] for r in timings(content)],
+    )
+    for old in (folder / "tables").glob("*"):
+        if f"tables/{old.name}" not in made:
+            old.unlink()
+    for name, text in made.items():
+        with atomic(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def markdown(content: Content) -> str:  # type: ignore[name-defined]  # noqa: F821
+    """The tables as one Markdown file."""
+    from gnn_distill.report import formats
+    from gnn_distill.report.across import FIGURES
+    from gnn_distill.report.published import R25
+    from gnn_distill.report.sweep_page import facts, failures, versions
+
+    lines = [f"## {' and '.join(content.names)}", "", *(f"- {line}" for line in content.legend)]
+    lines += [f"- {s.plan['pruning']}" for s in content.sweeps if s.plan.get("pruning")]
+    lines += [f"- {fact}" for fact in facts(content.found)]
+    lines += [f"- failed: {f['name']}: {f['error']}" for f in failures(content.sweeps)]
+    lines += ["", f"Values in brackets are published ({R25}: a million frames, 1.1 million steps, split by "]
+    lines[-1] += "frames; Cranmer et al. 2020 where a table says so). ± is the standard deviation over seeds."
+    body = "\n".join(formats.markdown(table, content.labels) for table in content.tables)
+    pictures = [f"![{FIGURES[name][1]}](figures/{path.name})\n" for name, path in content.figures.items()]
+    stated = ", ".join(f"{name} {version}" for name, version in versions(content.found).items())
+    return "\n".join([*lines, "", body, "### Figures", "", *pictures, f"Made with {stated}.", ""])
+
+
+def _csv(head: list[str], rows: Sequence[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return out.getvalue()

@@ -1,0 +1,84 @@
+"""Table 5: which components gave the law, by each target of symbolic regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gnn_distill.report import published
+from gnn_distill.report.collect import Sweep
+from gnn_distill.report.entries import Entry
+from gnn_distill.report.tables import Cell, Measured, Table, empty_state, frame, published_law
+from gnn_distill.rundir import Run
+
+TARGETS = {
+    "components_raw": "the published way: raw message components",
+    "components": "message components",
+    "pullback": "by pull-back",
+}
+
+
+def section(run: Run, target: str) -> dict[str, Any] | None:
+    """The part of `equations.json` that belongs to a target; None if it was not searched for."""
+    content = run.equations or {}
+    if content.get("target") == target:
+        return content
+    others = content.get("also")
+    found = others.get(target) if isinstance(others, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def marks(run: Run, target: str) -> list[str] | None:
+    """✓ with its marks, or ✗, for each component; None where there is no verdict."""
+    components = (section(run, target) or {}).get("components") or []
+    verdicts = [entry["verdict"] for entry in components if isinstance(entry.get("verdict"), dict)]
+    if not verdicts or len(verdicts) < len(components):
+        return None
+    return [f"✓{v.get('marks') or ''}" if v.get("recovered") is True else "✗" for v in verdicts]
+
+
+def recovered_tables(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
+    """A table for each target that some run has searched for."""
+    return [
+        _table(found, sweeps, target, words)
+        for target, words in TARGETS.items()
+        if any(section(e.run, target) for e in found)
+    ]
+
+
+def _table(found: Sequence[Entry], sweeps: Sequence[Sweep], target: str, words: str) -> Table:
+    rows, columns = frame(found)
+    cells = tuple(
+        tuple(
+            Cell(
+                tuple(_measured(found, k, row, column, target) for k in range(len(sweeps))),
+                _published(published_law(found, row), column),
+            )
+            for column in columns
+        )
+        for row in rows
+    )
+    note = "One mark for each component; seeds are parted by |." + _count(cells, sweeps)
+    return Table(f"table5_{target}", f"Table 5: recovered, {words}", note, "marks", rows, columns, 0, cells)
+
+
+def _published(law: str | None, column: str) -> str | None:
+    return " ".join(published.RECOVERED.get(law or "", {}).get(column, ())) or None
+
+
+def _measured(found: Sequence[Entry], sweep: int, row: str, column: str, target: str) -> Measured:
+    group = [e for e in found if (e.sweep, e.row, e.variant) == (sweep, row, column)]
+    verdicts = [m for m in (marks(e.run, target) for e in group) if m]
+    if not verdicts:
+        return Measured(state=empty_state(group))
+    return Measured(marks=tuple(" ".join(m) for m in verdicts), state="done")
+
+
+def _count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep]) -> str:
+    text = ""
+    for k, sweep in enumerate(sweeps):
+        every = [mark for row in cells for c in row for m in c.measured[k].marks for mark in m.split()]
+        good = sum(mark.startswith("✓") for mark in every)
+        name = f" ({sweep.name})" if len(sweeps) > 1 else ""
+        text += f" {good} of {len(every)} components recovered{name}; published: 26 of 40." if every else ""
+    return text

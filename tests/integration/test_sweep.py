@@ -1,0 +1,118 @@
+"""Sweeps through the real command line: names, failures, kills, and what goes on afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gnn_distill import load_run
+from gnn_distill.errors import InputError
+from gnn_distill.report.collect import load_sweep
+from gnn_distill.rundir import RunDirectory, RunIsBusyError
+from gnn_distill.sweep import LONGEST, job_name, safe_name
+
+SMOKE = [
+    "-m",
+    "experiment=smoke",
+    "dataset=spring",
+    "dataset.simulations=20",
+    "dataset.frames=10",
+    "stages=[simulate,train]",
+    "threads=1",
+]
+FOLDER = "multirun/smoke,dataset.frames=10,dataset.simulations=20"
+
+
+def states(folder: Path) -> dict[str, str]:
+    return {job.name: job.state for job in load_sweep(folder).jobs}
+
+
+def test_names_are_readable_and_stay_inside():
+    assert job_name(["dataset=r1", "+seed=2", "threads=4"], ["threads"]) == "+seed=2,dataset=r1"
+    assert job_name(["threads=4"], ["threads"]) == "run"
+    for text in ("../../etc", "dataset.path=/a/../b.csv", "x=" + "y" * 300, "..", "a\nb", "π=3"):
+        name = safe_name(text)
+        assert "/" not in name and not name.startswith(".") and len(name) <= LONGEST
+        assert (Path("/sweep") / name).resolve().parent == Path("/sweep")
+    assert safe_name("dataset.path=a/b") != safe_name("dataset.path=a-b") != safe_name("dataset.path=a:b")
+
+
+def test_one_writer_per_run_directory(tmp_path: Path):
+    first = RunDirectory(tmp_path)
+    with first.locked():
+        with (
+            pytest.raises(RunIsBusyError, match=f"process {os.getpid()} on"),
+            RunDirectory(tmp_path).locked(),
+        ):
+            pass
+    with RunDirectory(tmp_path).locked():
+        pass
+
+
+def test_a_poisoned_job_stops_nothing_and_is_named(gnn_distill, tmp_path: Path):
+    axes = ["variant=standard", "dataset.law.rest_length=1,-1,2"]
+    done = gnn_distill(*SMOKE, *axes, cwd=tmp_path, code=1)
+    found = states(tmp_path / FOLDER)
+    names = [f"dataset.law.rest_length={v},dataset=spring,seed=0,variant=standard" for v in (1, -1, 2)]
+    assert [found[name] for name in names] == ["complete", "failed", "complete"]
+    log = f"{FOLDER}/{names[1]}/run.log"
+    assert f"log: {log}" in done.stderr and "rest_length = -1 cannot be used" in done.stderr
+    assert "1 failed" in done.stderr
+    assert "Traceback" in (tmp_path / log).read_text()
+    status = json.loads((tmp_path / FOLDER / names[1] / "status.json").read_text())
+    assert status["state"] == "failed" and "rest_length = -1" in status["error"]
+
+
+def test_a_killed_sweep_goes_on_where_it_was(gnn_distill, cache: Path, tmp_path: Path):
+    axes = [*SMOKE, "variant=l1,standard", "profile.epochs=12"]
+    folder = tmp_path / f"{FOLDER},profile.epochs=12"
+    first, second = (f"dataset=spring,seed=0,variant={v}" for v in ("l1", "standard"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gnn_distill", *axes],
+        cwd=tmp_path,
+        env=os.environ | {"GNN_DISTILL_CACHE": str(cache)},
+        stderr=subprocess.DEVNULL,
+    )
+    metrics = folder / second / "metrics.csv"
+    while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) > 3):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=60)
+    epochs = len(load_run(folder / second).metrics)
+    assert 2 < epochs < 12, "killed too late for this test"
+    assert states(folder) == {first: "complete", second: "killed"}
+    before = (folder / first / "checkpoints/last.ckpt").stat().st_mtime_ns
+    again = gnn_distill(*axes, cwd=tmp_path)
+    assert f"{first}  (complete before)" in again.stderr
+    assert states(folder) == {first: "complete", second: "complete"}
+    assert (folder / first / "checkpoints/last.ckpt").stat().st_mtime_ns == before
+    log = (folder / second / "run.log").read_text()
+    assert log.count("epoch   1/12") == 1 and log.count("epoch  12/12") == 1  # resumed, not begun again
+    assert [row["epoch"] for row in load_run(folder / second).metrics] == list(range(12))
+
+
+def test_bad_input_costs_nothing(gnn_distill, tmp_path: Path):
+    for bad in (["variant=l1,foo"], ["hydra.sweep.subdir=../x"], ["winner_of=./nowhere"]):
+        refused = gnn_distill(*SMOKE, *bad, cwd=tmp_path, code=2)
+        assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "multirun/x").exists()
+    assert not list((tmp_path / "multirun").rglob("status.json"))
+
+
+def test_other_settings_do_not_overwrite_a_sweep(gnn_distill, tmp_path: Path):
+    here = [*SMOKE, "variant=l1", "hydra.sweep.dir=here", "stages=[simulate]"]
+    gnn_distill(*here, cwd=tmp_path)
+    refused = gnn_distill(*here, "profile.epochs=3", cwd=tmp_path, code=2)
+    assert "dataset.frames=10" in refused.stderr and "give another folder" in refused.stderr
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="gnn-distill -m"):
+        load_sweep(tmp_path)

@@ -1,0 +1,244 @@
+"""Tables, formats and the page over synthetic sweeps: seeds, gaps, failures, comparisons, hostile text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gnn_distill.errors import InputError
+from gnn_distill.report import formats
+from gnn_distill.report.collect import load_job, load_sweep
+from gnn_distill.report.command import main, write_sweep_report
+from gnn_distill.report.entries import differing, entries, flatten
+from gnn_distill.report.grid import winner
+from gnn_distill.report.tables import Cell, Measured, Table, tables
+
+CLASSES = {"spring": "Spring", "charge": "Coulomb", "r1": "InverseDistance"}
+HOSTILE = "<script>alert(1)</script>"
+
+
+def make(
+    folder: Path,
+    name: str,
+    law: str = "spring",
+    variant: str = "bottleneck",
+    seed: int = 0,
+    loss: float = 0.2,
+    robust: float = 0.99,
+    validation: float | None = None,
+    prune: tuple[str, float] | None = None,
+    marks: tuple[str | None, ...] = ("", ""),
+    **profile: Any,
+) -> Path:
+    """A complete run with the numbers that tables read; `marks` None: a component that was not recovered."""
+    path = folder / name
+    path.mkdir(parents=True)
+    config: dict[str, Any] = {
+        "dataset": {"n": 4, "dim": 2, "law": {"_target_": f"gnn_distill.forces.{CLASSES[law]}"}},
+        "variant": variant,
+        "profile": {"name": "quick", **profile},
+        "split": "trajectories",
+        "seed": seed,
+        "threads": seed + 1,
+    }
+    if prune:
+        schedule = {"_target_": f"gnn_distill.prune.{prune[0]}", "_partial_": True}
+        config["callbacks"] = {"prune": {"schedule": schedule, "end": prune[1], "seed": seed}}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    pair = {"robust": [robust, robust], "ols": [robust / 2, robust / 2]}
+    best = {"gauge": "force", "robust_mean": robust, "ols_mean": robust / 2}
+    analysis = {
+        "split": "trajectories",
+        "test": {"mae": loss / 8, "mae_per_graph": loss},
+        "r2": {"force": pair, "pullback": pair},
+        "best": best,
+        "std": [1.0, 0.5, 1e-5],
+        "validation": {"best": {"robust_mean": validation}},
+    }
+    verdicts = [{"recovered": m is not None, "marks": m} for m in marks]
+    equations = {"target": "pullback", "components": [{"verdict": v} for v in verdicts], "also": {}}
+    equations["also"] = {"components_raw": {"components": [{"verdict": {"recovered": False}}] * 2}}
+    law_json = {"test": {"mae": loss / 100}, "network": {"mae": loss / 8}}
+    stages = {"train": {"seconds": 10.0 + seed, "complete": True}}
+    status = {"state": "complete", "stages": stages, "versions": {"torch": "2.13.0"}, "commit": "0123abcd"}
+    for file, content in (
+        ("analysis", analysis), ("equations", equations), ("law", law_json), ("status", status)
+    ):  # fmt: skip
+        (path / f"{file}.json").write_text(json.dumps(content))
+    (path / "metrics.csv").write_text(
+        "epoch,step,active_dims,val_mae_per_graph\n0,10,100,1.5\n1,20,50,1.1\n2,30,2,1.0\n"
+    )
+    return path
+
+
+def plan(folder: Path, *jobs: str) -> None:
+    (folder / "sweep.json").write_text(json.dumps({"jobs": jobs}))
+
+
+def table(folder: Path, name: str, *more: Path) -> Table:
+    sweeps = [load_sweep(f) for f in (folder, *more)]
+    return next(t for t in tables(entries(sweeps), sweeps) if t.name == name)
+
+
+def cell(t: Table, row: str, column: str):
+    return t.cells[t.rows.index(row)][t.columns.index(column)]
+
+
+def test_seeds_are_averaged_and_published_values_stand_beside(tmp_path: Path):
+    for seed, loss in enumerate((0.1, 0.2, 0.3)):
+        make(tmp_path, f"seed={seed}", seed=seed, loss=loss)
+    t = table(tmp_path, "table2")
+    found = cell(t, "spring", "bottleneck")
+    assert found.measured[0].values == (0.1, 0.2, 0.3)
+    assert found.measured[0].text("loss") == "0.2 ± 0.1"
+    assert found.published == 0.16 and found.published_text(t.digits) == "0.16"
+    assert t.rows == ("spring",) and t.columns == ("bottleneck",)
+    assert "in 0 of 1 cells" in t.note
+
+
+def test_what_is_missing_or_failed_can_be_seen(tmp_path: Path):
+    make(tmp_path, "a", law="spring", variant="bottleneck")
+    make(tmp_path, "b", law="charge", variant="kl")
+    failed = make(tmp_path, "c", law="charge", variant="bottleneck")
+    (failed / "analysis.json").unlink()
+    (failed / "status.json").write_text(json.dumps({"state": "failed", "error": "ValueError: no\nmore"}))
+    plan(tmp_path, "a", "b", "c", "never-begun")
+    t = table(tmp_path, "table3")
+    assert set(t.rows) == {"charge", "r1", "r2", "spring"}
+    assert t.columns == ("standard", "bottleneck", "l1", "kl", "pruning")
+    states = {(r, c): cell(t, r, c).measured[0].state for r in t.rows for c in t.columns}
+    assert states.pop(("charge", "bottleneck")) == "failed"
+    assert [k for k, v in states.items() if v == "done"] == [("charge", "kl"), ("spring", "bottleneck")]
+    assert [j.state for j in load_sweep(tmp_path).jobs] == ["complete", "complete", "failed", "waiting"]
+    write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
+    page = (tmp_path / "report/index.html").read_text()
+    assert "1 failed or" in page and "ValueError: no" in page and "1 waiting" in page
+
+
+def test_other_settings_are_other_rows(tmp_path: Path):
+    make(tmp_path, "a", basis="raw", width=64)
+    make(tmp_path, "b", basis="delta", width=128)
+    make(tmp_path, "c", basis="delta", width=128, seed=1)
+    t = table(tmp_path, "table2")
+    assert t.rows == ("spring, basis=raw", "spring, basis=delta")
+    assert [len(row[0].measured[0].values) for row in t.cells] == [1, 2]
+    assert [row[0].published for row in t.cells] == [0.16, 0.16]
+
+
+def grid(folder: Path) -> None:
+    scores = {("linear", 0.65): 0.98, ("cosine", 0.65): 0.995, ("exponential", 0.75): 0.999}
+    for k, (prune, score) in enumerate(scores.items()):
+        for seed in (0, 1):
+            make(
+                folder, f"{k}-{seed}", "charge", "pruning", seed, prune=prune,
+                robust=1 - score / 2, validation=score + 0.0001 * seed,
+            )  # fmt: skip
+
+
+def test_pruning_grid_is_won_on_validation_graphs(tmp_path: Path):
+    grid(tmp_path)
+    best = winner(load_sweep(tmp_path))
+    assert best is not None and (best.schedule, best.end) == ("exp", 0.75)
+    assert best.validation == pytest.approx(0.99905)
+    t = table(tmp_path, "table1")
+    assert t.rows == ("linear", "exp", "cosine") and t.columns == ("0.65", "0.75", "0.85")
+    assert cell(t, "cosine", "0.65").published == 0.9977
+    assert cell(t, "linear", "0.85").measured[0].state == "missing"
+    assert "Best: linear, 0.65" in t.note  # by the test graphs of this table
+    plan(tmp_path, *(job.name for job in load_sweep(tmp_path).jobs), "one-more")
+    assert winner(load_sweep(tmp_path)) is None  # not finished
+
+
+def test_recovered_components_are_marked_and_counted(tmp_path: Path):
+    make(tmp_path, "a", law="charge", variant="l1", marks=("‡", None))
+    make(tmp_path, "b", law="charge", variant="l1", seed=1)
+    t = table(tmp_path, "table5_pullback")
+    assert cell(t, "charge", "l1").measured[0].marks == ("✓‡ ✗", "✓ ✓")
+    assert cell(t, "charge", "l1").published == "✓§* ✗"
+    assert "3 of 4 components recovered" in t.note
+    assert "0 of 4 components" in table(tmp_path, "table5_components_raw").note
+
+
+def test_two_sweeps_are_compared_cell_by_cell(tmp_path: Path):
+    make(tmp_path / "one", "a", loss=0.3)
+    make(tmp_path / "two", "a", loss=0.1)
+    t = table(tmp_path / "one", "table2", tmp_path / "two")
+    assert [m.mean for m in cell(t, "spring", "bottleneck").measured] == [0.3, 0.1]
+    assert "0 of 1 cells (one)" in t.note and "1 of 1 cells (two)" in t.note
+    assert "A: 0.3<br>B: 0.1 (0.16)" in formats.markdown(t, ["A", "B"])
+
+
+def test_csv_has_every_number_and_latex_is_safe(tmp_path: Path):
+    make(tmp_path, "a", law="charge", variant="pruning", prune=("cosine", 0.65))
+    rows = list(csv.DictReader(io.StringIO(formats.csv_text(table(tmp_path, "table2"), ["x"]))))
+    assert [r["mean"] for r in rows] == ["0.2"] and rows[0]["published"] == "20.35"
+    text = formats.latex(table(tmp_path, "table5_pullback"), [""])
+    assert r"\checkmark{} \checkmark{} (\checkmark{}\ddag{}*" in text
+    one = ((Cell((Measured((1.0,), state="done"),)),),)
+    odd = Table("t", "50 % & a_b", "", "loss", ("x_1",), ("c#",), 2, one)
+    assert r"50 \% \& a\_b" in formats.latex(odd, [""]) and r"x\_1" in formats.latex(odd, [""])
+
+
+def test_page_is_self_contained_and_hostile_text_is_shown(tmp_path: Path):
+    folder = tmp_path / "sweep"
+    make(folder, "a", variant="standard")
+    make(folder, "b", variant="l1", law="spring", name_of=HOSTILE)
+    write_sweep_report([load_sweep(folder)], tmp_path / "out")
+    page = (tmp_path / "out/index.html").read_text()
+    assert HOSTILE not in page and "&lt;script&gt;alert(1)" in page
+    assert page.count("<script") == 1
+    for address in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert address.startswith(("data:", "#", "../")), address
+    assert "http" not in re.sub(r'data:[^"]*', "", page)
+    assert {p.stem for p in (tmp_path / "out/figures").iterdir()} == {"scores", "sparsity", "losses"}
+    again = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    write_sweep_report([load_sweep(folder)], tmp_path / "out")
+    assert {p: p.read_bytes() for p in again} == again
+
+
+def test_half_written_runs_are_no_obstacle(tmp_path: Path):
+    make(tmp_path, "good")
+    broken = make(tmp_path, "broken", seed=1)
+    (broken / "analysis.json").write_text("{")
+    no_config = make(tmp_path, "no-config", seed=2)
+    (no_config / "config.yaml").unlink()
+    write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
+    assert len(cell(table(tmp_path, "table2"), "spring", "bottleneck").measured[0].values) == 1
+    assert "2 failed or" in (page := (tmp_path / "report/index.html").read_text())
+    assert page.count("its files cannot be read") == 2
+
+
+def test_status_says_what_runs_and_what_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = make(tmp_path, "job")
+
+    running = {"state": "running", "stage": "train", "host": platform.node(), "stages": {}}
+    (path / "status.json").write_text(json.dumps(running | {"pid": os.getpid()}))
+    main([str(tmp_path), "--status"])
+    assert "running" in (out := capsys.readouterr().out) and "train, epoch 3" in out
+    (path / "status.json").write_text(json.dumps(running | {"pid": 2**22 + 1}))
+    assert load_job(path, "job").state == "killed"
+    with pytest.raises(SystemExit) as stop:
+        main([str(tmp_path / "nowhere")])
+    assert stop.value.code == 2 and "gnn-distill -m" in capsys.readouterr().err.replace("\n", " ")
+    with pytest.raises(InputError):
+        load_sweep(tmp_path / "nowhere")
+
+
+def test_differing_settings_are_named_once():
+    configs = [{"a": {"x": 1}, "profile": {"x": 1}, "b": 5}, {"a": {"x": 2}, "profile": {"x": 2}, "b": 5}]
+    assert differing([flatten(c) for c in configs]) == ["profile.x"]
+    assert flatten({"a": {}, "b": [1, 2]}) == {"a": {}, "b": [1, 2]}
+
+
+def test_a_mean_needs_no_spread():
+    assert Measured((0.5,)).sd is None and Measured((0.5,)).text("r2") == "0.5000"
+    assert Measured(state="failed").text("r2") == "failed"
