@@ -79,6 +79,24 @@ def centre(values: Array, receiver: npt.NDArray[np.int64]) -> Array:
     return values - (sums / count[:, None])[group]
 
 
+def fix_gauge(messages: Array, m1: Array, p: float, h: Array | float = 0.0) -> Array:
+    """Messages that carry the force itself: the offset subtracted, the receiver's power divided out.
+
+    Messages e = h(v_i) + B·F m_i^(−p) become (e − h) m_i^p = B·F, which symbolic regression can read
+    without having to find m_i^(−p) and h with its operators.
+
+    Args:
+        messages: shape [E, K].
+        m1: receivers' masses [E].
+        p: power of the receiver's mass.
+        h: offset, shape [E, K] or anything that broadcasts to it, in the units of `messages`.
+
+    Returns:
+        Shape [E, K].
+    """
+    return (messages - h) * m1[:, None] ** p
+
+
 def gauged(
     messages: Array, force: Array, m1: Array, receiver: npt.NDArray[np.int64], p: float, centred: bool
 ) -> tuple[Array, Array]:
