@@ -26,9 +26,9 @@ STEPS = 200
 """Concentration steps at most."""
 ROUNDS = 8
 """Of the search for a better minimum, on samples; on more points there is one."""
-STRIDES = 4.0 ** np.arange(-2, 7)
+STRIDES: Array = np.logspace(-2, 6, 9, base=4.0)
 """Its steps, in standard errors of a fit to one point."""
-FAR_STRIDES = 4.0 ** np.arange(1, 5)
+FAR_STRIDES: Array = np.logspace(1, 4, 4, base=4.0)
 """Those of the one round on more points."""
 
 
@@ -92,8 +92,15 @@ def solve(gram: Array) -> Array:
     inner = gram[:-1, :-1]
     scale = np.sqrt(np.diag(inner))
     scale = np.where(scale > 0, scale, 1.0)
-    inverse = np.linalg.pinv(inner / np.outer(scale, scale), rcond=1e-14, hermitian=True)
-    return np.asarray(inverse @ (gram[:-1, -1] / scale) / scale, dtype=np.float64)
+    scaled, right = inner / scale / scale[:, None], gram[:-1, -1] / scale
+    try:
+        pivots = np.diag(np.linalg.cholesky(scaled))
+        beta = np.linalg.solve(scaled, right) if pivots.min() ** 2 > 1e-10 else None
+    except np.linalg.LinAlgError:
+        beta = None
+    if beta is None:
+        beta = np.linalg.pinv(scaled, rcond=1e-14, hermitian=True) @ right
+    return np.asarray(beta / scale, dtype=np.float64)
 
 
 def _compete(data: Array, tries: list[Array], trim: float) -> list[Array]:
