@@ -20,15 +20,16 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gnn_distill.cache import load_or_simulate
-from gnn_distill.data import NBodyDataModule, ParticleData
+from gnn_distill.data import NBodyDataModule, ParticleData, split_indices
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.lit import Augmentation, DistilModule
-from gnn_distill.messages import Recording, record
+from gnn_distill.messages import Recording
 from gnn_distill.model import GaussianHead, ParticleGNN
 from gnn_distill.optim import Optimisation
 from gnn_distill.own import OwnData
 from gnn_distill.progress import Reporter, check_loggers
 from gnn_distill.prune import PruneMessages
+from gnn_distill.record import KINDS, PULLBACKS, record
 from gnn_distill.regularise import KLPenalty
 from gnn_distill.rundir import STAGES, file_hash, fingerprint
 from gnn_distill.simulate import Simulation
@@ -74,8 +75,17 @@ class Experiment:
     @functools.cached_property
     def recording(self) -> Recording:
         """Messages of the trained network on the test set."""
-        test, law = self.datamodule.test, self.source.law
-        return record(self.module.model, test, law, seed=self.config["seed"], pullback=self.pullback)
+        c, data = self.config, self.data
+        test = split_indices(len(data.features), data.frames, c["split"], c["seed"])[2]
+        return record(
+            self.module.model,
+            self.datamodule.test,
+            self.source.law,
+            seed=c["seed"],
+            pullback=self.pullback,
+            importance=c["importance"],
+            trajectory=test // data.frames,
+        )
 
     @property
     def pullback(self) -> str:
@@ -95,7 +105,8 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     for stage in config["stages"]:
         check_choice("stages", stage, STAGES)
     check_choice("symbolic.target", config["symbolic"]["target"], TARGETS)
-    check_choice("pullback", config["pullback"], ("auto", "share", "odd"))
+    check_choice("pullback", config["pullback"], ("auto", *PULLBACKS))
+    check_choice("importance", config["importance"], KINDS)
     check_int("symbolic.points", config["symbolic"]["points"], 50)
     check_int("symbolic.jobs", config["symbolic"]["jobs"], 1)
     check_int("seed", config["seed"], 0)
@@ -136,7 +147,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         Augmentation(**config["augment"]),
     )
     callbacks = list(make(cfg.callbacks).values())
-    check_together(module, callbacks)
+    check_together(module, callbacks, config["importance"])
     trainer = make(cfg.trainer, _partial_=True)
     try:
         made = trainer(logger=False, enable_checkpointing=False)
@@ -153,9 +164,11 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     return Experiment(config, source, module, callbacks, loggers, trainer, engine, cache, report, own_data)
 
 
-def check_together(module: DistilModule, callbacks: Sequence[L.Callback]) -> None:
+def check_together(module: DistilModule, callbacks: Sequence[L.Callback], importance: str) -> None:
     """Refuse parts that are sound by themselves and do not fit each other."""
     model = module.model
+    if importance == "kl" and not isinstance(model.head, GaussianHead):
+        raise InputError("importance", "kl", "take variant=kl, or rank by std or trimmed_std")
     if isinstance(module.regulariser, KLPenalty) and not isinstance(model.head, GaussianHead):
         raise InputError(
             "regulariser", "kl", "take variant=kl, whose messages have the variance that it needs"

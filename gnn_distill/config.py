@@ -102,8 +102,10 @@ class Config:
     Attributes:
         dataset: a `_target_` that simulates or loads particles.
         split: `trajectories`, no leakage; or `frames`, as the 2025 report did.
-        pullback: `share` of the prediction, `odd` part in Δ where single particles are accelerated, too, or
-            `auto`, which asks the law.
+        pullback: `share` of the prediction, `path` for the share with a path-averaged Jacobian, `odd` part in
+            Δ where single particles are accelerated, too, or `auto`, share or odd as the law asks.
+        importance: what ranks message dimensions: `std`, `kl` (Gaussian heads), `trimmed_std`, or `auto`, std
+            or kl as published.
         stages: which of simulate, train, analyse, distil, report to do.
         seed: of the data, the split, the weights, the batches and symbolic regression.
         threads: CPU threads; null takes what the machine offers.
@@ -126,6 +128,7 @@ class Config:
     variant: str = MISSING
     split: str = "trajectories"
     pullback: str = "auto"
+    importance: str = "auto"
     stages: list[str] = field(default_factory=list)
     seed: int = 0
     threads: int | None = None

@@ -8,17 +8,24 @@ edges off both sides, which removes h exactly. Source: PROTOCOL §6.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
+from gnn_distill.bootstrap import Resamples
 from gnn_distill.linear import TRIM, Fit, fit_linear
 
 Array = npt.NDArray[np.float64]
 
 GRID = np.linspace(-0.5, 1.5, 9)
+SEARCHED = 20_000
+"""Edges on which the power is searched for."""
+REFINED = 2
+"""Corrections of the power on all edges."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,24 @@ def centre(values: Array, receiver: npt.NDArray[np.int64]) -> Array:
     return values - (sums / count[:, None])[group]
 
 
+def fix_gauge(messages: Array, m1: Array, p: float, h: Array | float = 0.0) -> Array:
+    """Messages that carry the force itself: the offset subtracted, the receiver's power divided out.
+
+    Messages e = h(v_i) + B·F m_i^(−p) become (e − h) m_i^p = B·F, which symbolic regression can read
+    without having to find m_i^(−p) and h with its operators.
+
+    Args:
+        messages: shape [E, K].
+        m1: receivers' masses [E].
+        p: power of the receiver's mass.
+        h: offset, shape [E, K] or anything that broadcasts to it, in the units of `messages`.
+
+    Returns:
+        Shape [E, K].
+    """
+    return (messages - h) * m1[:, None] ** p
+
+
 def gauged(
     messages: Array, force: Array, m1: Array, receiver: npt.NDArray[np.int64], p: float, centred: bool
 ) -> tuple[Array, Array]:
@@ -87,16 +112,88 @@ def gauged(
     return (centre(x, receiver), centre(messages, receiver)) if centred else (x, messages)
 
 
+def power_draws(
+    messages: Array, force: Array, m1: Array, gauge: Gauge, receiver: npt.NDArray[np.int64], draws: Resamples
+) -> Array:
+    """The power p refitted on each draw of trajectories, shape [W], on the points that the fit keeps."""
+    x, y = gauged(messages, force, m1, receiver, gauge.p, gauge.centred)
+    return np.asarray(gauge.p + _correction(x, y, m1, gauge.robust, draws), dtype=np.float64)
+
+
+def _correction(x: Array, y: Array, m1: Array, fits: Sequence[Fit], draws: Resamples) -> Array:
+    """What is to be added to p on each draw [W], to first order.
+
+    F m^(−p − δ) = F m^(−p) (1 − δ log m), so δ is one more coefficient of the linear fits; components count
+    by the inverse of their residual variance.
+    """
+    top, bottom = np.zeros(len(draws.weights)), np.zeros(len(draws.weights))
+    known = slice(0, x.shape[1] + 1)
+    for fit, column in zip(fits, y.T, strict=True):
+        z = -(x @ fit.slope) * np.log(m1)
+        m = draws.moments(np.vstack([np.ones(len(z)), x.T, z, column - fit.predict(x)]), fit.kept)
+        inverse = np.linalg.pinv(m[:, known, known], rcond=1e-13, hermitian=True)
+        across = np.einsum("wij,wjk->wik", inverse, m[:, known, -2:])
+        rest = m[:, -2:, -2:] - np.einsum("wji,wjk->wik", m[:, known, -2:], across)
+        weight = 1.0 / max(float(rest[:, 1, 1].mean()), 1e-300)
+        top, bottom = top + weight * rest[:, 0, 1], bottom + weight * rest[:, 0, 0]
+    return np.asarray(top / np.where(bottom > 0, bottom, np.nan), dtype=np.float64)
+
+
+def receiver_offsets(messages: Array, force: Array, m1: Array, gauge: Gauge, receiver: Any) -> Array:
+    """h(v_i) as the known law shows it: each receiver's mean of messages − B·F m_i^(−p), shape [E, K].
+
+    Args:
+        messages: selected components [E, K].
+        force: exact pair forces [E, D].
+        m1: receivers' masses [E].
+        gauge: fitted power and linear maps; B is the same with and without receivers' means.
+        receiver: number of the receiving node of each edge [E].
+    """
+    x = force * m1[:, None] ** -gauge.p
+    rest = messages - np.stack([x @ fit.slope for fit in gauge.robust], axis=1)
+    return rest - centre(rest, receiver)
+
+
 def _best_power(
     messages: Array, force: Array, m1: Array, receiver: npt.NDArray[np.int64], centred: bool
 ) -> float:
-    part = slice(0, int(np.searchsorted(receiver, receiver[min(len(receiver) - 1, 20_000)])) or None)
+    """The power of largest likelihood: searched for on some receivers' edges, refined on all.
+
+    The residuals of the points that the robust fits keep count as Gaussian, each component with its own
+    variance.
+    """
+    if np.ptp(m1) == 0:
+        return 0.0
+    part = _some_receivers(receiver)
+    few = messages[part], force[part], m1[part], receiver[part]
+    near: list[Fit | None] = [None] * messages.shape[1]
 
     def loss(p: float) -> float:
-        x, y = gauged(messages[part], force[part], m1[part], receiver[part], p, centred)
-        r2 = [fit_linear(x, y[:, k], TRIM, starts=2).r2 for k in range(y.shape[1])]
-        return 1.0 - float(np.mean(r2))
+        x, y = gauged(*few, p, centred)
+        total = 0.0
+        for k, column in enumerate(y.T):
+            fit = near[k] = fit_linear(x, column, TRIM, starts=2, near=near[k])
+            total += float(np.log(np.mean((column - fit.predict(x))[fit.kept] ** 2) + 1e-30))
+        return total
 
-    best = GRID[int(np.argmin([loss(p) for p in GRID]))]
-    step = GRID[1] - GRID[0]
-    return float(minimize_scalar(loss, bounds=(best - step, best + step), method="bounded").x)
+    losses = [loss(p) for p in GRID]
+    if not np.isfinite(losses).any():
+        return 0.0
+    best, step = GRID[int(np.nanargmin(losses))], GRID[1] - GRID[0]
+    p = float(minimize_scalar(loss, bounds=(best - step, best + step), method="bounded").x)
+    once = Resamples.once(len(m1))
+    for _ in range(REFINED):
+        x, y = gauged(messages, force, m1, receiver, p, centred)
+        near = [fit_linear(x, column, TRIM, near=fit) for column, fit in zip(y.T, near, strict=True)]
+        change = float(_correction(x, y, m1, [fit for fit in near if fit], once)[0])
+        p += float(np.clip(np.nan_to_num(change), -step, step))
+    return p
+
+
+def _some_receivers(receiver: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """All edges of about as many receivers, drawn at random, as have `SEARCHED` edges."""
+    nodes, group = np.unique(receiver, return_inverse=True)
+    chosen = np.random.default_rng(0).random(len(nodes)) < SEARCHED / len(receiver)
+    if not chosen.any():
+        chosen[:] = True
+    return chosen[group]

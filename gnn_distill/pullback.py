@@ -14,9 +14,12 @@ Shapes: B graphs, n particles, M message dims, D space dims, F features.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
+from torch.func import vjp, vmap
 
 from gnn_distill.model import ParticleGNN
 
@@ -44,15 +47,12 @@ def contributions(
     n, e = x.shape[1], messages.detach()
     receiver, _ = model.edges(n)
     total = model.total(e, n)
-    with torch.no_grad():
-        acceleration = model.node(x, total)
-    if path_points == 0:
-        jacobian = _jacobian(model, x, total)
-    else:
+    acceleration, slope = jacobian(model, x, total)
+    if path_points > 0:
         nodes, weights = np.polynomial.legendre.leggauss(path_points)
         steps = zip(0.5 * (nodes + 1), 0.5 * weights, strict=True)
-        jacobian = sum((w * _jacobian(model, x, s * total) for s, w in steps), torch.zeros(()))
-    pulled = torch.einsum("bedm,bem->bed", jacobian[:, receiver], e)
+        slope = sum((w * jacobian(model, x, s * total)[1] for s, w in steps), torch.zeros(()))
+    pulled = torch.einsum("bedm,bem->bed", slope[:, receiver], e)
     exists = e.new_ones(e.shape[:2]) if edge_mask is None else edge_mask.to(e.dtype)
     incoming = model.total(exists[..., None], n)
     rest = (acceleration - model.total(pulled, n)) / incoming.clamp(min=1)
@@ -88,13 +88,25 @@ def odd_contributions(
         reflected = model.edge_update(one, mirrored).mean
     if edge_mask is not None:
         reflected = reflected * edge_mask[..., None].to(x.dtype)
-    jacobian = _jacobian(model, x, model.total(messages.detach(), n))
-    return torch.einsum("bedm,bem->bed", jacobian[:, receiver], 0.5 * (messages.detach() - reflected))
+    _, slope = jacobian(model, x, model.total(messages.detach(), n))
+    return torch.einsum("bedm,bem->bed", slope[:, receiver], 0.5 * (messages.detach() - reflected))
 
 
-def _jacobian(model: ParticleGNN, x: Tensor, total: Tensor) -> Tensor:
-    """∂φv/∂ē, shape [B, n, D, M]: one backward pass per space dimension, since nodes are independent."""
-    total = total.detach().requires_grad_()
-    out = model.node(x, total)
-    rows = [torch.autograd.grad(out[..., d].sum(), total, retain_graph=True)[0] for d in range(out.shape[-1])]
-    return torch.stack(rows, dim=-2)
+def jacobian(model: ParticleGNN, x: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+    """φv and its Jacobian with respect to the summed messages.
+
+    Nodes are independent, so one vector-Jacobian product per space dimension gives it for all of them.
+
+    Args:
+        model: the network.
+        x: features of the receivers, shape [B, n, F].
+        total: their summed messages, shape [B, n, M].
+
+    Returns:
+        Accelerations [B, n, D] and ∂φv/∂ē [B, n, D, M].
+    """
+    found: Any = vjp(lambda t: model.node(x, t), total.detach())
+    acceleration, pull = found
+    axes = torch.eye(model.dim, dtype=total.dtype, device=total.device)
+    rows = vmap(lambda axis: pull(axis.expand_as(acceleration))[0])(axes)
+    return acceleration.detach(), rows.detach().movedim(0, -2)

@@ -85,7 +85,7 @@ def stage_keys(config: dict[str, Any]) -> dict[str, str]:
     parts = {
         "simulate": ("dataset",),
         "train": ("split", "seed", "profile", "model", "regulariser", "augment", "callbacks", "trainer"),
-        "analyse": ("pullback",),
+        "analyse": ("pullback", "importance"),
         "distil": ("symbolic",),
         "report": ("variant",),
     }

@@ -23,8 +23,8 @@ LEVELS = [
     ["regularise", "optim"],
     ["lit"],
     ["trial", "prune"],
-    ["pullback", "messages"],
-    ["linear", "gauge", "analysis"],
+    ["pullback", "messages", "probe", "record"],
+    ["trimmed", "linear", "gauge", "subspace", "bootstrap", "mixing", "analysis"],
     ["symbolic"],
     ["report"],
     ["config", "explain", "request", "progress", "build", "distil", "run", "sweep", "job", "cli", "__main__"],
@@ -33,7 +33,20 @@ LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)
 HYDRA = {"config", "explain", "build", "sweep", "cli"}
 LIGHTNING = {"data", "lit", "prune", "progress", "build", "run"}
-NO_TORCH = {"errors", "forces", "simulate", "summary", "linear", "gauge", "rundir", "report"}
+NO_TORCH = {
+    "errors",
+    "forces",
+    "simulate",
+    "summary",
+    "trimmed",
+    "linear",
+    "gauge",
+    "subspace",
+    "bootstrap",
+    "mixing",
+    "rundir",
+    "report",
+}
 
 
 def room(path: Path) -> str:

@@ -5,8 +5,8 @@ import torch
 from gnn_distill.analysis import analyse, relative_error
 from gnn_distill.data import Subset
 from gnn_distill.forces import Spring
-from gnn_distill.messages import record
 from gnn_distill.model import Messages, ParticleGNN
+from gnn_distill.record import record
 
 POWER = 0.5
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gnn_distill.gauge import centre, fit_gauge
+from gnn_distill.gauge import centre, fit_gauge, fix_gauge
 
 rng = np.random.default_rng(0)
 NODES = 4000
@@ -48,3 +48,9 @@ def test_centre_takes_off_each_receivers_mean():
     values = rng.standard_normal((3 * NODES, 2))
     expected = values.reshape(NODES, 3, 2) - values.reshape(NODES, 3, 2).mean(1, keepdims=True)
     np.testing.assert_allclose(centre(values, receiver), expected.reshape(-1, 2), atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+def test_fixing_the_gauge_gives_back_the_mixed_force(p: float):
+    h = 2.0 * np.stack([np.sin(m1), m1**0.5], axis=1)
+    np.testing.assert_allclose(fix_gauge(planted(p, offset=2.0), m1, p, h), force @ ROTATION, atol=1e-9)

@@ -4,8 +4,8 @@ import torch
 
 from gnn_distill.data import Subset
 from gnn_distill.forces import Spring
-from gnn_distill.messages import importance, record
 from gnn_distill.model import GaussianHead, ParticleGNN, complete_graph
+from gnn_distill.record import EDGES_AT_ONCE, graphs_at_once, record, statistics, trimmed_std
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ def test_pruned_dimensions_are_never_selected(subset: Subset):
 
 def test_gaussian_messages_are_ranked_by_divergence(subset: Subset):
     model = network(head=GaussianHead())
-    values, _, kind = importance(model, subset)
+    rec = record(model, subset, Spring(), sample_edges=240)
     _, (_, mean, s) = model(subset.features)
     normal = torch.distributions.Normal(mean, torch.exp(0.5 * s))
     kl = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0))
-    assert kind == "kl"
-    np.testing.assert_allclose(values, kl.mean((0, 1)).detach().numpy(), rtol=1e-4)
+    assert rec.importance_kind == "kl" and "Gaussian" in rec.reason
+    np.testing.assert_allclose(rec.importance, kl.mean((0, 1)).detach().numpy(), rtol=1e-4)
 
 
 def test_missing_edges_are_left_out(subset: Subset):
@@ -99,3 +99,63 @@ def test_unknown_law_has_no_truth(subset: Subset):
     rec = record(network(), subset, None)
     assert rec.edges.force is None and rec.edges.acceleration is None
     assert "force" not in rec.arrays()
+
+
+def test_moments_do_not_depend_on_the_chunks(subset: Subset, monkeypatch: pytest.MonkeyPatch):
+    model = network()
+    flat = model(subset.features)[1].mean.flatten(0, 1).detach().double().numpy()
+    for edges in (60, 5000):
+        monkeypatch.setattr("gnn_distill.record.EDGES_AT_ONCE", edges)
+        covariance = statistics(model, subset).covariance
+        np.testing.assert_allclose(covariance, np.cov(flat.T, bias=True), rtol=1e-4, atol=1e-9)
+
+
+def test_chunks_hold_few_edges_whatever_the_size_of_a_graph():
+    for n in (2, 4, 30, 200):
+        x = torch.zeros(1, n, 6)
+        graphs = graphs_at_once(network(), Subset(x, x))
+        assert graphs >= 1 and (graphs == 1 or graphs * n * (n - 1) <= EDGES_AT_ONCE)
+
+
+def test_trimmed_deviation_is_the_smallest_of_any_nine_tenths():
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((200, 2))
+    values[:15, 1] += 1000.0
+    ordered = np.sort(values, axis=0)
+    expected = [min(ordered[k : k + 180, d].std() for k in range(21)) for d in range(2)]
+    np.testing.assert_allclose(trimmed_std(values), expected, rtol=1e-9)
+
+
+def test_ranking_by_trimmed_deviation_is_not_ruled_by_close_encounters(subset: Subset):
+    class Wild(ParticleGNN):
+        """Dimension 0 is silent but for rare outbursts, 1 and 2 carry a signal, 3 is pruned and large."""
+
+        def edge_update(self, x_i, x_j):
+            e = super().edge_update(x_i, x_j).mean * 0
+            delta = x_i[..., :2] - x_j[..., :2]
+            e[..., 1:3] = delta
+            e[..., 0] = torch.where(delta.norm(dim=-1) < 0.2, 1000.0, 0.0)
+            e[..., 3] = 1e6 * delta[..., 0]
+            return self.head(e * self.mask)
+
+    model = Wild(2, 4, width=4)
+    model.mask[3] = 0.0
+    by_std = record(model, subset, Spring(), sample_edges=2400)
+    by_trimmed = record(model, subset, Spring(), sample_edges=2400, importance="trimmed_std")
+    assert by_std.components[0] == 0 and set(by_trimmed.components) == {1, 2}
+    assert "trimmed_std" in by_std.reason and "others would select std" in by_trimmed.reason
+    assert by_trimmed.importance_kind == "trimmed_std" and by_trimmed.importance[3] == 0
+
+
+def test_trajectories_of_edges_follow_their_graphs(subset: Subset):
+    rec = record(network(), subset, Spring(), sample_edges=240, trajectory=np.arange(1100) // 100)
+    np.testing.assert_array_equal(rec.trajectory, np.arange(1100 * 12) // 1200)
+    np.testing.assert_array_equal(rec.arrays()["trajectory"], rec.sample // 1200)
+
+
+def test_path_averaged_pullback_is_an_option(subset: Subset):
+    few = subset[:50]
+    plain, path = (record(network(), few, Spring(), pullback=kind) for kind in ("share", "path"))
+    assert path.pullback_kind == "path"
+    apart = np.linalg.norm(plain.pullback - path.pullback, axis=1) / np.linalg.norm(plain.pullback, axis=1)
+    assert plain.path_difference == pytest.approx(np.median(apart), rel=1e-3) and plain.path_difference > 1e-3

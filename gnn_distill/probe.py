@@ -1,0 +1,254 @@
+"""Questions put to a trained network by changing its inputs: the gauge without a law, and force fields.
+
+A message may carry e_ij = A(v_i)·F_ij + h(v_i), because φv knows the receiver's own features v_i. Turning
+the sender about the receiver averages a central force away and leaves h. Changing the receiver's mass at
+fixed geometry shows how A depends on it: φe gives the slope of log|e − h|, the pull-back that of the
+same edge's contribution to the acceleration, F/m_i by definition; with A ∝ m_i^(−p),
+
+    p = 1 + d log|c| / d log m_i − d log|e − h| / d log m_i,
+
+whatever the force's own dependence on m_i. No law is needed. Source: PROTOCOL §6 and §7.
+
+Shapes: B graphs, n particles, E edges of a graph, F features, M message dims, K of them selected, D space
+dims, R rotations, S grid points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gnn_distill.data import Subset
+from gnn_distill.model import ParticleGNN
+from gnn_distill.pullback import jacobian
+
+Array = npt.NDArray[np.float64]
+
+MASS_QUANTILES = (0.2, 0.35, 0.5, 0.65, 0.8)
+FIELD_CELLS = 13
+FIELD_GRAPHS = 64
+FIELD_REACH, FIELD_CORE = 0.6, 0.05  # quantiles of |Δ| that bound the grid of senders
+
+
+@dataclass(frozen=True)
+class NetworkGauge:
+    """The gauge as the network itself shows it.
+
+    Attributes:
+        message_slope: d log|e − h| / d log m_i of each probed edge, shape [E']; NaN where masses are alike.
+        pullback_slope: the same of its contribution to the acceleration, shape [E'].
+        graph: number of the graph of each probed edge, shape [E'].
+        scale: per feature of the receiver, by how much the scale of A changes with it: median
+            |Δ log(|e − h| / |c|)| when the feature is that of another receiver.
+        offset: per feature, the root mean square change of h / √2, in standard deviations of the messages.
+    """
+
+    message_slope: Array
+    pullback_slope: Array
+    graph: npt.NDArray[np.int64]
+    scale: dict[str, float]
+    offset: dict[str, float]
+
+    @property
+    def powers(self) -> Array:
+        """The power p of each probed edge, shape [E']."""
+        return 1.0 + self.pullback_slope - self.message_slope
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one typical sender does to one typical receiver, over a plane of positions.
+
+    Attributes:
+        delta: Δ = x_receiver − x_sender, shape [S, D].
+        pullback: learned contribution to the receiver's acceleration, shape [S, D].
+        messages: selected message components in their standard deviations, offset removed, shape [S, K].
+        m1: mass of the receiver; `m2` of the sender; `q1`, `q2` the charges: medians of the data.
+    """
+
+    delta: Array
+    pullback: Array
+    messages: Array
+    m1: float
+    m2: float
+    q1: float
+    q2: float
+
+
+def rotations(dim: int) -> Tensor:
+    """Rotations and their opposites, evenly spread: a central force averages to zero, shape [R, D, D]."""
+    if dim == 2:
+        angle = torch.arange(8) * (torch.pi / 4)
+        c, s = torch.cos(angle), torch.sin(angle)
+        return torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
+    drawn = torch.randn(6, dim, dim, generator=torch.Generator().manual_seed(0))
+    turns = torch.linalg.qr(drawn).Q
+    return torch.cat([turns, -turns])
+
+
+@torch.no_grad()
+def offsets(model: ParticleGNN, one: Tensor, two: Tensor) -> Tensor:
+    """h: messages averaged over rotations of the sender about the receiver.
+
+    Args:
+        model: the network, in evaluation mode.
+        one: receivers' features, shape [..., F].
+        two: senders' features, shape [..., F].
+
+    Returns:
+        Shape [..., M].
+    """
+    dim, total = model.dim, torch.zeros(())
+    turns = rotations(dim).to(one)
+    delta = one[..., :dim] - two[..., :dim]
+    for turn in turns:
+        moved = torch.cat([one[..., :dim] - delta @ turn.T, two[..., dim:]], -1)
+        total = total + model.edge_update(one, moved).mean
+    return total / len(turns)
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """Edges of some graphs whose receivers' own features may be changed, the geometry kept."""
+
+    model: ParticleGNN
+    data: Subset
+    components: list[int]
+    spread: Tensor
+
+    def __call__(self, own: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Offset-free messages [B, E, K], their contributions [B, E, D] and offsets [B, E, K].
+
+        Args:
+            own: features [B, n, F] that the nodes have as receivers; senders move along with them.
+        """
+        model, x = self.model, self.data.features
+        receiver, sender = model.edges(x.shape[1])
+        one, two = own[:, receiver], x[:, sender].clone()
+        two[..., : model.dim] += (own - x)[:, receiver, : model.dim]
+        exists = torch.ones(()) if self.data.edge_mask is None else self.data.edge_mask[..., None]
+        with torch.no_grad():
+            e = model.edge_update(one, two).mean * exists
+        h = offsets(model, one, two) * exists
+        _, slope = jacobian(model, own, model.total(e, x.shape[1]))
+        c = torch.einsum("bedm,bem->bed", slope[:, receiver], e - h)
+        return (e - h)[..., self.components] / self.spread, c, h[..., self.components] / self.spread
+
+
+def network_gauge(
+    model: ParticleGNN, data: Subset, components: list[int], spread: Array, seed: int = 0
+) -> NetworkGauge:
+    """Read the gauge of the selected messages off φe and φv.
+
+    Args:
+        model: the network, in evaluation mode.
+        data: some graphs.
+        components: selected message dimensions.
+        spread: the standard deviation [K] of each.
+        seed: of the exchange of features between receivers.
+    """
+    x, dim = data.features, model.dim
+    scale = torch.from_numpy(np.where(spread > 0, spread, 1.0)).to(x)
+    probe = _Probe(model, data, components, scale)
+    message_slope, pullback_slope = _mass_slopes(probe)
+    e, c, h = probe(x)
+    kept = _usable(e, c, data)
+    other = torch.randperm(x.shape[0] * x.shape[1], generator=torch.Generator().manual_seed(seed))
+    exchanged = x.flatten(0, 1)[other].unflatten(0, x.shape[:2])
+    parts = {"x1": slice(0, dim), "v1": slice(dim, 2 * dim), "q1": slice(2 * dim, 2 * dim + 1)}
+    parts |= {"m1": slice(2 * dim + 1, 2 * dim + 2), "f1": slice(2 * dim + 2, None)}
+    by_scale, by_offset = {}, {}
+    for name, part in parts.items():
+        if x[..., part].numel() == 0 or bool((x[..., part] == x[:1, :1, part]).all()):
+            continue
+        own = x.clone()
+        own[..., part] = exchanged[..., part]
+        e1, c1, h1 = probe(own)
+        both = kept & _usable(e1, c1, data)
+        ratio = (_size(e1) / _size(c1)).log() - (_size(e) / _size(c)).log()
+        by_scale[name] = float(ratio[both].abs().median()) if both.any() else float("nan")
+        by_offset[name] = float(((h1 - h)[both] ** 2).mean().sqrt() / 2**0.5)
+    graph = torch.arange(len(x))[:, None].expand(kept.shape)[kept].numpy()
+    slopes = [s[kept].double().cpu().numpy() for s in (message_slope, pullback_slope)]
+    return NetworkGauge(slopes[0], slopes[1], graph, by_scale, by_offset)
+
+
+def _mass_slopes(probe: _Probe) -> tuple[Tensor, Tensor]:
+    """Slopes [B, E] of log|e − h| and log|c| against log m_i, by least squares over five masses."""
+    x, place = probe.data.features, 2 * probe.model.dim + 1
+    masses = torch.quantile(x[..., place].flatten().double(), torch.tensor(MASS_QUANTILES).double())
+    log = masses.clamp(min=1e-30).log()
+    weight = (log - log.mean()) / ((log - log.mean()) ** 2).sum()
+    shape = x.shape[0], len(probe.model.edges(x.shape[1])[0])
+    found = [torch.zeros(shape), torch.zeros(shape)]
+    for mass, w in zip(masses, weight, strict=True):
+        own = x.clone()
+        own[..., place] = mass.to(x.dtype)
+        e, c, _ = probe(own)
+        found = [s + float(w) * _size(v).log() for s, v in zip(found, (e, c), strict=True)]
+    return found[0], found[1]
+
+
+def _size(vectors: Tensor) -> Tensor:
+    return vectors.norm(dim=-1).clamp(min=1e-30)
+
+
+def _usable(e: Tensor, c: Tensor, data: Subset) -> Tensor:
+    """Edges [B, E] that exist and whose force is not among the tenth of the smallest."""
+    kept = c.norm(dim=-1) > torch.quantile(c.norm(dim=-1).flatten()[:1_000_000].float(), 0.1)
+    kept &= e.norm(dim=-1) > 0
+    return kept if data.edge_mask is None else kept & data.edge_mask
+
+
+@torch.no_grad()
+def typical(x: Tensor, dim: int) -> Tensor:
+    """A typical particle's features [F]: at rest at the origin, medians elsewhere.
+
+    The charge is the upper quartile, since charges of both signs have a median of nothing.
+    """
+    own = x.flatten(0, 1).median(0).values
+    own[: 2 * dim] = 0.0
+    own[2 * dim] = torch.quantile(x[..., 2 * dim].flatten()[:1_000_000], 0.75, interpolation="nearest")
+    return own
+
+
+def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array) -> Field:
+    """Put one sender on a grid around one receiver, in the plane of the first two axes.
+
+    φv's Jacobian is averaged over the surroundings that receivers of some test graphs have; the odd part
+    in Δ is taken, so offsets drop out.
+
+    Args:
+        model: the network, in evaluation mode.
+        data: graphs with the ranges of the training data.
+        components: selected message dimensions.
+        spread: the standard deviation [K] of each.
+    """
+    x, dim = data.features[:FIELD_GRAPHS], model.dim
+    receiver, sender = model.edges(x.shape[1])
+    distance = (x[:, receiver, :dim] - x[:, sender, :dim]).norm(dim=-1).flatten()
+    core, reach = (float(torch.quantile(distance, q)) for q in (FIELD_CORE, FIELD_REACH))
+    line = torch.linspace(-reach, reach, FIELD_CELLS)
+    grid = torch.zeros(FIELD_CELLS**2, dim)
+    grid[:, :2] = torch.cartesian_prod(line, line)
+    delta = grid[grid.norm(dim=-1) > max(core, 0.25 * reach)].to(x)
+    me = typical(data.features, dim)
+    own = me.expand_as(x).clone()
+    own[..., :dim] = x[..., :dim]
+    with torch.no_grad():
+        around = model.edge_update(own[:, receiver], x[:, sender]).mean
+        if data.edge_mask is not None:
+            around = around * data.edge_mask[:FIELD_GRAPHS, :, None]
+        one, plus, minus = (me.expand(len(delta), -1).clone() for _ in range(3))
+        plus[:, :dim], minus[:, :dim] = -delta, delta
+        e = 0.5 * (model.edge_update(one, plus).mean - model.edge_update(one, minus).mean)
+    _, slope = jacobian(model, own, model.total(around, x.shape[1]))
+    c = torch.einsum("dm,sm->sd", slope.flatten(0, 1).mean(0), e)
+    arrays = [part.double().cpu().numpy() for part in (delta, c, e[:, components])]
+    q, m = float(me[2 * dim]), float(me[2 * dim + 1])
+    scaled = arrays[2] / np.where(spread > 0, spread, 1.0)
+    return Field(arrays[0], arrays[1], scaled, m1=m, m2=m, q1=q, q2=q)
