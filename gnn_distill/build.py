@@ -33,9 +33,10 @@ from gnn_distill.record import KINDS, PULLBACKS, record
 from gnn_distill.regularise import KLPenalty
 from gnn_distill.rundir import STAGES, file_hash, fingerprint
 from gnn_distill.simulate import Simulation
-from gnn_distill.symbolic.engine import Engine
+from gnn_distill.symbolic.engine import MIN_POINTS, Engine
+from gnn_distill.symbolic.sampling import SAMPLES, WEIGHTS
 
-TARGETS = ("pullback", "components")
+TARGETS = ("pullback", "components", "components_raw")
 
 
 @dataclass
@@ -104,11 +105,9 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     for stage in config["stages"]:
         check_choice("stages", stage, STAGES)
-    check_choice("symbolic.target", config["symbolic"]["target"], TARGETS)
+    check_symbolic(config["symbolic"])
     check_choice("pullback", config["pullback"], ("auto", *PULLBACKS))
     check_choice("importance", config["importance"], KINDS)
-    check_int("symbolic.points", config["symbolic"]["points"], 50)
-    check_int("symbolic.jobs", config["symbolic"]["jobs"], 1)
     check_int("seed", config["seed"], 0)
     profile = config["profile"]
     for key in ("simulations", "frames", "epochs", "batch_size", "width"):
@@ -162,6 +161,22 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
     engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
     return Experiment(config, source, module, callbacks, loggers, trainer, engine, cache, report, own_data)
+
+
+def check_symbolic(settings: dict[str, Any]) -> None:
+    """Refuse settings of `symbolic` that lie outside of its engine."""
+    target = settings["target"]
+    targets = target if isinstance(target, list) else [target]
+    for one in targets:
+        check_choice("symbolic.target", one, TARGETS)
+    if not targets or len(set(targets)) < len(targets):
+        raise InputError("symbolic.target", target, "name each target once")
+    check_choice("symbolic.sample", settings["sample"], SAMPLES)
+    check_choice("symbolic.weights", settings["weights"], WEIGHTS)
+    check_int("symbolic.points", settings["points"], MIN_POINTS)
+    check_int("symbolic.probes", settings["probes"], 0)
+    check_int("symbolic.rollouts", settings["rollouts"], 0)
+    check_int("symbolic.jobs", settings["jobs"], 1)
 
 
 def check_together(module: DistilModule, callbacks: Sequence[L.Callback], importance: str) -> None:

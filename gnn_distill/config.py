@@ -84,14 +84,27 @@ class SymbolicConfig:
 
     Attributes:
         engine: a `_target_` with the engine's own settings.
-        target: `pullback` (pair accelerations read through φv) or `components` (messages, as published).
-        points: random test edges that the engine sees.
-        jobs: components distilled side by side.
+        target: `pullback` (pair accelerations read through φv), `components` (messages with the network's
+            gauge taken out) or `components_raw` (messages as published); of a list the first makes the law.
+        expression: the equation that `symbolic=given` takes.
+        joint: search for one equation along Δ that all components of the pull-back share.
+        points: test edges that the engine sees.
+        sample: `random`, or `stratified` over the decades of r.
+        weights: `equal`, or `decades` of r weigh the same.
+        probes: further points, at designed states inside the range of the data.
+        rollouts: test trajectories on which network and law are let run, 0 for none.
+        jobs: components searched side by side, a thread each.
     """
 
     engine: Any = MISSING
-    target: str = "pullback"
+    target: Any = "pullback"
+    expression: str | None = None
+    joint: bool = True
     points: int = 5000
+    sample: str = "random"
+    weights: str = "equal"
+    probes: int = 0
+    rollouts: int = 12
     jobs: int = 2
 
 

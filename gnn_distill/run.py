@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,15 +16,17 @@ from omegaconf import DictConfig, OmegaConf
 from gnn_distill import __version__
 from gnn_distill.analysis import analyse
 from gnn_distill.build import Experiment, build
-from gnn_distill.distil import closed_form, equations, judged, search
+from gnn_distill.distil import distilled_law, equations, roll_out, search, wanted
 from gnn_distill.errors import InputError
 from gnn_distill.lit import DistilModule
-from gnn_distill.messages import record
 from gnn_distill.progress import EpochLog, Reporter, close, upload_results
+from gnn_distill.record import record
 from gnn_distill.report import write_report
 from gnn_distill.request import request_key
 from gnn_distill.rundir import STAGES, RunDirectory, fingerprint
 from gnn_distill.summary import examples, summarise
+from gnn_distill.symbolic.closed_form import Law
+from gnn_distill.symbolic.export import export
 
 NEEDS = {"simulate": (), "train": (), "analyse": ("train",), "distil": ("train",), "report": ()}
 """Stages whose files a stage reads. Data come from the cache, and a report shows what there is."""
@@ -50,7 +53,7 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
         "simulate": lambda resumed: simulate_run(experiment, directory),
         "train": lambda resumed: train(experiment, directory, resumed),
         "analyse": lambda resumed: analyse_run(experiment, directory),
-        "distil": lambda resumed: distil_run(experiment, directory),
+        "distil": lambda resumed: distil_run(experiment, directory, keys["distil"]),
         "report": lambda resumed: write_report(directory.path, experiment.report.console),
     }
     worked: list[str] = []
@@ -182,10 +185,30 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError("checkpoint", str(path), fix) from error
 
 
-def distil_run(experiment: Experiment, directory: RunDirectory) -> None:
-    """Search for equations, judge them, and put them together as one law."""
+def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> None:
+    """Search for equations, judge them, and put them together as one law.
+
+    A search leaves its front in `fronts/` while it works; a killed stage goes on from there.
+    """
     load_weights(experiment.module, directory.path)
-    fronts = search(experiment)
-    verdicts = judged(experiment, fronts)
-    directory.write_json("equations.json", equations(experiment, fronts, verdicts))
-    directory.write_json("law.json", closed_form(experiment, fronts, verdicts))
+    fronts = directory.path / "fronts"
+    targets = wanted(experiment.config["symbolic"]["target"])
+    found = [search(experiment, target, fronts, key) for target in targets]
+    directory.write_json("equations.json", equations(experiment, found))
+    distilled = distilled_law(experiment, found[0])
+    content = write_law(experiment, directory, *distilled) if distilled else None
+    directory.write_json("law.json", content)
+    shutil.rmtree(fronts, ignore_errors=True)
+
+
+def write_law(
+    experiment: Experiment, directory: RunDirectory, law: Law, content: dict[str, Any]
+) -> dict[str, Any]:
+    """Export the law and let it run beside the network; returns `content` with what came of that."""
+    export(law, content, directory.path / "law")
+    rolled = roll_out(experiment, content)
+    if rolled is None:
+        (directory.path / "rollout.npz").unlink(missing_ok=True)
+        return content | {"rollouts": None}
+    directory.write_arrays("rollout.npz", rolled[0])
+    return content | {"rollouts": rolled[1]}

@@ -1,7 +1,7 @@
 """The run directory: what every run leaves behind, written atomically, readable half-way.
 
 config.yaml  status.json  data.json  trajectories.npz  metrics.csv  checkpoints/  messages.npz
-analysis.json  equations.json  law.json  figures/*.png  report.html
+analysis.json  equations.json  law.json  law/  rollout.npz  figures/*.png  report.html
 """
 
 from __future__ import annotations
@@ -217,6 +217,11 @@ class Run:
     def trajectories(self) -> dict[str, np.ndarray] | None:
         """A few trajectories: the arrays of `trajectories.npz`; None if there is no such file."""
         path = self.path / "trajectories.npz"
+        return _arrays(path) if path.exists() else None
+
+    def rollout(self) -> dict[str, np.ndarray] | None:
+        """Network and law against the truth over time: the arrays of `rollout.npz`; None without one."""
+        path = self.path / "rollout.npz"
         return _arrays(path) if path.exists() else None
 
 

@@ -40,6 +40,7 @@ TINY = [
     "symbolic.engine.large=1000",
     "symbolic.points=300",
     "symbolic.jobs=1",
+    "symbolic.rollouts=1",
     "threads=1",
 ]
 

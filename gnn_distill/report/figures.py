@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gnn_distill.report import curves, radial, scatter, trajectories
+from gnn_distill.report import curves, radial, rollout, scatter, trajectories
 from gnn_distill.report.style import look, save
 from gnn_distill.rundir import Run
 
@@ -56,6 +56,13 @@ FIGURES: dict[str, Kind] = {
         "best, in the best of the three gauges. The fit leaves out the worst 10 % of the edges; the picture "
         "shows them.",
     ),
+    "rollout": Kind(
+        rollout.rollout,
+        "Network and distilled law integrated from the first frame of unseen trajectories: the median over "
+        "trajectories, and the quartiles as a band. Where particles meet closely, paths part exponentially, "
+        "so that the smallest error grows.",
+        rollout.caption,
+    ),
     "importance": Kind(
         curves.importance,
         "How much each message dimension varies. A network that has found a force in D dimensions needs only "
@@ -71,7 +78,7 @@ FIGURES: dict[str, Kind] = {
 }
 
 
-OF_DATA = ("trajectories", "training")
+OF_DATA = ("trajectories", "rollout", "training")
 """Figures that need no recorded messages."""
 OF_EDGES = ("law", "pullback", "messages")
 """Figures that a network which has diverged cannot have."""

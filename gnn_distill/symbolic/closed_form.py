@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import sympy
-from scipy.optimize import least_squares
 
+from gnn_distill.forces import SOFTENING
 from gnn_distill.gauge import Gauge
 from gnn_distill.linear import TRIM, r_squared
-from gnn_distill.messages import Edges
-from gnn_distill.symbolic.numeric import compiled, evaluate
+from gnn_distill.messages import SPACE, Edges
+from gnn_distill.symbolic.constants import constants
+from gnn_distill.symbolic.numeric import evaluate
 from gnn_distill.symbolic.parse import write
+from gnn_distill.symbolic.refine import factored
 
 Array = npt.NDArray[np.float64]
 
-FIT_NODES = 8000
 WORST_CONDITION = 1e3  # of the matrix that mixes force components into messages
-MAX_SHIFT = 0.05  # the largest change of r, as for the mark * of a small constant inside r
 CLEARLY = 0.98  # a candidate must lower the error to this share
 R = sympy.Symbol("r")
 
@@ -57,10 +57,18 @@ class Law:
     Attributes:
         components: what each pair contributes to its receiver.
         one_body: what a particle feels by itself; empty if nothing.
+        radial: f where all components are f·Δ_k/d, else None.
     """
 
     components: tuple[sympy.Expr, ...]
     one_body: tuple[sympy.Expr, ...] = ()
+    radial: sympy.Expr | None = None
+
+    @classmethod
+    def along(cls, radial: sympy.Expr, dim: int) -> Law:
+        """The central law f·Δ/d in `dim` dimensions, with d = r − ε the distance itself."""
+        direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in SPACE[:dim]]
+        return cls(tuple(factored(radial) * part for part in direction), radial=radial)
 
     def pair(self, edges: Edges) -> Array:
         """Contributions of the edges, shape [E, D]."""
@@ -77,12 +85,20 @@ class Law:
         """Accelerations of the nodes that `edges` arrive at, shape [N, D]."""
         return summed(self.pair(edges), edges.receiver, len(nodes.mass)) + self.alone(nodes)
 
+    @property
+    def constants(self) -> list[list[sympy.Float]]:
+        """The numeric constants of each component; ε of a central law, which is not fitted, is left out."""
+        if self.radial is not None:
+            return [constants(self.radial)] * len(self.components)
+        return [constants(f) for f in self.components]
+
     def to_dict(self) -> dict[str, Any]:
         """Expressions and their numeric constants as plain data."""
         return {
             "acceleration": [write(f) for f in self.components],
             "latex": [sympy.latex(_short(f)) for f in self.components],
-            "constants": [[float(c) for c in constants(f)] for f in self.components],
+            "radial": None if self.radial is None else write(self.radial),
+            "constants": [[float(c) for c in row] for row in self.constants],
             "one_body": [write(f) for f in self.one_body],
         }
 
@@ -110,33 +126,6 @@ def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law | None
             sum((sympy.Float(c) * p for c, p in zip(row, parts, strict=True)), sympy.S(0)) for row in inverse
         )
     )
-
-
-def refit(law: Law, edges: Edges, nodes: Nodes) -> Law:
-    """Refit every numeric constant but exponents, end to end, on accelerations.
-
-    Engines seldom see the softening ε of r = d + ε, so r may shift by a small fitted constant as well.
-    Soft-L1 on the summed contributions of at most `FIT_NODES` nodes; of the equation as it was, refitted,
-    and refitted with a shifted r, a component keeps the first that a later one does not beat clearly.
-
-    Args:
-        law: where to start; its one-body terms stay.
-        edges: edges of graphs not used for testing.
-        nodes: all receivers of `edges`.
-    """
-    keep = edges.receiver < FIT_NODES
-    x, receiver = edges.variables[keep], edges.receiver[keep]
-    target = (nodes.acceleration - law.alone(nodes))[:FIT_NODES]
-    fitted = []
-    for f, a in zip(law.components, target.T, strict=True):
-        problem = _Refit(x, edges.names, receiver, a)
-        best, error = f, problem.error(f)
-        for shift in (False, True):
-            candidate = problem.solve(f, shift)
-            if (new := problem.error(candidate)) < CLEARLY * error:
-                best, error = candidate, new
-        fitted.append(best)
-    return replace(law, components=tuple(fitted))
 
 
 def fit_one_body(law: Law, edges: Edges, nodes: Nodes) -> Law:
@@ -172,77 +161,6 @@ def _one_body(columns: Sequence[Array], rest: Array) -> tuple[Array, float]:
         kept = np.abs(residual) <= np.quantile(np.abs(residual), 1 - TRIM)
     trimmed = np.abs(residual)
     return values, float(trimmed[trimmed <= np.quantile(trimmed, 1 - TRIM)].mean())
-
-
-@dataclass(frozen=True)
-class _Refit:
-    """Constants of one component against the accelerations `target` [N] of the receivers."""
-
-    x: Array
-    names: Sequence[str]
-    receiver: npt.NDArray[np.int64]
-    target: Array
-
-    def error(self, f: sympy.Expr) -> float:
-        """Mean absolute error; infinite where the equation is not finite."""
-        total = np.bincount(self.receiver, evaluate(f, self.x, self.names), minlength=len(self.target))
-        error = float(np.abs(total - self.target).mean())
-        return error if np.isfinite(error) else float("inf")
-
-    def solve(self, f: sympy.Expr, shift: bool) -> sympy.Expr:
-        """The equation with refitted constants, and with r + c in place of r if `shift`."""
-        values = constants(f)
-        symbols = sympy.symbols(f"c0:{len(values) + shift}")
-        if not symbols:
-            return f
-        skeleton = _replace_constants(f, dict(zip(values, symbols, strict=False)))
-        start, reach = np.array([float(v) for v in values]), np.full(len(values), np.inf)
-        if shift:
-            skeleton = skeleton.xreplace({R: R + symbols[-1]})
-            start, reach = np.append(start, 0.0), np.append(reach, MAX_SHIFT)
-        function, columns = compiled(skeleton), dict(zip(self.names, self.x.T, strict=True))
-
-        def residual(c: Array) -> Array:
-            with np.errstate(all="ignore"):
-                values = function(columns | dict(zip(map(str, symbols), c, strict=True)))
-            pairs = np.broadcast_to(np.asarray(values, dtype=float), (len(self.x),))
-            total = np.bincount(self.receiver, pairs, minlength=len(self.target))
-            return np.nan_to_num(total - self.target, nan=1e6, posinf=1e6, neginf=-1e6)
-
-        scale = max(1e-3 * float(np.median(np.abs(self.target))), 1e-12)
-        found = least_squares(
-            residual,
-            start,
-            loss="soft_l1",
-            f_scale=scale,
-            x_scale=np.abs(start) + 1e-2,
-            bounds=(-reach, reach),
-        ).x
-        return skeleton.xreplace({s: sympy.Float(c) for s, c in zip(symbols, found, strict=True)})
-
-
-def constants(f: sympy.Expr) -> list[sympy.Float]:
-    """Distinct floating-point constants of an expression outside of exponents, in a stable order."""
-    found: list[sympy.Float] = []
-
-    def visit(e: sympy.Expr) -> None:
-        if isinstance(e, sympy.Float) and e not in found:
-            found.append(e)
-        for part in e.args[:1] if e.is_Pow else e.args:
-            visit(part)
-
-    visit(f)
-    return found
-
-
-def _replace_constants(f: sympy.Expr, to: dict[sympy.Float, sympy.Symbol]) -> sympy.Expr:
-    if isinstance(f, sympy.Float):
-        return to.get(f, f)
-    if not f.args:
-        return f
-    if f.is_Pow:
-        return sympy.Pow(_replace_constants(f.base, to), f.exp, evaluate=False)
-    return f.func(*(_replace_constants(part, to) for part in f.args))
 
 
 def compare(law: Law, edges: Edges, nodes: Nodes, network_mae: float) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,16 @@ FURTHER = re.compile(r"f[1-9]\d*_[12]")
 """Names of further features: `f3_2` is the third one of the sender."""
 
 
+class Memory(Protocol):
+    """Where an engine leaves what it has found so far, so that a killed search goes on from there."""
+
+    def load(self) -> dict[str, Any] | None:
+        """What the same search saved last, or None."""
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep plain data."""
+
+
 class Engine(Protocol):
     """Finds equations for one message component."""
 
@@ -39,6 +49,7 @@ class Engine(Protocol):
         *,
         seed: int,
         progress: Progress | None = None,
+        memory: Memory | None = None,
     ) -> Front:
         """The front of equations for y.
 
@@ -49,6 +60,7 @@ class Engine(Protocol):
             weights: relative importance of the points, shape [S], or None.
             seed: everything random follows from it.
             progress: called with one line of text now and then.
+            memory: where a search is kept and continued.
 
         Raises:
             InputError: for points that cannot be fitted (see `check_problem`).

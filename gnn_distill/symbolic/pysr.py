@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import sympy
 
 from gnn_distill.errors import InputError, check_int, check_range
-from gnn_distill.symbolic.engine import Progress, check_problem
+from gnn_distill.symbolic.engine import Memory, Progress, check_problem
 from gnn_distill.symbolic.front import Front
-from gnn_distill.symbolic.parse import parse
+from gnn_distill.symbolic.parse import parse, write
 from gnn_distill.symbolic.points import Points, trim
 
 Array = npt.NDArray[np.float64]
@@ -34,6 +36,8 @@ class PySREngine:
         parsimony: price of a unit of complexity while searching.
         batching: whether a generation sees only a random batch of the points.
         batch_size: points in such a batch.
+        block: iterations after which the front is kept and reported.
+        time_limit: seconds for one component, or null.
         near: share of the points dropped at the smallest r.
         tail: share of the rest dropped at the largest deviation from the median.
     """
@@ -43,6 +47,8 @@ class PySREngine:
     parsimony: float = 0.05
     batching: bool = False
     batch_size: int = 500
+    block: int = 500
+    time_limit: float | None = None
     near: float = 0.0
     tail: float = 0.0
 
@@ -52,12 +58,24 @@ class PySREngine:
         check_int("symbolic.engine.iterations", self.iterations, 1)
         check_int("symbolic.engine.maxsize", self.maxsize, 7, 200)
         check_int("symbolic.engine.batch_size", self.batch_size, 10)
+        check_int("symbolic.engine.block", self.block, 1)
+        if self.time_limit is not None:
+            check_range("symbolic.engine.time_limit", self.time_limit, 1.0)
         check_range("symbolic.engine.parsimony", self.parsimony, 0.0, 10.0)
         check_range("symbolic.engine.near", self.near, 0.0, 0.5)
         check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
 
-    def arguments(self, seed: int, *, weighted: bool = False) -> dict[str, Any]:
-        """The keyword arguments of `pysr.PySRRegressor`; one thread, so that a seed decides all."""
+    def arguments(
+        self, seed: int, *, weighted: bool = False, guesses: Sequence[str] = (), seconds: float | None = None
+    ) -> dict[str, Any]:
+        """The keyword arguments of `pysr.PySRRegressor`; one thread, so that a seed decides all.
+
+        Args:
+            seed: of the search.
+            weighted: whether points have weights.
+            guesses: equations to start from, in Julia's notation.
+            seconds: time limit.
+        """
         loss = "loss(x, y, w) = w * abs(x - y)" if weighted else "loss(x, y) = abs(x - y)"
         return {
             "binary_operators": ["+", "-", "*", "^"],
@@ -70,8 +88,11 @@ class PySREngine:
             "parsimony": self.parsimony,
             "maxsize": self.maxsize,
             "niterations": self.iterations,
+            "timeout_in_seconds": seconds,
             "batching": self.batching,
             "batch_size": self.batch_size,
+            "guesses": list(guesses) or None,
+            "warm_start": True,
             "model_selection": "best",
             "parallelism": "serial",
             "deterministic": True,
@@ -90,24 +111,67 @@ class PySREngine:
         *,
         seed: int,
         progress: Progress | None = None,
+        memory: Memory | None = None,
     ) -> Front:
         """The front of equations for y; see `gnn_distill.symbolic.engine.Engine.fit`.
+
+        The iterations are done in blocks, each going on from the one before it. After a kill the search goes
+        on from the equations that the last block left.
 
         Raises:
             InputError: also where PySR or Julia cannot be had.
         """
         points = trim(Points(*check_problem(X, y, names, weights), tuple(names)), self.near, self.tail)
         check_problem(points.X, points.y, names, points.weights)
+        done, front = _remembered(memory)
+        if front is not None and done >= self.iterations:
+            return front
         try:
             from pysr import PySRRegressor  # type: ignore[import-not-found, unused-ignore]
         except Exception as error:  # Julia's set-up may fail in any way at import
             raise InputError("symbolic", "pysr", f"{FIX} ({error})") from error
-        if progress:
-            progress(f"PySR: {self.iterations} iterations")
-        regressor = PySRRegressor(**self.arguments(seed, weighted=weights is not None))
-        given = None if weights is None else points.weights
-        regressor.fit(points.X, points.y, weights=given, variable_names=list(names))
-        return front_from_rows(regressor.equations_.to_dict("records"), points)
+        begun = time.monotonic()
+        guesses = [] if front is None else in_julia(front)
+        weighted = weights is not None
+        regressor = PySRRegressor(
+            **self.arguments(seed, weighted=weighted, guesses=guesses, seconds=self.time_limit)
+        )
+        given = points.weights if weighted else None
+        while done < self.iterations:
+            size = min(self.block, self.iterations - done)
+            left = None if self.time_limit is None else self.time_limit - (time.monotonic() - begun)
+            if left is not None and left <= 0 and front is not None:
+                break
+            regressor.set_params(niterations=size, timeout_in_seconds=left)
+            regressor.fit(points.X, points.y, weights=given, variable_names=list(names))
+            done += size
+            found = front_from_rows(regressor.equations_.to_dict("records"), points)
+            front = found if front is None else merged([front, found], points)
+            if memory is not None:
+                memory.save({"done": done, "front": front.to_dict()})
+            if progress is not None:
+                best = front.equations[front.choice]
+                text = str(sympy.N(best.expression, 4))[:70]
+                progress(f"PySR, {done} of {self.iterations} iterations: loss {best.loss:.3g}: {text}")
+        if front is None:
+            raise InputError("symbolic.engine.time_limit", self.time_limit, "give more time")
+        return front
+
+
+def _remembered(memory: Memory | None) -> tuple[int, Front | None]:
+    saved = None if memory is None else memory.load()
+    return (0, None) if saved is None else (int(saved["done"]), Front.from_dict(saved["front"]))
+
+
+def in_julia(front: Front) -> list[str]:
+    """The equations of a front in Julia's notation."""
+    return [write(e.expression).replace("**", "^") for e in front.equations]
+
+
+def merged(fronts: Iterable[Front], points: Points) -> Front:
+    """One front of the equations of several, on the same points."""
+    every = [e.expression for front in fronts for e in front.equations]
+    return Front.build(every, points.X, points.y, points.names, points.loss)
 
 
 def front_from_rows(rows: Iterable[Mapping[str, Any]], points: Points) -> Front:

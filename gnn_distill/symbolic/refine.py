@@ -24,7 +24,7 @@ REWEIGHTED = 6
 """Rounds of reweighting with which a straight-line fit approaches the least absolute error."""
 SCREENED = 4
 """Deletions that are refitted at each step, of those that a straight-line fit finds best."""
-STARTS = 5
+STARTS = 4
 """Equations of the refitted front from which deletion starts, best first."""
 HOPELESS = 3.0
 """Deletion stops where the loss is this many times that of a front equation no larger."""
@@ -37,7 +37,7 @@ QUICK, THOROUGH = 12, 40
 """Steps of a refit while paring, and of a final one."""
 POLISHES = 5
 """Most rounds of deleting once from every equation of the front."""
-LARGEST = 70
+LARGEST = 50
 """Complexity from which paring is not worth its time."""
 LONGEST = 1500
 """Characters; longer equations are left alone."""
@@ -90,8 +90,7 @@ def refit(expression: sympy.Expr, points: Points, *, steps: int = THOROUGH) -> F
     constants = [str(s) for s in symbols]
     values = _solve(compiled(form), constants, start, points, steps)
     numbers = [sympy.Float(float(v)) for v in values]
-    fitted = form.xreplace(dict(zip(symbols, numbers, strict=True)))
-    return Fitted(fitted, points.loss(evaluate(fitted, points.X, points.names), points.y))
+    return _rated(form.xreplace(dict(zip(symbols, numbers, strict=True))), points)
 
 
 def _solve(function: Function, names: Sequence[str], start: Array, points: Points, steps: int) -> Array:
@@ -237,18 +236,24 @@ def _straight_loss(expression: sympy.Expr, points: Points) -> float:
     return points.loss(prediction, points.y)
 
 
-def clean_front(raw: Iterable[sympy.Expr], points: Points, fit_points: Points) -> Front:
+def clean_front(
+    raw: Iterable[sympy.Expr], points: Points, fit_points: Points, clean: Sequence[sympy.Expr] = ()
+) -> Front:
     """Raw equations → the front of refitted and pared ones.
 
     Args:
         raw: equations as the engine found them, in the units of `points`.
         points: the trimmed points that losses are counted on.
         fit_points: those of them that constants are fitted to.
+        clean: equations of an earlier front on the same points, which need no more work.
     """
-    first = Front.build(raw, fit_points.X, fit_points.y, points.names, fit_points.loss)
-    written = dict.fromkeys(f for e in first.equations for f in forms(e.expression) if len(str(f)) < LONGEST)
-    fits = [refit(e, fit_points) for e in written]
-    starts = _front(fits, points.names).equations[: -STARTS - 1 : -1]
+    first = Front.build([*raw, *clean], fit_points.X, fit_points.y, points.names, fit_points.loss)
+    new = [e.expression for e in first.equations if e.expression not in clean]
+    written = dict.fromkeys(f for e in new for f in forms(e) if len(str(f)) < LONGEST)
+    fits = [_rated(e, fit_points) for e in clean] + [refit(e, fit_points) for e in written]
+    starts = [e for e in _front(fits, points.names).equations if e.expression not in clean][
+        : -STARTS - 1 : -1
+    ]
     blends = dict.fromkeys(b for e in starts for b in mixed(e.expression, points.names))
     fits += [refit(e, fit_points) for e in blends]
     known = _front(fits, points.names)
@@ -259,14 +264,19 @@ def clean_front(raw: Iterable[sympy.Expr], points: Points, fit_points: Points) -
         return bool(rivals) and fit.loss > HOPELESS * rivals[-1]
 
     few = fit_points.take(np.arange(0, len(fit_points.y), max(1, len(fit_points.y) // SCREEN_POINTS)))
-    sizeable = [e for e in known.equations if e.complexity <= LARGEST]
+    best = [e for e in known.equations if e.complexity <= LARGEST][: -STARTS - 1 : -1]
     pared: list[Fitted] = []
-    for equation in sizeable[: -STARTS - 1 : -1]:
-        pared += pare(refit(equation.expression, few, steps=QUICK), few, hopeless)
-    fits += [refit(e.expression, fit_points) for e in _front(polish(pared, few), points.names).equations]
+    for equation in (e.expression for e in best if e.expression not in clean):
+        pared += pare(refit(equation, few, steps=QUICK), few, hopeless)
+    if pared:
+        fits += [refit(e.expression, fit_points) for e in _front(polish(pared, few), points.names).equations]
     good = [e.expression for e in _front(fits, points.names).equations]
-    final = dict.fromkeys(f for e in good for f in forms(e))
+    final = [f for f in dict.fromkeys(f for e in good for f in forms(e)) if len(str(f)) < LONGEST] or good
     return Front.build(final, points.X, points.y, points.names, points.loss)
+
+
+def _rated(expression: sympy.Expr, points: Points) -> Fitted:
+    return Fitted(expression, points.loss(evaluate(expression, points.X, points.names), points.y))
 
 
 def _front(fits: Iterable[Fitted], names: Sequence[str]) -> Front:

@@ -29,7 +29,7 @@ Array = npt.NDArray[np.float64]
 
 TRIVIAL = 3
 """Complexity up to which an equation is trivial; the best of them sets the scale of losses."""
-CONVINCING = 1 / 3
+CONVINCING = 0.4
 """Largest loss of a recovered law, in units of the trivial one."""
 CLOSE, RIVAL = 4, 3.0
 """A law is not recovered where an equation larger by at most CLOSE fits RIVAL times better."""

@@ -44,6 +44,7 @@ def test_every_option_builds(group: str, option: str, tracks: str):
         "own": [f"dataset.path={tracks}", "dataset.time_step=0.1"],
         "custom": ["dataset.law._target_=gnn_distill.forces.Spring"],
         "kl": ["variant=kl"],
+        "given": ["symbolic.expression='-2*(r - 1)/m1'"],
     }
     built(f"{group}={option}", "threads=1", *needed.get(option, []))
 
@@ -119,7 +120,14 @@ BAD = [
     ("stages=[train,publish]", ["stages", "publish", "analyse"]),
     ("split=random", ["split", "random", "frames, trajectories"]),
     ("symbolic.target=messages", ["symbolic.target", "messages", "pullback"]),
+    ("symbolic.target=[pullback,pullback]", ["symbolic.target", "once"]),
     ("symbolic.engine.restarts=0", ["symbolic.engine.restarts", "0"]),
+    ("symbolic.engine.time_limit=0", ["symbolic.engine.time_limit", "0"]),
+    ("symbolic.engine.functions=[exp,tan]", ["symbolic.engine.functions", "tan", "exp, log, pow"]),
+    ("symbolic.sample=grid", ["symbolic.sample", "grid", "random, stratified"]),
+    ("symbolic.weights=1", ["symbolic.weights", "1", "decades, equal"]),
+    ("symbolic.points=49", ["symbolic.points", "49", "[50"]),
+    ("symbolic=given", ["symbolic.expression", "None", "give an expression"]),
     ("profile.lr_schedule=step", ["profile.lr_schedule", "step", "cosine, onecycle"]),
     ("profile.learning_rate=0", ["profile.learning_rate", "0"]),
     ("threads=0", ["threads", "0"]),

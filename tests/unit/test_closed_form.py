@@ -11,11 +11,11 @@ from gnn_distill.symbolic.closed_form import (
     Law,
     Nodes,
     compare,
-    constants,
     fit_one_body,
     from_messages,
-    refit,
 )
+from gnn_distill.symbolic.constants import constants
+from gnn_distill.symbolic.end_to_end import refit
 from gnn_distill.symbolic.parse import parse
 
 NAMES = ("dx", "dy", "r", "m1", "m2", "q1", "q2")

@@ -1,0 +1,74 @@
+"""The distilled law in one closed form, in the place of the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from gnn_distill.build import Experiment
+from gnn_distill.data import Subset
+from gnn_distill.distil.search import Found
+from gnn_distill.gauge import fit_gauge
+from gnn_distill.messages import Edges, edge_features
+from gnn_distill.symbolic.closed_form import Law, Nodes, compare, fit_one_body, from_messages
+from gnn_distill.symbolic.end_to_end import intervals, refit
+
+VALIDATION_GRAPHS = 2000
+
+
+def distilled_law(experiment: Experiment, found: Found) -> tuple[Law, dict[str, Any]] | None:
+    """The law of recovered equations, or of those that extrapolate, and the content of `law.json`.
+
+    Constants are refitted on accelerations of the validation set. None where message components cannot be
+    turned into accelerations: they do not span the force.
+    """
+    law = _assembled(experiment, found)
+    if law is None:
+        return None
+    recording, one_body = experiment.recording, experiment.recording.pullback_kind == "odd"
+    validation = experiment.datamodule.validation
+    generator = torch.Generator().manual_seed(experiment.config["seed"])
+    some = validation[torch.randperm(len(validation), generator=generator)[:VALIDATION_GRAPHS]]
+    edges, nodes = edges_of(experiment, some), nodes_of(some)
+    if one_body:
+        law = fit_one_body(law, edges, nodes)
+    law = refit(law, edges, nodes)
+    if one_body:
+        law = fit_one_body(law, edges, nodes)
+    bounds = intervals(law, edges, nodes, recording.n, experiment.config["seed"])
+    compared = compare(law, recording.edges, nodes_of(experiment.datamodule.test), recording.mae)
+    return law, {"equations": found.picks, "intervals": bounds, **compared}
+
+
+def _assembled(experiment: Experiment, found: Found) -> Law | None:
+    """The picked equations as one law, constants as they were found."""
+    problem, picks = found.problem, found.picks
+    if found.joint is not None:
+        parents = [p[k] for p, k in zip(found.joint.parents, picks, strict=True)]
+        known = [k for k in parents if k is not None]
+        index = known[0] if known else found.joint.front.choice
+        return Law.along(found.joint.front.equations[index].expression, len(picks))
+    expressions = [f.equations[k].expression for f, k in zip(found.fronts, picks, strict=True)]
+    if problem.target == "pullback":
+        return Law(tuple(expressions))
+    recording = experiment.recording
+    edges, here = recording.edges, problem.edges
+    truth = edges.force if edges.force is not None else recording.pullback * edges.m1[:, None]
+    values = problem.values[: len(here)]
+    gauge = fit_gauge(values, truth[here], edges.m1[here], edges.receiver[here], centred=False)
+    return from_messages(expressions, gauge)
+
+
+def edges_of(experiment: Experiment, graphs: Subset) -> Edges:
+    """The edges of some graphs, without the true force."""
+    graph = experiment.module.model.edges(graphs.features.shape[1])
+    edges = edge_features(graphs.features, graph, experiment.source.dim, None)
+    return edges if graphs.edge_mask is None else edges.where(graphs.edge_mask.numpy().reshape(-1))
+
+
+def nodes_of(graphs: Subset) -> Nodes:
+    """All nodes of some graphs."""
+    x, a = (part.flatten(0, 1).double().numpy() for part in (graphs.features, graphs.accelerations))
+    dim = a.shape[1]
+    return Nodes(x[:, dim : 2 * dim], x[:, 2 * dim + 1], a)

@@ -1,0 +1,67 @@
+"""Figure of rollouts: how far network and law stray from the truth, and what becomes of the energy.
+
+Shapes: S trajectories, T frames.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE
+from gnn_distill.rundir import Run
+
+Array = npt.NDArray[np.float64]
+
+MOVERS = {"network": ("network", BLUE), "law": ("distilled law", ORANGE)}
+SMALLEST = 1e-12
+
+
+def rollout(run: Run, arrays: dict[str, Any]) -> Figure | None:
+    """Error of the positions over time, and energy drift where energy is conserved."""
+    stored = run.rollout()
+    if stored is None:
+        return None
+    drift = "true_drift" in stored
+    figure = Figure(figsize=(9.2 if drift else 5.4, 3.6), layout="compressed")
+    panels = figure.subplots(1, 1 + drift, squeeze=False)[0]
+    times = stored["times"] - stored["times"][0]
+    for name, (label, colour) in MOVERS.items():
+        _band(panels[0], times, stored[f"{name}_error"], colour, label)
+        if drift:
+            _band(panels[1], times, stored[f"{name}_drift"], colour, label)
+    size = stored["true_positions"]
+    moved = np.sqrt(((size - size[:, :1]) ** 2).sum(-1).mean(-1))
+    _band(panels[0], times, moved, GREY, "way that particles went")
+    panels[0].set(xlabel="time", ylabel="error of a position (rms)")
+    panels[0].legend(loc="lower right")
+    if drift:
+        _band(panels[1], times, stored["true_drift"], BLACK, "true trajectory, as stored")
+        panels[1].set(xlabel="time", ylabel="|E − E₀| / max(1, |E₀|)")
+        panels[1].legend(loc="lower right")
+    return figure
+
+
+def caption(run: Run) -> str:
+    """The medians at the end, in words."""
+    summary = (run.law or {}).get("rollouts") or {}
+    ends = [summary.get(name, {}).get("position_error") for name in MOVERS]
+    if not summary or None in ends:
+        return ""
+    return (
+        f"After a time of {summary['time']:.3g} the median error of {summary['trajectories']} trajectories "
+        f"is {ends[0]:.2g} for the network and {ends[1]:.2g} for the law."
+    )
+
+
+def _band(axes: Axes, times: Array, values: Array, colour: str, label: str) -> None:
+    """Median over trajectories [S, T] and the quartiles around it, from the second frame on."""
+    known = np.isfinite(values).any(axis=0) & (times > 0)
+    low, middle, high = np.nanquantile(np.maximum(values[:, known], SMALLEST), [0.25, 0.5, 0.75], axis=0)
+    axes.fill_between(times[known], low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(times[known], middle, color=colour, linewidth=1.8, label=label)
+    axes.set_yscale("log")

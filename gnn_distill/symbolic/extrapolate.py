@@ -1,0 +1,118 @@
+"""Which equation of a front to believe where no law is known: the simplest one that extrapolates.
+
+Constants are refitted on the middle of the range of r, then every equation is asked for edges of graphs
+that no fit has seen, in the middle and beyond it at both ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.symbolic.front import Front
+from gnn_distill.symbolic.numeric import evaluate
+from gnn_distill.symbolic.points import Points
+from gnn_distill.symbolic.refine import QUICK, refit
+from gnn_distill.symbolic.sampling import strata
+
+Array = npt.NDArray[np.float64]
+
+OUTSIDE = 0.15
+"""Share of the edges beyond the middle, at each end of the range of r."""
+WILD = 0.05
+"""Share of the errors that are left out, the largest."""
+SLACK = 1.2
+"""An equation extrapolates as well as the best where its error is at most so many times the best one's."""
+WIDER = (0.5, 2.0)
+"""Factors on lengths at which an equation must still be finite."""
+FIT_POINTS = 800
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """The simplest equation that extrapolates, and the errors of all.
+
+    Attributes:
+        equation: index on the front.
+        inside: relative error of each equation on unseen edges of middle length; None where not finite.
+        beyond: the same on shorter and longer ones than any that the constants were fitted to.
+        reason: one sentence.
+    """
+
+    equation: int
+    inside: tuple[float | None, ...]
+    beyond: tuple[float | None, ...]
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def extrapolate(front: Front, seen: Points, unseen: Points) -> Extrapolation:
+    """Judge the equations of a front by held-out edges and a wider range.
+
+    Args:
+        front: the equations.
+        seen: points that the front was found on, with r among the inputs.
+        unseen: points of other graphs, of other trajectories where there are any.
+    """
+    r = seen.X[:, seen.names.index("r")]
+    low, high = np.quantile(r, [OUTSIDE, 1 - OUTSIDE])
+    middle = seen.take(np.flatnonzero((r >= low) & (r <= high)))
+    few = middle.sample(FIT_POINTS, np.random.default_rng(0))
+    distance = unseen.X[:, unseen.names.index("r")]
+    inner = (distance >= low) & (distance <= high)
+    scale = _scale(distance, unseen.y)
+    inside, beyond = [], []
+    for equation in front.equations:
+        fitted = refit(equation.expression, few, steps=QUICK).expression
+        error = np.abs(evaluate(fitted, unseen.X, unseen.names) - unseen.y) / scale
+        wide = [evaluate(fitted, _stretched(unseen, factor), unseen.names) for factor in WIDER]
+        finite = all(np.isfinite(values).all() for values in wide)
+        inside.append(_mean(error[inner]))
+        beyond.append(_mean(error[~inner]) if finite else np.inf)
+    good = [
+        i for i in range(len(beyond)) if beyond[i] <= SLACK * min(beyond) and inside[i] <= SLACK * min(inside)
+    ]
+    chosen = good[0] if good else int(np.argmin(beyond))
+    return Extrapolation(chosen, _plain(inside), _plain(beyond), _reason(front, chosen, inside, beyond))
+
+
+def _scale(r: Array, y: Array) -> Array:
+    """Mean size of y [S] among points of similar r [S]."""
+    _, group, count = np.unique(strata(r), return_inverse=True, return_counts=True)
+    mean = np.bincount(group, np.abs(y)) / count
+    return np.maximum(mean, 1e-3 * np.abs(y).mean())[group]
+
+
+def _stretched(points: Points, factor: float) -> Array:
+    """The inputs with all lengths multiplied."""
+    lengths = [name in ("dx", "dy", "dz", "r") for name in points.names]
+    return np.where(lengths, factor, 1.0) * points.X
+
+
+def _mean(errors: Array) -> float:
+    """Mean of all but the largest; infinite where one is not finite."""
+    if not len(errors) or not np.isfinite(errors).all():
+        return np.inf
+    return float(errors[errors <= np.quantile(errors, 1 - WILD)].mean())
+
+
+def _plain(values: Sequence[float]) -> tuple[float | None, ...]:
+    return tuple(v if np.isfinite(v) else None for v in values)
+
+
+def _reason(front: Front, chosen: int, inside: Sequence[float], beyond: Sequence[float]) -> str:
+    rivals = [i for i in range(len(beyond)) if i < chosen and np.isfinite(beyond[i])]
+    text = (
+        f"relative error {inside[chosen]:.3g} on unseen edges of middle length, {beyond[chosen]:.3g} on "
+        "shorter and longer ones than its constants were fitted to"
+    )
+    if rivals:
+        text += f"; the best simpler equation has {min(beyond[i] for i in rivals):.3g} there"
+    return text

@@ -1,0 +1,64 @@
+"""Which edges symbolic regression sees, and how much each counts.
+
+Shape letters: E edges, S chosen ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.errors import check_choice
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+SAMPLES = ("random", "stratified")
+WEIGHTS = ("equal", "decades")
+STRATA = 4
+"""Strata per decade of r."""
+HEAVIEST = 10.0
+"""Most that a point weighs, in units of the mean, where decades count equally."""
+
+
+def strata(r: Array) -> Index:
+    """Number of the stratum of each distance [E], equal widths in log r."""
+    return np.floor(STRATA * np.log10(np.maximum(r, 1e-300))).astype(np.int64)
+
+
+def draw(r: Array, count: int, how: str, rng: np.random.Generator) -> Index:
+    """At most `count` of the edges with distances r [E], ascending.
+
+    Args:
+        r: distances.
+        count: how many to draw.
+        how: `random`; or `stratified`, the same number from every stratum of log r as far as it has that
+            many, so that every decade of r is represented.
+        rng: source of the draw.
+    """
+    check_choice("symbolic.sample", how, SAMPLES)
+    order = rng.permutation(len(r))
+    if how == "random" or len(r) <= count:
+        return np.sort(order[:count])
+    _, group = np.unique(strata(r)[order], return_inverse=True)
+    arranged = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[arranged], np.arange(group.max() + 1))
+    rank = np.empty(len(r), dtype=np.int64)  # of each edge within its stratum
+    rank[arranged] = np.arange(len(r)) - starts[group[arranged]]
+    return np.sort(order[np.argsort(rank, kind="stable")[:count]])
+
+
+def weights(r: Array, how: str) -> Array | None:
+    """Weights [S] of points at distances r [S]; None where all count the same.
+
+    Args:
+        r: distances.
+        how: `equal`; or `decades`, every stratum of log r weighs the same, so that neither the many edges
+            of middle length nor the few near r → 0 decide alone.
+    """
+    check_choice("symbolic.weights", how, WEIGHTS)
+    if how == "equal":
+        return None
+    _, group, count = np.unique(strata(r), return_inverse=True, return_counts=True)
+    values = np.minimum(len(r) / len(count) / count[group], HEAVIEST)
+    return np.asarray(values / values.mean(), dtype=np.float64)
