@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from gnn_distill import __version__
 from gnn_distill.config import Config, register
-from gnn_distill.errors import InputError
+from gnn_distill.errors import DivergedError, InputError
 
 
 @hydra.main(config_path="pkg://gnn_distill.conf", config_name="config", version_base="1.3")
@@ -49,6 +49,13 @@ def main() -> None:
             f"[bold red]error[/] {escape(explain(error))}", highlight=False
         )
         sys.exit(2)
+    except DivergedError as error:
+        if traceback_wanted:
+            raise
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]error[/] {escape(str(error))}", highlight=False
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

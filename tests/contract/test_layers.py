@@ -15,24 +15,27 @@ LEVELS = [
     ["rundir"],
     ["forces"],
     ["simulate"],
+    ["noise"],
     ["data"],
     ["cache"],
     ["own"],
     ["summary"],
+    ["mlp"],
     ["model"],
     ["regularise"],
+    ["tally"],
     ["lit"],
     ["prune"],
     ["pullback", "messages"],
     ["linear", "gauge", "analysis"],
     ["symbolic"],
     ["report"],
-    ["config", "progress", "build", "distil", "run", "cli", "__main__"],
+    ["config", "progress", "ranks", "build", "distil", "run", "follow", "cli", "__main__"],
 ]
 LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)
 HYDRA = {"config", "build", "cli"}
-LIGHTNING = {"data", "lit", "prune", "progress", "build", "run"}
+LIGHTNING = {"data", "lit", "prune", "progress", "ranks", "build", "run"}
 NO_TORCH = {"errors", "forces", "simulate", "summary", "linear", "gauge", "rundir", "report"}
 
 
