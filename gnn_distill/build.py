@@ -29,6 +29,7 @@ from gnn_distill.optim import Optimisation
 from gnn_distill.own import OwnData
 from gnn_distill.progress import Reporter, check_loggers
 from gnn_distill.prune import PruneMessages
+from gnn_distill.ranks import check_ranks
 from gnn_distill.record import KINDS, PULLBACKS, record
 from gnn_distill.regularise import KLPenalty
 from gnn_distill.rundir import STAGES, file_hash, fingerprint
@@ -41,7 +42,11 @@ TARGETS = ("pullback", "components", "components_raw")
 
 @dataclass
 class Experiment:
-    """Everything that a run needs, constructed and checked before any work starts."""
+    """Everything that a run needs, constructed and checked before any work starts.
+
+    Attributes:
+        place: a trainer as `trainer` makes it, to see on which devices and as which process this runs.
+    """
 
     config: dict[str, Any]
     source: Simulation | OwnData
@@ -49,6 +54,7 @@ class Experiment:
     callbacks: list[L.Callback]
     loggers: list[Callable[..., Logger]]
     trainer: functools.partial[L.Trainer]
+    place: L.Trainer
     engine: Engine
     cache: Path
     report: Reporter
@@ -109,6 +115,8 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     check_choice("pullback", config["pullback"], ("auto", *PULLBACKS))
     check_choice("importance", config["importance"], KINDS)
     check_int("seed", config["seed"], 0)
+    if config["checkpoint_steps"] is not None:
+        check_int("checkpoint_steps", config["checkpoint_steps"], 1)
     profile = config["profile"]
     for key in ("simulations", "frames", "epochs", "batch_size", "width"):
         check_int(f"profile.{key}", profile[key], 1)
@@ -144,6 +152,8 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         make(cfg.regulariser),
         Optimisation(schedule=profile["lr_schedule"], **o),
         Augmentation(**config["augment"]),
+        seed=config["seed"],
+        compile_mode=config["compile"],
     )
     callbacks = list(make(cfg.callbacks).values())
     check_together(module, callbacks, config["importance"])
@@ -152,15 +162,16 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         made = trainer(logger=False, enable_checkpointing=False)
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise InputError("trainer", config["trainer"], str(error)) from error
-    if made.world_size != 1:
-        raise InputError("trainer.devices", config["trainer"].get("devices"), "give 1: a run uses one device")
+    check_ranks(made, profile["batch_size"])
     if made.check_val_every_n_epoch != 1 or made.limit_val_batches == 0:
         raise InputError(
             "trainer", config["trainer"], "validate after every epoch: metrics and checkpoints need it"
         )
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
     engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
-    return Experiment(config, source, module, callbacks, loggers, trainer, engine, cache, report, own_data)
+    return Experiment(
+        config, source, module, callbacks, loggers, trainer, made, engine, cache, report, own_data
+    )
 
 
 def check_symbolic(settings: dict[str, Any]) -> None:
@@ -208,4 +219,5 @@ def _quiet() -> None:
     """Keep Lightning's start-up notes out of the terminal; its warnings stay."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ours is, by itself
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

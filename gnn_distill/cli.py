@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from gnn_distill import __version__
 from gnn_distill.config import register
+from gnn_distill.errors import DivergedError
 from gnn_distill.explain import OF_INPUT, show
 
 FLAGS = {"-m", "--multirun"}
@@ -52,6 +53,11 @@ def main() -> None:
             raise
         show(error)
         sys.exit(2)
+    except DivergedError as error:
+        if traceback_wanted:
+            raise
+        show(error)
+        sys.exit(1)
     except KeyboardInterrupt:
         if FLAGS & set(sys.argv[1:]):
             print("stopped; the same command goes on from here", file=sys.stderr)

@@ -122,6 +122,9 @@ class Config:
         stages: which of simulate, train, analyse, distil, report to do.
         seed: of the data, the split, the weights, the batches and symbolic regression.
         threads: CPU threads; null takes what the machine offers.
+        compile: mode of `torch.compile` for the network's training step: default, reduce-overhead (CUDA
+            graphs), max-autotune or max-autotune-no-cudagraphs; null for eager.
+        checkpoint_steps: also write `last.ckpt` every so many steps, for epochs that take hours.
         cache: folder that holds simulated datasets.
         winner_of: pruning grid that a sweep takes its schedule from: an experiment, or a sweep's folder.
         variant: name of the variant, for reports.
@@ -145,6 +148,8 @@ class Config:
     stages: list[str] = field(default_factory=list)
     seed: int = 0
     threads: int | None = None
+    compile: str | None = None
+    checkpoint_steps: int | None = None
     cache: str = MISSING
     winner_of: str | None = None
 

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 
 from gnn_distill.errors import check_choice, check_int
+from gnn_distill.noise import Share
 from gnn_distill.simulate import Trajectories
 
 SPLITS = ("trajectories", "frames")
 FRACTIONS = (0.70, 0.15, 0.15)
+DEVICE_FRACTION = 0.5  # of a GPU's free memory that each of training and validation graphs may fill
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,22 @@ class Subset:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the graphs lie."""
+        return self.features.device
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the graphs in bytes."""
+        parts = (self.features, self.accelerations, self.edge_mask)
+        return sum(part.nbytes for part in parts if part is not None)
+
+    def to(self, device: torch.device) -> Subset:
+        """The same graphs on another device."""
+        mask = None if self.edge_mask is None else self.edge_mask.to(device)
+        return Subset(self.features.to(device), self.accelerations.to(device), mask)
+
     def __getitem__(self, picked: Tensor | slice) -> Subset:
         """The graphs at these indices."""
         mask = None if self.edge_mask is None else self.edge_mask[picked]
@@ -79,6 +97,11 @@ class View:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the graphs lie."""
+        return self.whole.device
 
     def __getitem__(self, picked: Tensor | slice) -> Subset:
         """The graphs at these indices, in memory."""
@@ -127,26 +150,50 @@ def split_indices(graphs: int, frames: int, how: str, seed: int) -> tuple[npt.ND
 class Batches:
     """Batches of a subset by index-select.
 
-    A shuffled pass depends on (seed, epoch) only, so a resumed run sees what an uninterrupted one saw.
+    A shuffled pass depends on (seed, epoch) only, so a resumed run sees what an uninterrupted one saw. With
+    several processes each takes its share of every batch.
+
+    Args:
+        subset: the graphs.
+        batch_size: graphs per batch, over all processes.
+        seed: of the shuffle.
+        epoch: number of the pass; in order if None.
+        share: what this process takes of each batch.
+        done: batches of the pass that were seen before a break-off, and are left out.
     """
 
     def __init__(
-        self, subset: Subset | View, batch_size: int, seed: int = 0, epoch: Callable[[], int] | None = None
+        self,
+        subset: Subset | View,
+        batch_size: int,
+        seed: int = 0,
+        epoch: Callable[[], int] | None = None,
+        share: Share | None = None,
+        done: Callable[[], int] = lambda: 0,
     ) -> None:
         self.subset, self.batch_size, self.seed, self.epoch = subset, batch_size, seed, epoch
+        self.share = Share() if share is None else share
+        self.done = done
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.subset), self.batch_size)
         return max(1, full) if self.epoch is not None else full + bool(rest)
 
     def __iter__(self) -> Iterator[Subset]:
+        for picked in self._order().split(self.batch_size)[self.done() : len(self)]:
+            mine = self.share.rows(picked)
+            if len(mine):
+                yield self.subset[mine]
+
+    def whole(self, number: int) -> Subset:
+        """A batch of the current pass, of all processes."""
+        return self.subset[self._order().split(self.batch_size)[number]]
+
+    def _order(self) -> Tensor:
         if self.epoch is None:
-            yield from self.subset.chunks(self.batch_size)
-            return
+            return torch.arange(len(self.subset))
         order = np.random.default_rng([self.seed, self.epoch()]).permutation(len(self.subset))
-        shuffled = torch.from_numpy(order)
-        for picked in shuffled.split(self.batch_size)[: len(self)]:
-            yield self.subset[picked]
+        return torch.from_numpy(order).to(self.subset.device)
 
 
 class NBodyDataModule(L.LightningDataModule):
@@ -197,20 +244,40 @@ class NBodyDataModule(L.LightningDataModule):
         self.split, self.batch_size, self.seed = split, batch_size, seed
 
     def train_dataloader(self) -> Batches:
-        """Shuffled training batches."""
+        """Shuffled training batches; the graphs move to the device for good if they fit."""
         trainer = self.trainer
+        self.train = self._resident(self.train)
+        if trainer is None:
+            return Batches(self.train, self.batch_size, self.seed, lambda: 0)
+        progress = trainer.fit_loop.epoch_loop.batch_progress
         return Batches(
-            self.train, self.batch_size, self.seed, lambda: trainer.current_epoch if trainer else 0
+            self.train,
+            self.batch_size,
+            self.seed,
+            lambda: trainer.current_epoch,
+            self._share(),
+            lambda: progress.current.ready,
         )
 
     def val_dataloader(self) -> Batches:
         """Validation batches, in order."""
-        return Batches(self.validation, 4 * self.batch_size)
+        self.validation = self._resident(self.validation)
+        return Batches(self.validation, 4 * self.batch_size, share=self._share())
+
+    def _share(self) -> Share:
+        return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else Share()
+
+    def _resident(self, subset: Subset | View) -> Subset | View:
+        """The graphs on the training device if that is a GPU with room for them."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if device.type != "cuda" or isinstance(subset, View) or subset.device == device:
+            return subset
+        free, _ = torch.cuda.mem_get_info(device)
+        return subset.to(device) if subset.nbytes <= DEVICE_FRACTION * free else subset
 
     def transfer_batch_to_device(self, batch: Subset, device: torch.device, dataloader_idx: int) -> Subset:
         """Lightning does not know a `Subset`."""
-        mask = None if batch.edge_mask is None else batch.edge_mask.to(device)
-        return Subset(batch.features.to(device), batch.accelerations.to(device), mask)
+        return batch.to(device)
 
 
 def common_edges(

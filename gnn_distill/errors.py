@@ -22,6 +22,10 @@ class InputError(ValueError):
         return type(self), (self.key, self.value, self.fix)
 
 
+class DivergedError(FloatingPointError):
+    """Training produced NaN or infinity; the message names the batch and says whether data or weights did."""
+
+
 def check_range(
     key: str, value: float, low: float, high: float = float("inf"), *, open_low: bool = False
 ) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gnn_distill.config import Config
-from gnn_distill.errors import InputError
+from gnn_distill.errors import DivergedError, InputError
 
 OF_INPUT = (InputError, HydraException, OmegaConfBaseException)
 """Exceptions that a user's input causes."""
@@ -24,7 +24,7 @@ def show(error: BaseException) -> None:
 
 def explain(error: BaseException) -> str:
     """What was wrong and what to do, from an exception of ours, Hydra's or OmegaConf's."""
-    if isinstance(origin(error), InputError):
+    if isinstance(origin(error), InputError | DivergedError):
         return str(origin(error))
     key = getattr(error, "full_key", None)
     for cause in _causes(error):

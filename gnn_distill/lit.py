@@ -8,14 +8,17 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnn_distill.data import Subset
-from gnn_distill.errors import check_choice, check_range
-from gnn_distill.model import ParticleGNN
+from gnn_distill.errors import DivergedError, check_choice, check_range
+from gnn_distill.model import GaussianHead, Messages, ParticleGNN
+from gnn_distill.noise import Share, step_seed
 from gnn_distill.optim import Optimisation
 from gnn_distill.regularise import KLPenalty, L1Penalty, NoPenalty
+from gnn_distill.tally import NEVER, LossWatch, Totals, averages, blame
 
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 Regulariser = NoPenalty | L1Penalty | KLPenalty
 
 
@@ -33,24 +36,15 @@ class Augmentation:
         check_choice("augment.scope", self.scope, ("graph", "batch"))
         check_range("augment.scale", self.scale, 0.0)
 
-    def __call__(self, x: Tensor, dim: int) -> Tensor:
-        """Translate the first `dim` features of graphs [B, n, F]."""
+    def __call__(self, x: Tensor, dim: int, share: Share) -> Tensor:
+        """Translate the first `dim` features of graphs [B, n, F], this process's `share` of a batch."""
         if self.scale == 0:
             return x
-        graphs = x.shape[0] if self.scope == "graph" else 1
-        shift = x.new_zeros(graphs, 1, x.shape[-1])
-        shift[..., :dim] = self.scale * torch.randn(graphs, 1, dim, device=x.device, dtype=x.dtype)
-        return x + shift
-
-
-@dataclass
-class _Totals:
-    """Sums over an epoch, kept on the device until it ends."""
-
-    error: Tensor | float = 0.0
-    penalty: Tensor | float = 0.0
-    graphs: int = 0
-    terms: int = 0
+        if self.scope == "graph":
+            shift = share.normal((len(x), 1, dim), x)
+        else:
+            shift = torch.randn(1, 1, dim, device=x.device, dtype=x.dtype)
+        return x + nn.functional.pad(self.scale * shift, (0, x.shape[-1] - dim))
 
 
 class DistilModule(L.LightningModule):
@@ -58,6 +52,18 @@ class DistilModule(L.LightningModule):
 
     Logged per epoch, for train and val: `mae`, the mean over nodes and components; `mae_per_graph`, the
     sum over a graph's nodes and components (n·D times larger, the 2025 report's Table 2).
+
+    All random numbers of a training step depend on (seed, epoch, batch) only and are drawn for the whole
+    batch, so that a resumed run, and a run on any number of processes, draws what an unbroken single one
+    does.
+
+    Args:
+        model: the network.
+        regulariser: what is added to the loss.
+        optimisation: optimiser and learning-rate schedule.
+        augment: random translations.
+        seed: of the random numbers of training.
+        compile_mode: mode of `torch.compile` for the network's training step; None for eager.
 
     Attributes:
         settled: False while a pruning callback has yet to reach its target; such weights are never "best".
@@ -69,83 +75,116 @@ class DistilModule(L.LightningModule):
         regulariser: Regulariser,
         optimisation: Optimisation,
         augment: Augmentation,
+        seed: int = 0,
+        compile_mode: str | None = None,
     ) -> None:
         super().__init__()
+        if compile_mode is not None:
+            check_choice("compile", compile_mode, COMPILE_MODES)
         self.model, self.regulariser = model, regulariser
-        self.optimisation, self.augment = optimisation, augment
+        self.optimisation, self.augment, self.seed = optimisation, augment, seed
         self.settled = True
-        self._totals: dict[str, _Totals] = {}
-        self._rng: dict[str, Any] | None = None
         self._steps = 1
+        self._network = (
+            model.forward if compile_mode is None else torch.compile(model.forward, mode=compile_mode)
+        )
+        self._compiled = compile_mode is not None
+        self._share = Share()
+        self._totals: dict[str, Totals] = {}
+        self._so_far: dict[str, Tensor] = {}
+        self._watch = LossWatch()
 
     @property
     def progress(self) -> float:
         """How much of the training is done, from 0 to 1."""
         return self.global_step / self._steps
 
+    def on_fit_start(self) -> None:
+        """Tell the parts that draw random numbers which share of a batch this process has."""
+        self._share = Share(self.global_rank, self.trainer.world_size)
+        if isinstance(self.model.head, GaussianHead):
+            self.model.head.share = self._share
+
     def training_step(self, batch: Subset, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        x = self.augment(batch.features, self.model.dim)
-        error, penalty = self._terms("train", x, batch)
-        return error / len(batch) + penalty
+        torch.manual_seed(step_seed(self.seed, self.current_epoch, batch_idx))
+        if self._compiled:
+            torch.compiler.cudagraph_mark_step_begin()
+        x = self.augment(batch.features, self.model.dim, self._share)
+        predicted, messages = self._network(x, edge_mask=batch.edge_mask)
+        error, penalty = self._terms("train", predicted, messages, batch)
+        loss = error / len(batch) + penalty
+        if self._watch.see(loss, batch_idx):
+            self.check_finite()
+        return loss
 
     def validation_step(self, batch: Subset, batch_idx: int) -> None:
-        """Accumulate the error of one batch."""
-        self._terms("val", batch.features, batch)
+        """Accumulate the error of one batch, in float32 whatever the precision of training."""
+        with torch.autocast(self.device.type, enabled=False):
+            predicted, messages = self.model(batch.features, edge_mask=batch.edge_mask)
+            self._terms("val", predicted, messages, batch)
 
-    def _terms(self, stage: str, x: Tensor, batch: Subset) -> tuple[Tensor, Tensor]:
+    def _terms(
+        self, stage: str, predicted: Tensor, messages: Messages, batch: Subset
+    ) -> tuple[Tensor, Tensor]:
         """Sum of absolute errors over the batch, and the penalty; both are added to the stage's totals."""
-        predicted, messages = self.model(x, edge_mask=batch.edge_mask)
-        graphs, n = x.shape[0], x.shape[1]
+        graphs, n = predicted.shape[:2]
         error = (predicted - batch.accelerations).abs().sum()
         penalty = self.regulariser(messages, graphs * n, self.progress)
-        self._add(stage, error.detach(), graphs, n, penalty.detach())
+        self._total(stage).add(error.detach(), penalty.detach(), graphs, predicted.numel())
         return error, penalty
 
-    def _add(self, stage: str, error: Tensor, graphs: int, n: int, penalty: Tensor) -> None:
-        total = self._totals.setdefault(stage, _Totals())
-        total.error = total.error + error.double()
-        total.penalty = total.penalty + penalty.double() * graphs
-        total.graphs += graphs
-        total.terms += graphs * n * self.model.dim
+    def _total(self, stage: str) -> Totals:
+        if stage not in self._totals:
+            error, penalty, graphs, values = self._so_far.pop(stage, torch.zeros(4)).tolist()
+            sums = torch.tensor([error, penalty], dtype=torch.float64, device=self.device)
+            self._totals[stage] = Totals(sums, int(graphs), int(values))
+        return self._totals[stage]
 
-    def _epoch_metrics(self, stage: str) -> dict[str, float]:
-        total = self._totals.pop(stage)
-        error, penalty = float(total.error), float(total.penalty)
-        return {
-            f"{stage}/mae": error / total.terms,
-            f"{stage}/mae_per_graph": error / total.graphs,
-            f"{stage}/regulariser": penalty / total.graphs,
-        }
+    def check_finite(self) -> None:
+        """Stop, naming the batch and what is to blame, if a loss since the last check was not finite.
+
+        Raises:
+            DivergedError: on all processes alike.
+        """
+        first = int(self._over_processes(self._watch.first_bad(self.device), "min"))
+        if first != NEVER:
+            batches: Any = self.trainer.train_dataloader
+            raise DivergedError(blame(batches.whole(first), self.current_epoch, first))
+
+    def _over_processes(self, values: Tensor, how: str) -> Tensor:
+        return self.trainer.strategy.reduce(values, reduce_op=how)
+
+    def _averages(self, stage: str) -> dict[str, float]:
+        totals = self._over_processes(self._total(stage).tensor(), "sum")
+        del self._totals[stage]
+        return averages(stage, totals)
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's averages, and `val/selection`, which picks the best checkpoint."""
-        train, val = self._epoch_metrics("train"), self._epoch_metrics("val")
+        self.check_finite()
+        train, val = self._averages("train"), self._averages("val")
         for key, value in {**train, **val}.items():
             if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"{key} is {value} after epoch {self.current_epoch}: lower profile.learning_rate or set "
-                    "trainer.gradient_clip_val"
-                )
-        self.log_dict(train | val)
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
-        self.log("active_dims", float(self.model.active_dims))
-        self.log("val/selection", val["val/mae_per_graph"] if self.settled else torch.inf)
+                raise DivergedError(f"{key} is {value} after epoch {self.current_epoch}")
+        many = self.trainer.world_size > 1
+        self.log_dict(train | val, sync_dist=many)
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=many)
+        self.log("active_dims", float(self.model.active_dims), sync_dist=many)
+        selection = val["val/mae_per_graph"] if self.settled else torch.inf
+        self.log("val/selection", selection, sync_dist=many)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the state of the random generators, so that a resumed run draws what an unbroken one draws."""
-        checkpoint["rng"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        """Keep what the epoch has summed up so far; refuse to save weights that have diverged."""
+        self.check_finite()
+        totals = {stage: self._over_processes(t.tensor(), "sum").cpu() for stage, t in self._totals.items()}
+        checkpoint["epoch_so_far"] = {"settled": self.settled, "totals": totals}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the random state until the first epoch begins."""
-        self._rng = checkpoint.get("rng")
-
-    def on_train_epoch_start(self) -> None:
-        """Put the random generators where the checkpoint left them."""
-        if self._rng is not None:
-            torch.set_rng_state(self._rng["cpu"].cpu())
-            torch.cuda.set_rng_state_all([state.cpu() for state in self._rng["cuda"]])
-            self._rng = None
+        """Take up the sums of an epoch that was broken off; with many processes, on the first one."""
+        so_far = checkpoint.get("epoch_so_far", {"settled": True, "totals": {}})
+        self.settled = so_far["settled"]
+        self._so_far = so_far["totals"] if self.global_rank == 0 else {}
 
     def configure_optimizers(self) -> Any:
         """The optimiser with a per-step learning-rate schedule."""

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
+from gnn_distill.mlp import MLP
+from gnn_distill.noise import Share
 
 
 class Messages(NamedTuple):
@@ -50,6 +52,9 @@ class DeterministicHead(nn.Module):
 class GaussianHead(nn.Module):
     """φe's even outputs are means μ, its odd ones log σ²; sampled in training, e = μ in evaluation.
 
+    Attributes:
+        share: which rows of a batch this process has; random numbers are drawn for the whole batch.
+
     ```yaml
     head: {_target_: gnn_distill.model.GaussianHead}
     ```
@@ -57,12 +62,16 @@ class GaussianHead(nn.Module):
 
     outputs_per_dim = 2
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.share = Share()
+
     def forward(self, raw: Tensor) -> Messages:
         """Map φe's output [..., 2 M] to messages [..., M]."""
         mean, log_variance = raw[..., 0::2], raw[..., 1::2]
         if not self.training:
             return Messages(mean, mean, log_variance)
-        noise = torch.randn_like(mean)
+        noise = self.share.normal(tuple(mean.shape), mean)
         return Messages(mean + torch.exp(0.5 * log_variance) * noise, mean, log_variance)
 
 
@@ -76,12 +85,12 @@ class LinearNode(nn.Module):
     def __init__(self, features: int, message_dim: int, dim: int, width: int, layers: int) -> None:
         super().__init__()
         self.message_dim, self.dim = message_dim, dim
-        self.own = mlp(features, dim * (message_dim + 1), width, layers)
+        self.own = MLP(features, dim * (message_dim + 1), width, layers, exact_output=True)
 
     def forward(self, v: Tensor, total: Tensor) -> Tensor:
         """Map features [..., F] and summed messages [..., M] to [..., D]."""
         a, h = self.own(v).split([self.dim * self.message_dim, self.dim], dim=-1)
-        return (a.unflatten(-1, (self.dim, self.message_dim)) @ total[..., None])[..., 0] + h
+        return (a.unflatten(-1, (self.dim, self.message_dim)) * total[..., None, :]).sum(-1) + h
 
 
 class MLPNode(nn.Module):
@@ -89,7 +98,7 @@ class MLPNode(nn.Module):
 
     def __init__(self, features: int, message_dim: int, dim: int, width: int, layers: int) -> None:
         super().__init__()
-        self.net = mlp(features + message_dim, dim, width, layers)
+        self.net = MLP(features + message_dim, dim, width, layers, exact_output=True)
 
     def forward(self, v: Tensor, total: Tensor) -> Tensor:
         """Map features [..., F] and summed messages [..., M] to [..., D]."""
@@ -169,7 +178,7 @@ class ParticleGNN(MessagePassing):
             )
         features = 2 * dim + 2 + extra_features
         inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
-        self.edge_net = mlp(inputs, self.head.outputs_per_dim * message_dim, width, layers)
+        self.edge_net = MLP(inputs, self.head.outputs_per_dim * message_dim, width, layers)
         self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
         self.register_buffer("mask", torch.ones(message_dim))
         self.register_buffer("output_scale", torch.ones(()))
@@ -286,13 +295,6 @@ class ParticleGNN(MessagePassing):
             mean, count = mean + delta * (e.shape[0] / new), new
         self.train(was_training)
         return torch.sqrt(m2 / count)
-
-
-def mlp(inputs: int, outputs: int, width: int, layers: int) -> nn.Sequential:
-    """A ReLU network with `layers` hidden layers of `width` units."""
-    sizes = [inputs, *[width] * layers]
-    hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
-    return nn.Sequential(*hidden, nn.Linear(width, outputs))
 
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 
 import lightning as L
 import torch
+from torch import Tensor
 
 from gnn_distill.data import NBodyDataModule, Subset
 from gnn_distill.errors import InputError, check_int, check_range
 from gnn_distill.lit import DistilModule
+from gnn_distill.model import ParticleGNN
 from gnn_distill.trial import Trials
 
 AUTO = "auto"
@@ -130,8 +132,7 @@ class PruneMessages(L.Callback):
             self._before = _snapshot(trainer, lit) if surplus > 0 else None
         if surplus <= 0:
             return
-        sample = self._sample(trainer, model.mask.device)
-        importance = model.message_std(sample.features, sample.edge_mask).to(model.mask.device)
+        importance = trainer.strategy.broadcast(self._importance(trainer, model)).to(model.mask.device)
         importance[model.mask == 0] = torch.inf
         model.mask[importance.argsort()[:surplus]] = 0.0
 
@@ -153,10 +154,18 @@ class PruneMessages(L.Callback):
         self._trials = Trials(**state_dict["trials"])
         self._before = state_dict["before"]
 
+    def _importance(self, trainer: L.Trainer, model: ParticleGNN) -> Tensor:
+        """Standard deviation [M] of each message dimension; zeros but on the first process, which decides."""
+        if not trainer.is_global_zero:
+            return torch.zeros(model.message_dim)
+        sample = self._sample(trainer, model.mask.device)
+        return model.message_std(sample.features, sample.edge_mask).cpu()
+
     def _sample(self, trainer: L.Trainer, device: torch.device) -> Subset:
         data: NBodyDataModule = trainer.datamodule  # type: ignore[attr-defined]
         generator = torch.Generator().manual_seed(self.seed)
         picked = torch.randperm(len(data.validation), generator=generator)[: self.sample]
+        picked = picked.to(data.validation.device)
         return data.transfer_batch_to_device(data.validation[picked], device, 0)
 
 

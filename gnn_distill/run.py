@@ -20,6 +20,7 @@ from gnn_distill.distil import distilled_law, equations, roll_out, search, wante
 from gnn_distill.errors import InputError
 from gnn_distill.lit import DistilModule
 from gnn_distill.progress import EpochLog, Reporter, close, upload_results
+from gnn_distill.ranks import agreed, dismiss, joined, started
 from gnn_distill.record import record
 from gnn_distill.report import write_report
 from gnn_distill.request import request_key
@@ -32,12 +33,18 @@ NEEDS = {"simulate": (), "train": (), "analyse": ("train",), "distil": ("train",
 """Stages whose files a stage reads. Data come from the cache, and a report shows what there is."""
 
 VALIDATION_GRAPHS = 5000
+PLACE = ("accelerator", "devices", "num_nodes", "strategy")
+"""Settings of the trainer that say where a run happens, not what it computes: another place may resume it."""
+
 CALIBRATION = 1_000_000  # training graphs that set the output scale
 
 
 def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped."""
     experiment = build(cfg, Reporter() if report is None else report)
+    if not experiment.place.is_global_zero:
+        follow(experiment)
+        return
     directory = RunDirectory(path)
     with directory.locked():
         do_stages(experiment, directory, cfg)
@@ -57,6 +64,8 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
         "report": lambda resumed: write_report(directory.path, experiment.report.console),
     }
     worked: list[str] = []
+    if "train" not in wanted or directory.is_done("train", keys["train"]):
+        dismiss(experiment.place)
     for stage in (s for s in STAGES if s in wanted):
         if directory.is_done(stage, keys[stage]):
             experiment.report.line(f"[green]✓[/] {stage}  (done before)")
@@ -87,12 +96,24 @@ def stage_keys(config: dict[str, Any]) -> dict[str, str]:
     """Fingerprint of what each stage's result depends on, the earlier stages included."""
     parts = {
         "simulate": ("dataset",),
-        "train": ("split", "seed", "profile", "model", "regulariser", "augment", "callbacks", "trainer"),
+        "train": (
+            "split",
+            "seed",
+            "profile",
+            "model",
+            "regulariser",
+            "augment",
+            "callbacks",
+            "trainer",
+            "compile",
+        ),
         "analyse": ("pullback", "importance"),
         "distil": ("symbolic",),
         "report": ("variant",),
     }
-    config = config | {"symbolic": {k: v for k, v in config["symbolic"].items() if k != "jobs"}}
+    trainer = {k: v for k, v in config["trainer"].items() if k not in PLACE}
+    symbolic = {k: v for k, v in config["symbolic"].items() if k != "jobs"}
+    config = config | {"trainer": trainer, "symbolic": symbolic}
     keys, key = {}, __version__
     for stage in STAGES:
         key = fingerprint(key, stage, {part: config[part] for part in parts[stage]})
@@ -116,27 +137,42 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
             old.unlink(missing_ok=True)
     elif last.exists():
         read_checkpoint(last)
+    place = experiment.place
+    with started(place, directory.path, experiment.config["threads"]), joined(place):
+        fit(experiment, *agreed((directory.path, last if last.exists() else None)))
+
+
+def follow(experiment: Experiment) -> None:
+    """Be one of the further processes of a training: no other stage, no files."""
+    with joined(experiment.place):
+        if (plan := agreed(None)) is not None:
+            fit(experiment, *plan)
+
+
+def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
+    """Train in the run directory `path`, from `checkpoint` on if there is one."""
+    folder = path / "checkpoints"
     L.seed_everything(experiment.config["seed"], verbose=False)
     experiment.module.model.calibrate(experiment.datamodule.train[:CALIBRATION].accelerations)
     best = ModelCheckpoint(folder, filename="best", monitor="val/selection", enable_version_counter=False)
-    every = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
-    epochs = EpochLog(directory.path / "metrics.csv", experiment.report.line)
-    loggers = [make(save_dir=directory.path) for make in experiment.loggers]
+    every = [ModelCheckpoint(folder, filename="last", enable_version_counter=False)]
+    if (n := experiment.config["checkpoint_steps"]) is not None:
+        often = ModelCheckpoint(folder, filename="last", every_n_train_steps=n, enable_version_counter=False)
+        every.append(often)
+    epochs = EpochLog(path / "metrics.csv", experiment.report.line)
+    loggers = [make(save_dir=path) for make in experiment.loggers]
     trainer = experiment.trainer(
-        callbacks=[*experiment.callbacks, epochs, best, every],
+        callbacks=[*experiment.callbacks, epochs, best, *every],
         logger=loggers or False,
-        log_every_n_steps=1,
+        log_every_n_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        default_root_dir=directory.path,
+        default_root_dir=path,
     )
     try:
         trainer.fit(
-            experiment.module,
-            datamodule=experiment.datamodule,
-            ckpt_path=last if resumed and last.exists() else None,
-            weights_only=True,
+            experiment.module, datamodule=experiment.datamodule, ckpt_path=checkpoint, weights_only=True
         )
     except SystemExit as stop:
         if stop.code == 1:  # what Lightning makes of Ctrl-C

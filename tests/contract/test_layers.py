@@ -15,24 +15,41 @@ LEVELS = [
     ["rundir"],
     ["forces"],
     ["simulate"],
+    ["noise"],
     ["data"],
     ["cache"],
     ["own"],
     ["summary"],
+    ["mlp"],
     ["model"],
     ["regularise", "optim"],
+    ["tally"],
     ["lit"],
     ["trial", "prune"],
     ["pullback", "messages", "probe", "record"],
     ["trimmed", "linear", "gauge", "subspace", "bootstrap", "mixing", "analysis"],
     ["symbolic"],
     ["report"],
-    ["config", "explain", "request", "progress", "build", "distil", "run", "sweep", "job", "cli", "__main__"],
+    [
+        "config",
+        "explain",
+        "request",
+        "progress",
+        "ranks",
+        "build",
+        "distil",
+        "run",
+        "follow",
+        "sweep",
+        "job",
+        "cli",
+        "__main__",
+    ],
 ]
 LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)
 HYDRA = {"config", "explain", "build", "sweep", "cli"}
-LIGHTNING = {"data", "lit", "prune", "progress", "build", "run"}
+LIGHTNING = {"data", "lit", "prune", "progress", "ranks", "build", "run"}
 NO_TORCH = {
     "errors",
     "forces",

@@ -1,0 +1,27 @@
+"""`python -m gnn_distill.follow RUN_DIRECTORY`: a further process of a training, started by the first one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from gnn_distill.build import build
+from gnn_distill.progress import Reporter
+from gnn_distill.ranks import end_with_parent
+from gnn_distill.run import follow
+
+
+def main(path: Path) -> None:
+    """Join the training of the run directory `path`."""
+    end_with_parent()
+    cfg = OmegaConf.load(path / "config.yaml")
+    if not isinstance(cfg, DictConfig):
+        raise TypeError(f"{path / 'config.yaml'} is not a mapping")
+    follow(build(cfg, Reporter(Console(quiet=True))))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,40 @@
+"""Random numbers of a training step: the same whoever computes it.
+
+They depend on (seed, epoch, batch) and are drawn for the whole batch, of which a process takes its rows. So a
+run that was broken off and resumed, or one that is spread over processes, draws what an unbroken single one
+draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def step_seed(seed: int, epoch: int, batch: int) -> int:
+    """Seed of one training step's random numbers."""
+    return int(np.random.SeedSequence([seed, epoch, batch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+@dataclass(frozen=True)
+class Share:
+    """The graphs of a batch that one process works on: every `world`-th, from number `rank` on."""
+
+    rank: int = 0
+    world: int = 1
+
+    def rows(self, whole: Tensor) -> Tensor:
+        """This process's rows of a tensor that has a row for each graph of the batch."""
+        return whole if self.world == 1 else whole[self.rank :: self.world]
+
+    def normal(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Standard normal numbers for this process's graphs, `shape[0]` of them.
+
+        Args:
+            shape: of what is returned.
+            like: a tensor of the wanted type and device.
+        """
+        return self.rows(torch.randn(shape[0] * self.world, *shape[1:], device=like.device, dtype=like.dtype))

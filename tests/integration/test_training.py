@@ -1,0 +1,160 @@
+"""Training as a whole: broken off and resumed, spread over processes, in other precisions, diverging."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+
+from gnn_distill import load_run
+from gnn_distill.config import register
+from gnn_distill.errors import DivergedError
+from gnn_distill.lit import DistilModule
+from gnn_distill.run import run
+
+# random numbers in every step (kl), a mask that grows (pruning), 21 batches an epoch
+SMALL = [
+    "regulariser=kl",
+    "model.head._target_=gnn_distill.model.GaussianHead",
+    "model.message_dim=12",
+    "schedule.end=0.7",
+    "schedule.sample=100",
+    "profile.simulations=100",
+    "profile.frames=10",
+    "profile.epochs=3",
+    "profile.batch_size=32",
+    "profile.width=16",
+    "stages=[simulate,train]",
+    "threads=1",
+]
+STEPS = 3 * 21
+
+
+@pytest.fixture
+def train(cache: Path, tmp_path: Path):
+    def call(name: str, *overrides: str) -> dict[str, Any]:
+        register()
+        with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+            run(compose("config", [*SMALL, f"cache={cache}", *overrides]), tmp_path / name)
+        return torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)
+
+    return call
+
+
+def broken_off(train, name: str, step: int, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
+    """Train until an error in the given step, counted from 0."""
+    whole, left = DistilModule.training_step, iter(range(step))
+
+    def training_step(self: DistilModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if next(left, None) is None:
+            raise RuntimeError("power cut")
+        return whole(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr(DistilModule, "training_step", training_step)
+        train(name, *overrides)
+
+
+def same(one: Any, two: Any) -> bool:
+    """Whether nested containers hold the same numbers, bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, two)
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same(one[k], two[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(same, one, two))
+    return bool(one == two)
+
+
+@pytest.mark.parametrize("often", [None, 5])
+def test_resumed_from_any_step_is_bitwise_the_unbroken_run(
+    often: int | None, train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    more = [f"checkpoint_steps={often or 'null'}"]
+    whole = train("whole", *more)
+    step = random.randrange(1, STEPS)
+    print("broken off in step", step)
+    broken_off(train, "broken", step, monkeypatch, *more)
+    resumed = train("broken", *more)
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch"):
+        assert same(whole[part], resumed[part]), part
+    read = [(tmp_path / name / "metrics.csv").read_text() for name in ("whole", "broken")]
+    assert read[0] == read[1]
+
+
+def test_mid_epoch_checkpoint_saves_steps(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    broken_off(train, "broken", 30, monkeypatch, "checkpoint_steps=4")
+    last = torch.load(tmp_path / "broken/checkpoints/last.ckpt", weights_only=True)
+    assert (last["global_step"], last["epoch"]) == (28, 1)
+    steps: list[int] = []
+    whole = DistilModule.training_step
+
+    def counted(self: DistilModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        steps.append(batch_idx)
+        return whole(self, batch, batch_idx)
+
+    monkeypatch.setattr(DistilModule, "training_step", counted)
+    train("broken", "checkpoint_steps=4")
+    assert steps == [*range(7, 21), *range(21)]
+
+
+def test_two_processes_train_as_one(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    one = train("one")
+    broken_off(train, "two", 30, monkeypatch)
+    two = train("two", "trainer=ddp")  # begun by one process, ended by two
+    masks = [part["state_dict"]["model.mask"] for part in (one, two)]
+    assert torch.equal(*masks) and int(masks[0].sum()) == 2
+    for key, value in one["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][key], value, rtol=1e-4, atol=1e-5)
+    assert {p.name for p in (tmp_path / "two").iterdir()} == {p.name for p in (tmp_path / "one").iterdir()}
+    rows = [load_run(tmp_path / name).metrics for name in ("one", "two")]
+    assert len(rows[1]) == 3
+    for alone, together in zip(*rows, strict=True):
+        assert together == pytest.approx(alone, rel=1e-5)
+
+
+def test_mixed_precision_trains_like_full(train, tmp_path: Path):
+    train("full")
+    mixed = train("mixed", "trainer.precision=bf16-mixed", "trainer.gradient_clip_val=100.0")
+    assert all(v.dtype == torch.float32 for k, v in mixed["state_dict"].items())
+    rows = [load_run(tmp_path / name).metrics[-1] for name in ("full", "mixed")]
+    assert rows[1]["val_mae"] != rows[0]["val_mae"]
+    assert rows[1]["val_mae"] == pytest.approx(rows[0]["val_mae"], rel=0.02)
+
+
+def test_diverging_training_names_the_batch_and_keeps_the_last_checkpoint(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = DistilModule.training_step
+
+    def training_step(self: DistilModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if (self.current_epoch, batch_idx) == (1, 4):
+            with torch.no_grad():
+                self.model.edge_net[0].weight.fill_(torch.nan)
+        return whole(self, batch, batch_idx)
+
+    monkeypatch.setattr(DistilModule, "training_step", training_step)
+    with pytest.raises(DivergedError, match=r"batch 4 in epoch 1 .* weights have diverged"):
+        train("run", "checkpoint_steps=7")
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert last["epoch"] == 0 and all(v.isfinite().all() for v in last["state_dict"].values())
+    status = load_run(tmp_path / "run").status
+    assert status["state"] == "failed" and "batch 4 in epoch 1" in status["error"]
+
+
+def test_bad_data_are_named(cache: Path, train, monkeypatch: pytest.MonkeyPatch):
+    from gnn_distill.data import Batches
+
+    rows = Batches.__iter__
+
+    def poisoned(self: Batches):
+        self.subset.features[37, 0, 0] = torch.nan
+        yield from rows(self)
+
+    monkeypatch.setattr(Batches, "__iter__", poisoned)
+    with pytest.raises(DivergedError, match="data are to blame, features of 1 of its 32 graphs"):
+        train("run")
