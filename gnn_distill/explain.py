@@ -36,8 +36,8 @@ def explain(error: BaseException) -> str:
 
 
 def origin(error: BaseException) -> BaseException:
-    """The `InputError` that an exception was raised from, else the exception itself."""
-    return next((cause for cause in _causes(error) if isinstance(cause, InputError)), error)
+    """The error of ours that an exception was raised from, else the exception itself."""
+    return next((cause for cause in _causes(error) if isinstance(cause, InputError | DivergedError)), error)
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

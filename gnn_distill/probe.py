@@ -43,7 +43,7 @@ class NetworkGauge:
         pullback_slope: the same of its contribution to the acceleration, shape [E'].
         graph: number of the graph of each probed edge, shape [E'].
         scale: per feature of the receiver, by how much the scale of A changes with it: median
-            |Δ log(|e − h| / |c|)| when the feature is that of another receiver.
+            |Δ log(|e − h| / |m_i c|)| when the feature is that of another receiver.
         offset: per feature, the root mean square change of h / √2, in standard deviations of the messages.
     """
 
@@ -155,6 +155,7 @@ def network_gauge(
     scale = torch.from_numpy(np.where(spread > 0, spread, 1.0)).to(x)
     probe = _Probe(model, data, components, scale)
     message_slope, pullback_slope = _mass_slopes(probe)
+    receiver = model.edges(x.shape[1])[0]
     e, c, h = probe(x)
     kept = _usable(e, c, data)
     other = torch.randperm(x.shape[0] * x.shape[1], generator=torch.Generator().manual_seed(seed))
@@ -170,6 +171,7 @@ def network_gauge(
         e1, c1, h1 = probe(own)
         both = kept & _usable(e1, c1, data)
         ratio = (_size(e1) / _size(c1)).log() - (_size(e) / _size(c)).log()
+        ratio = ratio - _log_mass_change(x[:, receiver, 2 * dim + 1], own[:, receiver, 2 * dim + 1])
         by_scale[name] = float(ratio[both].abs().median()) if both.any() else float("nan")
         by_offset[name] = float(((h1 - h)[both] ** 2).mean().sqrt() / 2**0.5)
     graph = torch.arange(len(x))[:, None].expand(kept.shape)[kept].numpy()
@@ -191,6 +193,12 @@ def _mass_slopes(probe: _Probe) -> tuple[Tensor, Tensor]:
         e, c, _ = probe(own)
         found = [s + float(w) * _size(v).log() for s, v in zip(found, (e, c), strict=True)]
     return found[0], found[1]
+
+
+def _log_mass_change(before: Tensor, after: Tensor) -> Tensor:
+    """Change of log m_i, for c = F / m_i; zero where a mass is not positive."""
+    usable = (before > 0) & (after > 0)
+    return torch.where(usable, after / before, torch.ones_like(before)).log()
 
 
 def _size(vectors: Tensor) -> Tensor:

@@ -1,9 +1,11 @@
 """One run → figures, `report.html`, and a last page in the terminal.
 
     published.py  the numbers of the two papers       story.py      the run in numbers and sentences
+                                                      transform.py  how force becomes message
     figures.py    all figures of a run (radial.py,    equations.py  equations as text and as images
                   trajectories.py, scatter.py,        page.py       report.html from run.html.j2
-                  curves.py, style.py)                terminal.py   the last page in the terminal
+                  curves.py, fields.py, residuals.py, terminal.py   the last page in the terminal
+                  style.py)                           compare.py    figures over several runs
 
 The room reads run directories by `load_run` only: it needs no network, and works half-way through a run.
 """

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, note
 from gnn_distill.rundir import Run
 
-IMPORTANCE = {"std": "standard deviation over test edges", "kl": "mean KL divergence from N(0, 1)"}
+IMPORTANCE = {
+    "std": "standard deviation over test edges",
+    "kl": "mean KL divergence from N(0, 1)",
+    "trimmed_std": "trimmed standard deviation",
+}
 FEW_EDGES = 100
 LOG_RANGE = 100
 
@@ -34,6 +38,15 @@ def training(run: Run, arrays: dict[str, Any]) -> Figure | None:
     top.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
     top.legend()
     active = [row.get("active_dims", np.nan) for row in rows]
+    pruned = [k for k, (before, now) in enumerate(zip(active, active[1:], strict=False), 1) if now < before]
+    for k in pruned:
+        for axes in (top, low):
+            axes.axvline(epoch[k], color=ORANGE, linewidth=0.9, linestyle=":", alpha=0.8, zorder=0)
+    if pruned:
+        top.plot(
+            [], [], color=ORANGE, linewidth=0.9, linestyle=":", label="dimensions pruned before the epoch"
+        )
+        top.legend()
     low.step(epoch, active, where="mid", color=ORANGE)
     low.set(ylabel="active message\ndimensions", xlabel="epoch", ylim=(0, 1.3 * np.nanmax([*active, 1.0])))
     low.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -87,45 +100,61 @@ def _mark_pruned(axes: Axes, active: int, total: int) -> None:
 
 
 def relative_error(run: Run, arrays: dict[str, Any]) -> Figure | None:
-    """Median relative error of the pulled-back contribution, per decade of the true pair acceleration."""
-    rows = (run.analysis or {}).get("relative_error", {}).get("pullback")
-    rows = [row for row in rows or [] if row["median"]]
-    if not rows:
+    """Median relative error per decade: of the pulled-back contribution, and of the fitted messages."""
+    table = (run.analysis or {}).get("relative_error", {})
+    pulled, fitted = (
+        [row for row in table.get(name) or [] if row["median"]] for name in ("pullback", "messages")
+    )
+    if not pulled:
         return None
-    figure = Figure(figsize=(6.2, 3.9), layout="constrained")
+    figure = Figure(figsize=(6.2, 4.3), layout="constrained")
     axes = figure.subplots()
     axes.axhline(1.0, color=BLACK, linewidth=0.9, linestyle="--", label="error as large as the force itself")
-    for row in rows:
-        _decade(axes, row)
-    low, high = (f([row["median"] for row in rows] + [1.0]) for f in (min, max))
+    if fitted:
+        _staircase(axes, fitted, ORANGE, "messages, fitted linearly, by $|F|$")
+    _staircase(axes, pulled, BLUE, "read through the node model, by $|F|/m_1$")
+    below = {row["low"]: row["median"] for row in fitted}
+    for row in pulled:
+        _edges(axes, row, above=below.get(row["low"], np.inf) < row["median"])
+    medians = [row["median"] for row in pulled + fitted] + [1.0]
     axes.set(
         xscale="log",
         yscale="log",
-        ylim=(low / 3, high * 12),
-        xlabel="true pair acceleration $|F|/m_1$",
-        ylabel="median of $|c - F/m_1|\\,/\\,(|F|/m_1)$",
-        title="Relative error of one pair contribution, per decade of its size",
+        ylim=(min(medians) / 25, max(medians) * 40),
+        xlabel="true size: $|F|/m_1$, or $|F|$ for messages",
+        ylabel="median relative error",
+        title="Relative error of one pair force, per decade of its size",
     )
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _percent(v)))
     axes.legend(loc="upper right")
-    few = f"; grey: fewer than {FEW_EDGES}" if any(row["edges"] < FEW_EDGES for row in rows) else ""
-    note(axes, f"above each bar: median and number of edges{few}", "lower left")
+    few = f"; grey: fewer than {FEW_EDGES}" if any(row["edges"] < FEW_EDGES for row in pulled) else ""
+    note(axes, f"at each blue bar: its median and number of edges{few}", "lower left")
     return figure
 
 
-def _decade(axes: Axes, row: dict[str, Any]) -> None:
-    enough = row["edges"] >= FEW_EDGES
-    axes.plot([row["low"], row["high"]], [row["median"]] * 2, color=BLUE if enough else GREY, linewidth=4)
+def _staircase(axes: Axes, rows: list[dict[str, Any]], colour: str, label: str) -> None:
+    for k, row in enumerate(rows):
+        enough = row["edges"] >= FEW_EDGES
+        axes.plot(
+            [row["low"], row["high"]], [row["median"]] * 2, color=colour if enough else GREY, linewidth=4,
+            alpha=0.9, solid_capstyle="butt",
+        )  # fmt: skip
+        if k == 0:
+            axes.plot([], [], color=colour, linewidth=4, label=label)
+
+
+def _edges(axes: Axes, row: dict[str, Any], above: bool) -> None:
     axes.annotate(
         f"{_percent(row['median'])}\n{row['edges']:,}",
         (np.sqrt(row["low"] * row["high"]), row["median"]),
-        (0, 6),
+        (0, 6 if above else -6),
         textcoords="offset points",
         ha="center",
+        va="bottom" if above else "top",
         fontsize=8.5,
-        color=BLACK if enough else "#666666",
+        color=BLACK if row["edges"] >= FEW_EDGES else "#666666",
     )
 
 
 def _percent(share: float) -> str:
-    return f"{float(f'{100 * share:.2g}'):,g} %"
+    return f"{float(f'{100 * share:.2g}'):,.10g} %"

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gnn_distill.report import curves, radial, rollout, scatter, trajectories
+from gnn_distill.report import curves, fields, radial, residuals, rollout, scatter, trajectories
+from gnn_distill.report.compare import active_dimensions, importance_side_by_side
 from gnn_distill.report.style import look, save
 from gnn_distill.rundir import Run
+
+__all__ = ["FIGURES", "Kind", "active_dimensions", "draw", "importance_side_by_side"]
 
 Draw = Callable[[Run, dict[str, Any]], Figure | None]
 
@@ -28,6 +31,12 @@ class Kind:
     def tell(self, run: Run) -> str:
         """The caption, with what is to be said about this run only."""
         return f"{self.caption} {self.more(run)}".strip()
+
+
+def importance_reason(run: Run) -> str:
+    """Why these components, for this run."""
+    reason = ((run.analysis or {}).get("importance") or {}).get("reason")
+    return f"Selected: {reason}." if reason else ""
 
 
 FIGURES: dict[str, Kind] = {
@@ -50,6 +59,18 @@ FIGURES: dict[str, Kind] = {
         "What one edge contributes to the acceleration of its receiver, read through the node model, against "
         "the true F/m₁. Nothing is fitted: a perfect network lies on y = x.",
     ),
+    "field": Kind(
+        fields.field,
+        "What a particle at the place of an arrow feels from the one in the middle. Length and colour show "
+        "the size, logarithmically; no arrow: exactly nothing. The raw messages show the same field turned, "
+        "mirrored or stretched, which a network is free to do; the node model undoes it.",
+        fields.caption,
+    ),
+    "residual": Kind(
+        residuals.residual,
+        "Where in r the network is wrong: its error on single pairs beside the size of the force. Blue "
+        "shading: all test edges of the sample, darker where there are more.",
+    ),
     "messages": Kind(
         scatter.messages,
         "Each selected message component against the linear combination of the force components that fits it "
@@ -67,10 +88,12 @@ FIGURES: dict[str, Kind] = {
         curves.importance,
         "How much each message dimension varies. A network that has found a force in D dimensions needs only "
         "D of them.",
+        importance_reason,
     ),
     "relative_error": Kind(
         curves.relative_error,
-        "R² is ruled by the few largest forces; this is how well a typical pair force of each size is known.",
+        "R² is ruled by the few largest forces; this is how well a typical pair force of each size is known: "
+        "read through the node model, and from the selected messages by the fitted linear map.",
     ),
     "training": Kind(
         curves.training, "Loss on training and validation graphs, and how many message dimensions are in use."
@@ -80,7 +103,7 @@ FIGURES: dict[str, Kind] = {
 
 OF_DATA = ("trajectories", "rollout", "training")
 """Figures that need no recorded messages."""
-OF_EDGES = ("law", "pullback", "messages")
+OF_EDGES = ("law", "pullback", "field", "residual", "messages")
 """Figures that a network which has diverged cannot have."""
 
 

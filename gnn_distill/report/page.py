@@ -30,6 +30,7 @@ from gnn_distill.report.story import (
     shown_equation,
 )
 from gnn_distill.report.story import published as published_cells
+from gnn_distill.report.transform import transform_rows
 from gnn_distill.rundir import Run
 
 
@@ -65,6 +66,7 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "equations": top_equations(run),
         "analysis": run.analysis,
         "rows": r2_rows(run.analysis),
+        "transform": transform_rows(run),
         "axes": AXES,
         "data": data_rows(run),
         "explanations": explanations(run),

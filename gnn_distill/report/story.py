@@ -25,13 +25,19 @@ Level = Literal["good", "partial", "bad", "open"]
 
 @dataclass(frozen=True)
 class Scores:
-    """One row of the R² table, per component and mean."""
+    """One row of the R² table, per component and mean; `interval` of the robust mean over trajectories."""
 
     name: str
     label: str
     meaning: str
     robust: list[float | None]
     ols: list[float | None]
+    interval: tuple[float, float] | None = None
+
+    @property
+    def interval_text(self) -> str:
+        """Bootstrap interval of the robust mean; empty if there is none."""
+        return f"{r2_text(self.interval[0])} – {r2_text(self.interval[1])}" if self.interval else ""
 
     @property
     def robust_mean(self) -> float | None:
@@ -133,11 +139,36 @@ def r2_rows(analysis: dict[str, Any] | None) -> list[Scores]:
         "gauge": ("fitted gauge", f"messages against F·m₁^(−p) with p = {p} fitted{off}"),
         "pullback": ("pull-back", "contributions to the acceleration against F/m₁, on y = x"),
     }
-    return [
-        Scores(name, *words, analysis["r2"][name]["robust"], analysis["r2"][name]["ols"])
+    scores = [
+        Scores(
+            name,
+            *words,
+            analysis["r2"][name]["robust"],
+            analysis["r2"][name]["ols"],
+            _interval(analysis, name),
+        )
         for name, words in rows.items()
         if name in analysis["r2"]
     ]
+    return [*scores[:-1], *_all_messages(analysis), *scores[-1:]]
+
+
+def _interval(analysis: dict[str, Any], name: str) -> tuple[float, float] | None:
+    limits = (analysis.get("r2_interval") or {}).get(name, {}).get("robust_mean")
+    return (limits[0], limits[1]) if limits and None not in limits else None
+
+
+def _all_messages(analysis: dict[str, Any]) -> list[Scores]:
+    """The row of the best linear map from all messages, for the target that it reaches best."""
+    found = analysis.get("subspace") or {}
+    targets = {"force": "F", "acceleration": "F/m₁", "gauge": "F·m₁^(−p)"}
+    known = [name for name in targets if name in found and mean(found[name]["robust"]) is not None]
+    if not known:
+        return []
+    name = max(known, key=lambda k: float(np.mean(found[k]["robust"])))
+    dims = analysis.get("active_dims")
+    meaning = f"best linear map from all {dims} unpruned messages to {targets[name]}, trajectories held out"
+    return [Scores("subspace", "all messages", meaning, found[name]["robust"], found[name]["ols"])]
 
 
 def data_rows(run: Run) -> list[Fact]:

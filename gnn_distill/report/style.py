@@ -58,11 +58,24 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 
-def density(axes: Axes, x: Array, y: Array, xlim: tuple[float, float], ylim: tuple[float, float]) -> int:
-    """Cells shaded by the logarithm of the number of points; returns how many points lie outside."""
+def density(
+    axes: Axes,
+    x: Array,
+    y: Array,
+    xlim: tuple[float, float],
+    ylim: tuple[float, float],
+    transform: float | None = None,
+) -> int:
+    """Cells shaded by the logarithm of the number of points; returns how many points lie outside.
+
+    Points that are logarithms are drawn at `transform` to their power.
+    """
     inside = (x >= xlim[0]) & (x <= xlim[1]) & (y >= ylim[0]) & (y <= ylim[1])
     counts, columns, rows = np.histogram2d(x[inside], y[inside], bins=CELLS, range=(xlim, ylim))
     shade = np.log1p(np.where(counts > 0, counts, np.nan)).T
+    if transform is not None:
+        columns, rows = transform**columns, transform**rows
+        xlim, ylim = (columns[0], columns[-1]), (rows[0], rows[-1])
     axes.pcolormesh(columns, rows, shade, cmap=DENSITY, vmin=-0.3 * np.log1p(counts.max(initial=1)))
     axes.set(xlim=xlim, ylim=ylim)
     return int((~inside).sum())

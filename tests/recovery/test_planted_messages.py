@@ -90,6 +90,9 @@ def test_power_and_offset_are_found_with_and_without_the_law(p: float, law: Spri
     assert set(found["network_gauge"]["offset"]) >= {"m1", "v1"}
     assert found["network_gauge"]["offset"]["v1"] > 0.01 > found["network_gauge"]["offset"]["x1"]
 
+    scale = found["network_gauge"]["scale"]
+    assert scale["v1"] < 1e-3 and (scale["m1"] < 1e-3 if p == 0 else 0.2 * p < scale["m1"] < 1.5 * p)
+
     fixed = fix_gauge(rec.selected[rec.sample], e.m1[rec.sample], found["network_gauge"]["p"], rec.offset)
     for column in fixed.T:
         slope = np.linalg.lstsq(e.force[rec.sample], column, rcond=None)[0]

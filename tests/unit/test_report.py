@@ -18,14 +18,17 @@ from gnn_distill import forces
 from gnn_distill.errors import InputError
 from gnn_distill.gauge import fit_gauge
 from gnn_distill.report import write_report
-from gnn_distill.report.figures import draw
+from gnn_distill.report.curves import training
+from gnn_distill.report.figures import active_dimensions, draw, importance_side_by_side
 from gnn_distill.report.page import render
 from gnn_distill.report.radial import distilled_profile, separable, unit_force
 from gnn_distill.report.scatter import best_gauge
 from gnn_distill.report.terminal import show
 from gnn_distill.rundir import load_run
 
-FIGURES = {"law", "pullback", "messages", "importance", "relative_error", "training"}
+FIGURES = {
+    "law", "pullback", "field", "residual", "messages", "importance", "relative_error", "training",
+}  # fmt: skip
 LAWS = {
     "Spring": ("-1.99824*{d} + 2.0007*{d}/r", "m1"),
     "InverseDistance": ("-0.99876543*m2*{d}/r**2", ""),
@@ -85,6 +88,9 @@ def _arrays(law: str | None, dim: int, graphs: int = 60, n: int = 4) -> dict[str
         "selected": selected / selected.std(0), "pullback": pulled, "components": np.arange(3, 3 + dim),
         "importance": messages.std(0), "std": messages.std(0),
     }  # fmt: skip
+    around = np.random.default_rng(1).normal(size=(40, dim))
+    arrays |= {f"field_{name}": np.float64(0.9) for name in ("m1", "m2", "q1", "q2")}
+    arrays |= {"field_delta": around, "field_pullback": -around, "field_messages": around[:, ::-1]}
     return arrays | ({"force": force} if law else {})
 
 
@@ -106,7 +112,22 @@ def _analysis(arrays: dict[str, Any], dim: int) -> dict[str, Any]:
     result["r2"] = {
         k: {"robust": [v] * dim, "ols": [v - 0.3] * (dim - 1) + [None]} for k, v in scores.items()
     }
-    result["gauge"] = {"p": 0.98, "centred": False}
+    each = [[v - 0.001, v + 0.0005] for v in scores.values()]
+    result["r2_interval"] = {
+        k: {"robust": [limits] * dim, "robust_mean": limits} for k, limits in zip(scores, each, strict=True)
+    }
+    result["bootstrap"] = {"level": 0.95, "draws": 400, "trajectories": 225}
+    row = {"robust": [0.9961] * dim, "ols": [0.9] * dim}
+    result["subspace"] = {"edges": 720, "force": row, "acceleration": {**row, "robust": [0.99] * dim}}
+    result["effective_dimension"] = {"participation_ratio": 2.34, "components_99": 3}
+    result["importance"]["reason"] = "2 of 2 unpruned dimensions, ranked by standard deviation over all edges"
+    result["network_gauge"] = {
+        "p": 0.9714, "p_interval": [0.96, 0.98], "message_slope": 0.01, "offset_std": [0.02] * dim,
+        "scale": {"m1": 0.61, "v1": 0.004}, "offset": {"m1": 0.001, "v1": 0.002},
+    }  # fmt: skip
+    turn = {"angle": 31.4, "reflection": True} if dim == 2 else {"angle": None, "reflection": None}
+    result["mixing"] = {"gauge": "gauge", "matrix": np.eye(dim).tolist(), "condition": 1.25, **turn}
+    result["gauge"] = {"p": 0.98, "centred": False, "p_interval": [0.97, 0.99], "offset_std": [0.03] * dim}
     result["best"] = {"gauge": "gauge", "robust_mean": 0.9991, "ols_mean": 0.6991}
     decade = {"low": 0.1, "high": 1.0, "median": 0.0234, "edges": 400}
     result["relative_error"] = {
@@ -406,3 +427,57 @@ def test_scatter_shows_the_best_gauge(spring: Path) -> None:
     p, centred = best_gauge(named)
     keys = ("selected", "force", "m1", "receiver")
     assert fit_gauge(*(arrays[k] for k in keys), p=p, centred=centred).robust_mean > 0.99
+
+
+def test_how_force_becomes_message_is_told(spring: Path) -> None:
+    text = rendered(spring)
+    assert "0.98 [0.97, 0.99]" in text and "0.9714 [0.96, 0.98]" in text
+    assert "mass 0.61" in text and "velocity" not in text  # what does not enter is not named
+    assert "31.4°, with a reflection" in text and "2.34" in text
+    assert "0.9981 – 0.9996" in text and "225 test trajectories" in text
+    assert "best linear map from all 2 unpruned messages to F," in text
+
+
+def rendered(path: Path) -> str:
+    return render(load_run(path), {})
+
+
+def test_runs_of_before_the_gauge_was_told_still_get_a_page(spring: Path) -> None:
+    """Run directories that hold only the keys of the contract."""
+    analysis = json.loads((spring / "analysis.json").read_text())
+    for key in ("r2_interval", "bootstrap", "subspace", "effective_dimension", "network_gauge", "mixing"):
+        del analysis[key]
+    analysis["gauge"] = {"p": 0.98, "centred": False}
+    del analysis["importance"]["reason"]
+    _write(spring, "analysis", analysis)
+    assert "How force becomes message" not in rendered(spring)
+    arrays = {k: v for k, v in load_run(spring).messages().items() if not k.startswith("field_")}
+    np.savez(spring / "messages.npz", **arrays)
+    assert set(draw(load_run(spring), spring / "figures")) == FIGURES - {"field"}
+
+
+def test_two_networks_side_by_side_share_their_axis() -> None:
+    figure = importance_side_by_side(np.linspace(0.1, 1, 100), [0.0] * 98 + [2.0, 3.0], ("standard", "l1"))
+    left, right = figure.axes
+    assert left.get_ylim() == right.get_ylim() and left.get_title() == "standard"
+    labels = [t.get_text() for t in right.get_legend().get_texts()]
+    assert labels == ["first 2: 100 %", "others: 0 %"]
+
+
+def test_active_dimensions_of_several_schedules() -> None:
+    figure = active_dimensions({"linear": [100, 50, 2], "exp": [100, 20, 2], "cosine": [100, 80, 2]})
+    (axes,) = figure.axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert drawn["cosine"] == [100, 80, 2] and len({line.get_linestyle() for line in axes.lines[:3]}) == 3
+
+
+def test_pruning_steps_are_marked_in_the_loss_curve(spring: Path) -> None:
+    run = load_run(spring)
+    figure = training(run, {})
+    assert figure is not None
+    top = figure.axes[0]
+    marks = [
+        line.get_xdata()[0] for line in top.lines if line.get_linestyle() == ":" and len(line.get_xdata())
+    ]
+    before = [row["active_dims"] for row in run.metrics]
+    assert marks == [k + 1 for k in range(1, len(before)) if before[k] < before[k - 1]]
