@@ -122,6 +122,7 @@ class Config:
         stages: which of simulate, train, analyse, distil, report to do.
         seed: of the data, the split, the weights, the batches and symbolic regression.
         threads: CPU threads; null takes what the machine offers.
+        gpus: GPUs of a machine that jobs of a sweep, run side by side, have one each of; null: they share.
         cache: folder that holds simulated datasets.
         winner_of: pruning grid that a sweep takes its schedule from: an experiment, or a sweep's folder.
         variant: name of the variant, for reports.
@@ -146,6 +147,7 @@ class Config:
     seed: int = 0
     threads: int | None = None
     cache: str = MISSING
+    gpus: int | None = None
     winner_of: str | None = None
 
 

@@ -13,7 +13,17 @@ from gnn_distill.report.story import law_of, law_title
 from gnn_distill.rundir import Run
 
 USUAL = {"n": 4, "dim": 2}
-NOISE = ("seed", "threads", "cache", "stages", "logger", "symbolic.jobs", "winner_of", "trainer.enable")
+NOISE = (
+    "seed",
+    "threads",
+    "gpus",
+    "cache",
+    "stages",
+    "logger",
+    "symbolic.jobs",
+    "winner_of",
+    "trainer.enable",
+)
 """Settings that make no other row of a table: they change no result, or seeds, which are averaged over."""
 SCHEDULE = ("pruning", "pruning_end")
 OF_SCHEDULE = ("callbacks.prune.schedule", "callbacks.prune.end")
