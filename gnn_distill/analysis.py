@@ -55,6 +55,20 @@ def analyse(recording: Recording, split: str) -> dict[str, Any]:
     return result if rec.edges.force is None else result | against_truth(rec)
 
 
+def selection_scores(rec: Recording) -> dict[str, Any]:
+    """Losses and R² in every gauge, without intervals: enough to choose between networks."""
+    losses = {"mae": rec.mae, "mae_per_graph": rec.mae_per_graph, "graphs": rec.graphs}
+    if rec.edges.force is None:
+        return losses | {"r2": {}, "best": None}
+    fits = gauge_fits(rec)
+    name, best = max(fits.items(), key=lambda item: item[1].robust_mean)
+    r2 = {
+        row: {kind: [f.r2 for f in getattr(fit, kind)] for kind in ("robust", "ols")}
+        for row, fit in fits.items()
+    }
+    return losses | {"r2": r2, "best": {"gauge": name, "robust_mean": best.robust_mean}}
+
+
 def against_truth(rec: Recording) -> dict[str, Any]:
     """What needs the true force."""
     force, truth = _force(rec), _force(rec) / rec.edges.m1[:, None]

@@ -125,6 +125,7 @@ class Config:
         compile: mode of `torch.compile` for the network's training step: default, reduce-overhead (CUDA
             graphs), max-autotune or max-autotune-no-cudagraphs; null for eager.
         checkpoint_steps: also write `last.ckpt` every so many steps, for epochs that take hours.
+        gpus: GPUs of a machine that jobs of a sweep, run side by side, have one each of; null: they share.
         cache: folder that holds simulated datasets.
         winner_of: pruning grid that a sweep takes its schedule from: an experiment, or a sweep's folder.
         variant: name of the variant, for reports.
@@ -151,6 +152,7 @@ class Config:
     compile: str | None = None
     checkpoint_steps: int | None = None
     cache: str = MISSING
+    gpus: int | None = None
     winner_of: str | None = None
 
 

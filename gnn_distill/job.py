@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import filelock
 import joblib
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
@@ -40,6 +44,8 @@ def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
             return
         terminal.print(f"[bold]▶[/] {name}")
         start = time.perf_counter()
+        if cfg.gpus is not None:
+            own_gpu(cfg.gpus)
         with log.open("a", encoding="utf-8") as file, shared_cores(cfg, hydra.launcher):
             _work(cfg, path, Console(file=file, width=110, highlight=False), terminal)
         terminal.print(f"[green]✓[/] {name}  {time.perf_counter() - start:.1f} s")
@@ -78,8 +84,33 @@ def record_failure(cfg: DictConfig, path: Path, error: BaseException) -> None:
     """Make the run directory say that the job failed, also where it failed before its first stage."""
     directory = RunDirectory(path)
     directory.fail(error)
-    if not (path / "config.yaml").exists():
-        directory.write_text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    if (path / "config.yaml").exists():
+        return
+    try:
+        text = OmegaConf.to_yaml(cfg, resolve=True)
+    except OmegaConfBaseException:  # what cannot be resolved may be why it failed
+        text = OmegaConf.to_yaml(cfg)
+    directory.write_text("config.yaml", text)
+
+
+@functools.cache
+def own_gpu(count: int) -> filelock.BaseFileLock:
+    """Take one of a machine's GPUs for this process, which other processes then leave alone until it ends.
+
+    Raises:
+        InputError: all are taken.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    names = visible if visible != [""] else [str(k) for k in range(count)]
+    for name in names[:count]:
+        lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"gnn_distill-gpu-{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            continue
+        os.environ["CUDA_VISIBLE_DEVICES"] = name
+        return lock
+    raise InputError("gpus", count, "all of them are taken: give no more jobs at a time than GPUs")
 
 
 @contextmanager

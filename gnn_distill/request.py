@@ -11,7 +11,7 @@ from gnn_distill import __version__
 from gnn_distill.rundir import file_hash, fingerprint
 
 SIMULATION, LAWS = "gnn_distill.simulate.Simulation", "gnn_distill.forces"
-IRRELEVANT = ("threads", "cache", "logger", "stages", "winner_of")
+IRRELEVANT = ("threads", "gpus", "cache", "logger", "stages", "winner_of")
 """Keys that no result depends on, and the stages, whose results are looked for one by one."""
 
 

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
 from gnn_distill import __version__
-from gnn_distill.analysis import analyse
+from gnn_distill.analysis import analyse, selection_scores
 from gnn_distill.build import Experiment, build
 from gnn_distill.distil import distilled_law, equations, roll_out, search, wanted
 from gnn_distill.errors import InputError
@@ -196,10 +196,9 @@ def validation(experiment: Experiment) -> dict[str, Any]:
     graphs, config = experiment.datamodule.validation, experiment.config
     generator = torch.Generator().manual_seed(config["seed"])
     some = graphs[torch.randperm(len(graphs), generator=generator)[:VALIDATION_GRAPHS]]
-    law, kind = experiment.source.law, experiment.pullback
-    recorded = record(experiment.module.model, some, law, seed=config["seed"], pullback=kind)
-    scores = analyse(recorded, config["split"])
-    return scores["test"] | {key: scores[key] for key in ("r2", "gauge", "best")}
+    law, seed = experiment.source.law, config["seed"]
+    recorded = record(experiment.module.model, some, law, seed=seed, importance=config["importance"])
+    return selection_scores(recorded)
 
 
 def load_weights(module: DistilModule, path: Path) -> None:

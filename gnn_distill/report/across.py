@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gnn_distill.report import published
 from gnn_distill.report.entries import Entry
@@ -82,7 +82,8 @@ def scores(found: Sequence[Entry]) -> Figure | None:
     figure, panels = _panels(list(rows))
     for axes, row in zip(panels, rows, strict=True):
         mine = [e for e in found if e.row == row]
-        variants = list(dict.fromkeys(e.variant for e in mine))
+        named = {e.variant for e in mine}
+        variants = [*(v for v in published.VARIANTS if v in named), *sorted(named - set(published.VARIANTS))]
         for label, gauge, colour, marker in MEASURES:
             points = [
                 (variants.index(e.variant), max(value, 0.0))
@@ -115,6 +116,8 @@ def losses(found: Sequence[Entry]) -> Figure | None:
             loss = [m.get("val_mae_per_graph", np.nan) for m in entry.run.metrics]
             axes.plot(epoch, loss, color=VARIANT_COLOURS.get(variant, BLACK), label=variant)
         axes.set(title=row, yscale="log", xlabel="epoch", ylabel="validation mae_per_graph")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=8.5)
     return figure
@@ -135,7 +138,7 @@ FIGURES: dict[str, tuple[Draw, str]] = {
         scores,
         "Robust R² of each variant; one point for each seed. Negative values are drawn at 0.",
     ),
-    "active_dims": (active_dims, "How fast the three schedules mask message dimensions."),
+    "active_dims": (active_dims, "How fast the schedules mask message dimensions."),
     "sparsity": (
         sparsity,
         "Standard deviation of every message dimension over test edges, largest first, relative to the "

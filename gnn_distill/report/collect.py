@@ -151,6 +151,6 @@ def _alive(status: dict[str, Any]) -> bool:
 
 
 def one_line(text: str | None, longest: int = 160) -> str:
-    """The first line of a text, shortened."""
-    first = (text or "").strip().partition("\n")[0]
+    """A text in one line, shortened."""
+    first = " ".join((text or "").split())
     return first if len(first) <= longest else first[: longest - 1] + "…"

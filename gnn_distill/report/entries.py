@@ -13,8 +13,20 @@ from gnn_distill.report.story import law_of, law_title
 from gnn_distill.rundir import Run
 
 USUAL = {"n": 4, "dim": 2}
-NOISE = ("seed", "threads", "cache", "stages", "logger", "symbolic.jobs", "winner_of", "trainer.enable")
+NOISE = (
+    "seed",
+    "threads",
+    "gpus",
+    "cache",
+    "stages",
+    "logger",
+    "symbolic.jobs",
+    "winner_of",
+    "trainer.enable",
+)
 """Settings that make no other row of a table: they change no result, or seeds, which are averaged over."""
+SCHEDULE = ("pruning", "pruning_end")
+OF_SCHEDULE = ("callbacks.prune.schedule", "callbacks.prune.end")
 SHOWN_ELSEWHERE = ("variant", "dataset.law", "dataset.n", "dataset.dim", "schedule")
 
 
@@ -27,7 +39,8 @@ class Entry:
         job: the run and its state; `run` its files.
         law: name of the force law, `n` particles in `dim` dimensions.
         variant: of the network.
-        label: settings besides these that tell it apart from other runs of the law and variant.
+        label: settings besides these that tell it apart from other runs of the law and variant; `extra` is
+            the same without the pruning schedule.
         pruning: schedule and end fraction, of a run that prunes.
     """
 
@@ -39,6 +52,7 @@ class Entry:
     dim: int | None
     variant: str
     label: str
+    extra: str
     pruning: tuple[str, float] | None
 
     @property
@@ -66,7 +80,7 @@ def _entry(sweep: int, job: Job) -> Entry:
     target = str((data.get("law") or {}).get("_target_", "")).rpartition(".")[2]
     name = law.name if law else getattr(getattr(forces, target, None), "name", law_title(config))
     variant, pruning = str(config.get("variant")), schedule_of(config)
-    return Entry(sweep, job, run, name, data.get("n"), data.get("dim"), variant, "", pruning)
+    return Entry(sweep, job, run, name, data.get("n"), data.get("dim"), variant, "", "", pruning)
 
 
 def _labelled(found: list[Entry]) -> list[Entry]:
@@ -74,13 +88,17 @@ def _labelled(found: list[Entry]) -> list[Entry]:
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     for entry in found:
         groups.setdefault((entry.law, entry.n, entry.dim, entry.variant), []).append(entry)
-    labels: dict[int, str] = {}
+    labels: dict[int, tuple[str, str]] = {}
     for group in groups.values():
         configs = [_settings(entry.run.config) for entry in group]
         keys = [key for key in differing(configs) if not _under(key, SHOWN_ELSEWHERE)]
         for entry, config in zip(group, configs, strict=True):
-            labels[id(entry)] = ", ".join(f"{_short(key)}={config.get(key)}" for key in keys)
-    return [replace(entry, label=labels[id(entry)]) for entry in found]
+            labels[id(entry)] = _words(config, keys), _words(config, [k for k in keys if k not in SCHEDULE])
+    return [replace(e, label=labels[id(e)][0], extra=labels[id(e)][1]) for e in found]
+
+
+def _words(config: Mapping[str, Any], keys: Sequence[str]) -> str:
+    return ", ".join(f"{_short(key)}={config.get(key)}" for key in keys)
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,10 +106,10 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     flat = {
         key: value
         for key, value in flatten(config).items()
-        if not _under(key, NOISE) and not key.startswith("callbacks.prune.") and not key.endswith(".seed")
+        if not _under(key, NOISE) and not _under(key, OF_SCHEDULE) and not key.endswith(".seed")
     }
     schedule = schedule_of(dict(config))
-    return flat | ({"pruning": schedule[0], "pruning_end": schedule[1]} if schedule else {})
+    return flat | (dict(zip(SCHEDULE, schedule, strict=True)) if schedule else {})
 
 
 def _short(key: str) -> str:

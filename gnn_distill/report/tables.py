@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from gnn_distill.report import published
 from gnn_distill.report.collect import Sweep
 from gnn_distill.report.entries import Entry
-from gnn_distill.report.grid import validation_r2
 from gnn_distill.report.story import mean, number, r2_text
 from gnn_distill.rundir import Run
 
 Kind = Literal["r2", "loss", "marks"]
 Score = Callable[[Run], "float | None"]
 PUBLISHED_LAWS = tuple(published.TEST_LOSS)
-SCHEDULES, ENDS = ("linear", "exp", "cosine"), (0.65, 0.75, 0.85)
 
 
 @dataclass(frozen=True)
@@ -110,6 +108,7 @@ def law_loss(run: Run) -> float | None:
 
 def tables(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
     """All tables that the runs have something for, in the order of the report."""
+    from gnn_distill.report.grid_tables import grids  # these build on this module
     from gnn_distill.report.recovered import recovered_tables
 
     made = [*grids(found, sweeps), *_by_variant(found, sweeps), *recovered_tables(found, sweeps)]
@@ -142,8 +141,16 @@ def _by_variant(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
         _scores(found, sweeps, test_loss("mae"), "network", "Test mae of the network",
                 "Mean over nodes and components.", "loss", {}),
         _scores(found, sweeps, law_loss, "law", "Test mae of the distilled law",
-                "The closed form in place of the network, on the same graphs.", "loss", {}),
+                "The closed form in place of the network, on the same graphs." + _beats(found), "loss", {}),
     ]  # fmt: skip
+
+
+def _beats(found: Sequence[Entry]) -> str:
+    """In how many runs the law is more accurate than the network that it came from."""
+    pairs = [(law_loss(e.run), test_loss("mae")(e.run)) for e in found]
+    known = [(law, network) for law, network in pairs if law is not None and network is not None]
+    lower = sum(law < network for law, network in known)
+    return f" Lower than the network's in {lower} of {len(known)} runs." if known else ""
 
 
 def _scores(
@@ -170,7 +177,7 @@ def _scores(
         for row in rows
     )
     digits = 2 if kind == "loss" else 3 if reference is published.P20_R2 else 4
-    return Table(name, title, note + _count(cells, sweeps, lower), kind, rows, columns, digits, cells)
+    return Table(name, title, note + count(cells, sweeps, lower), kind, rows, columns, digits, cells)
 
 
 def measured(group: Sequence[Entry], score: Score) -> Measured:
@@ -214,7 +221,7 @@ def published_law(found: Sequence[Entry], row: str) -> str | None:
     return (entry.law if entry else row) if usual else None
 
 
-def _count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep], lower: bool) -> str:
+def count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep], lower: bool = False) -> str:
     """How many cells are at least as good as published."""
     text = ""
     for k, sweep in enumerate(sweeps):
@@ -229,59 +236,3 @@ def _count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep], lower: 
             name = f" ({sweep.name})" if len(sweeps) > 1 else ""
             text += f" At least as good as published in {good} of {len(pairs)} cells{name}."
     return text
-
-
-def grids(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
-    """Table 1 for each law that was pruned in more than one way, and for charges if pruned at all."""
-    scores: list[tuple[str, str, Score]] = [
-        ("", "robust R² against the force", mean_r2("force", "robust")),
-        ("_best", "robust R² in the best gauge", mean_r2("best", "robust")),
-        ("_validation", "robust R² in the best gauge, on validation graphs", validation_r2),
-    ]
-    made = []
-    for law in dict.fromkeys(e.row.partition(",")[0] for e in found if e.pruning):
-        mine = [e for e in found if e.pruning and e.law == law and (e.n, e.dim) == (4, 2)]
-        if len({e.pruning for e in mine}) > 1 or (law == "charge" and mine):
-            made += [_grid(mine, sweeps, law, *score) for score in scores]
-    return made
-
-
-def _grid(
-    mine: list[Entry], sweeps: Sequence[Sweep], law: str, suffix: str, what: str, score: Score
-) -> Table:
-    known = law == "charge" and score is not validation_r2
-    ways = {e.pruning for e in mine if e.pruning}
-    rows = tuple(dict.fromkeys([*SCHEDULES, *sorted(name for name, _ in ways)]))
-    ends = sorted({*ENDS, *(end for _, end in ways)})
-    cells = tuple(
-        tuple(
-            Cell(
-                tuple(
-                    measured([e for e in mine if e.sweep == k and e.pruning == (row, end)], score)
-                    for k in range(len(sweeps))
-                ),
-                published.PRUNING_GRID.get(row, {}).get(end) if known else None,
-            )
-            for end in ends
-        )
-        for row in rows
-    )
-    note = "Rows: pruning schedule; columns: fraction of the epochs after which it is done."
-    note += _best(cells, rows, ends)
-    name = f"table1{suffix}" + ("" if law == "charge" else f"_{law}")
-    title = f"Table 1: pruning grid on {law}, {what}"
-    columns = tuple(f"{end:g}" for end in ends)
-    return Table(name, title, note + _count(cells, sweeps, False), "r2", rows, columns, 4, cells)
-
-
-def _best(cells: tuple[tuple[Cell, ...], ...], rows: tuple[str, ...], ends: list[float]) -> str:
-    scored: list[tuple[Any, str, float]] = [
-        (cell.measured[0].mean, row, end)
-        for row, line in zip(rows, cells, strict=True)
-        for end, cell in zip(ends, line, strict=True)
-        if cell.measured[0].mean is not None
-    ]
-    if len(scored) < 2:
-        return ""
-    value, row, end = max(scored)
-    return f" Best: {row}, {end:g} ({r2_text(value)})."

@@ -56,15 +56,37 @@ def test_one_writer_per_run_directory(tmp_path: Path):
         pass
 
 
+def test_each_process_has_a_gpu_of_its_own(tmp_path: Path):
+    code = (
+        "import os, sys; from gnn_distill.job import own_gpu; own_gpu(2); own_gpu(2);"
+        "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "4,7,9"}
+
+    def worker() -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-c", code]
+        return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    first, second = worker(), worker()
+    assert first.stdout and second.stdout
+    assert {first.stdout.readline(), second.stdout.readline()} == {"4\n", "7\n"}
+    _, errors = worker().communicate(timeout=60)
+    assert "gpus = 2 cannot be used: all of them are taken" in errors
+    for process in (first, second):
+        process.communicate(timeout=60)
+
+
 def test_a_poisoned_job_stops_nothing_and_is_named(gnn_distill, tmp_path: Path):
-    axes = ["variant=standard", "dataset.law.rest_length=1,-1,2"]
+    axes = ["variant=standard", "dataset.law.rest_length=1,-1,2,${no.such}"]
     done = gnn_distill(*SMOKE, *axes, cwd=tmp_path, code=1)
     found = states(tmp_path / FOLDER)
     names = [f"dataset.law.rest_length={v},dataset=spring,seed=0,variant=standard" for v in (1, -1, 2)]
     assert [found[name] for name in names] == ["complete", "failed", "complete"]
+    assert sorted(found.values()) == ["complete", "complete", "failed", "failed"]
     log = f"{FOLDER}/{names[1]}/run.log"
     assert f"log: {log}" in done.stderr and "rest_length = -1 cannot be used" in done.stderr
-    assert "1 failed" in done.stderr
+    assert "2 failed" in done.stderr and "Interpolation key 'no.such' not found" in done.stderr
     assert "Traceback" in (tmp_path / log).read_text()
     status = json.loads((tmp_path / FOLDER / names[1] / "status.json").read_text())
     assert status["state"] == "failed" and "rest_length = -1" in status["error"]

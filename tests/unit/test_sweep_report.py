@@ -121,7 +121,7 @@ def test_what_is_missing_or_failed_can_be_seen(tmp_path: Path):
     assert [j.state for j in load_sweep(tmp_path).jobs] == ["complete", "complete", "failed", "waiting"]
     write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
     page = (tmp_path / "report/index.html").read_text()
-    assert "1 failed or" in page and "ValueError: no" in page and "1 waiting" in page
+    assert "1 failed or" in page and "ValueError: no more" in page and "1 waiting" in page
 
 
 def test_other_settings_are_other_rows(tmp_path: Path):
