@@ -7,16 +7,11 @@ analysis.json  equations.json  law.json  law/  rollout.npz  figures/*.png  repor
 from __future__ import annotations
 
 import csv
-import functools
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
 import platform
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -30,6 +25,7 @@ import numpy as np
 import yaml
 
 from gnn_distill.errors import InputError
+from gnn_distill.provenance import commit, peak_rss_mib, versions
 
 OUTPUTS = {
     "simulate": ("data.json", "trajectories.npz"),
@@ -39,16 +35,6 @@ OUTPUTS = {
     "report": ("report.html",),
 }
 STAGES = tuple(OUTPUTS)
-_PACKAGES = (
-    "gnn_distill",
-    "torch",
-    "torch-geometric",
-    "lightning",
-    "hydra-core",
-    "numpy",
-    "numba",
-    "pyoperon",
-)
 
 
 class RunIsBusyError(InputError):
@@ -275,37 +261,6 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def peak_rss_mib() -> float:
-    """Peak resident memory of this process in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that the result depends on."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-@functools.cache
-def commit() -> str | None:
-    """Git commit of the package's checkout; None for an installed package."""
-    here = Path(__file__).resolve().parent
-    if not (here.parent / ".git").exists():
-        return None
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def _plain(value: Any) -> Any:

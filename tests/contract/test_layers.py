@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "gnn_distill"
 
 # A module may import from its own level and the ones before it.
 LEVELS = [
-    ["errors"],
+    ["errors", "provenance"],
     ["rundir"],
     ["forces"],
     ["simulate"],
@@ -52,6 +52,7 @@ HYDRA = {"config", "explain", "build", "sweep", "cli"}
 LIGHTNING = {"data", "lit", "prune", "progress", "ranks", "build", "run"}
 NO_TORCH = {
     "errors",
+    "provenance",
     "forces",
     "simulate",
     "summary",
