@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from gnn_distill.errors import InputError
 
@@ -37,10 +37,9 @@ def check_ranks(trainer: L.Trainer, batch_size: int) -> None:
     Raises:
         InputError: the batch does not divide, or nobody would start the processes.
     """
-    if trainer.world_size == 1:
-        return
     strategy = trainer.strategy
-    if not isinstance(strategy, DDPStrategy) or strategy._start_method != "popen":
+    launched = isinstance(strategy, DDPStrategy) and strategy._start_method == "popen"
+    if not (launched or isinstance(strategy, SingleDeviceStrategy)):
         raise InputError("trainer.strategy", type(strategy).__name__, "use trainer=ddp")
     if batch_size % trainer.world_size:
         fix = f"give a multiple of the number of processes, {trainer.world_size}: each takes its share"
@@ -51,7 +50,7 @@ def check_ranks(trainer: L.Trainer, batch_size: int) -> None:
 
 
 def started_here(trainer: L.Trainer) -> bool:
-    """Whether this process has to start the others: neither Slurm nor torchrun did."""
+    """Whether this process has to start others: training is distributed, and not by Slurm or torchrun."""
     environment = getattr(trainer.strategy, "cluster_environment", None)
     return isinstance(environment, LightningEnvironment) and not environment.creates_processes_externally
 
@@ -65,7 +64,7 @@ def started(trainer: L.Trainer, path: Path, threads: int | None) -> Iterator[Non
         path: the run directory, which holds `config.yaml`; process k writes to `rank_k.log` there.
         threads: CPU threads of each process; an equal part of the cores if None.
     """
-    if trainer.world_size == 1 or not started_here(trainer):
+    if not started_here(trainer):
         yield
         return
     each = threads or max(1, len(os.sched_getaffinity(0)) // trainer.world_size)
@@ -111,13 +110,14 @@ def started(trainer: L.Trainer, path: Path, threads: int | None) -> Iterator[Non
 @contextmanager
 def joined(trainer: L.Trainer) -> Iterator[None]:
     """The process group of `trainer`, which its strategy then finds; gone after the block."""
-    if trainer.world_size == 1:
+    strategy = trainer.strategy
+    environment = getattr(strategy, "cluster_environment", None)
+    if not isinstance(strategy, DDPStrategy) or environment is None:
         yield
         return
-    device = trainer.strategy.root_device
+    device = strategy.root_device
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    environment = trainer.strategy.cluster_environment  # type: ignore[attr-defined]
     os.environ |= {"MASTER_ADDR": environment.main_address, "MASTER_PORT": str(environment.main_port)}
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",

@@ -137,7 +137,7 @@ BAD = [
     ("regulariser=kl", ["regulariser", "kl", "variant=kl"]),
     ("model.message_dim=1", ["schedule.target_dims", "2", "model.message_dim = 1"]),
     ("trainer.devices=3", ["profile.batch_size", "256", "processes, 3"]),
-    ("trainer.strategy=ddp_spawn", ["trainer.strategy", "trainer=ddp"]),
+    ("+trainer.strategy=ddp_spawn", ["trainer.strategy", "trainer=ddp"]),
     ("compile=fast", ["compile", "fast", "reduce-overhead"]),
     ("checkpoint_steps=0", ["checkpoint_steps", "0"]),
     ("dataset.law._target_=no.such.Law", ["no.such.Law"]),

@@ -1,0 +1,243 @@
+"""Training speed and memory, beside a plain PyTorch Geometric loop, in one process.
+
+    python benchmarks/train.py [--threads 2] [--blocks 7] [--steps 150]   # (a) steps/s, GFLOP/s
+    python benchmarks/train.py --memory                                   # (b) peak memory of a paper run
+    python benchmarks/train.py --gpu                                      # (c) eager, compiled, CUDA graph
+
+Steps are those of the `paper` profile's `standard` variant (batch 64, width 300, 100 message dims), ours
+through the real Lightning trainer, with the real data module. Blocks of steps alternate between the
+contenders; a block's figure is the median step, the table shows the median over blocks, and ratios are taken
+within each round before their median. CPU time counts all threads: it tells the work where others use the
+cores, too.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is imported
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import lightning as L
+import pyg_loop
+import torch
+from hydra import compose, initialize_config_module
+
+from gnn_distill.build import Experiment, build
+from gnn_distill.config import register
+from gnn_distill.mlp import _linear, _outer
+from gnn_distill.progress import Reporter
+
+BATCH, WIDTH, MESSAGE, N, FEATURES, DIM = 64, 300, 100, 4, 6, 2
+WARM = 20
+PAPER = "gnn-distill profile=paper trainer=gpu compile=reduce-overhead dataset=charge variant=pruning"
+
+
+class Clock(L.Callback):
+    """Notes the time after every step."""
+
+    def __init__(self) -> None:
+        self.wall: list[float] = []
+        self.cpu: list[float] = []
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Note it."""
+        self.note()
+
+    def note(self) -> None:
+        """Note the time."""
+        self.wall.append(time.perf_counter())
+        self.cpu.append(time.process_time())
+
+    def milliseconds(self) -> tuple[float, float]:
+        """Median wall time of a step, and the mean CPU time, over all threads, both after a warm-up."""
+        wall = [b - a for a, b in zip(self.wall[WARM:], self.wall[WARM + 1 :], strict=False)]
+        cpu = (self.cpu[-1] - self.cpu[WARM]) / len(wall)
+        return 1e3 * statistics.median(wall), 1e3 * cpu
+
+
+def experiment(*overrides: str) -> Experiment:
+    register()
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        base = ["profile=paper", "variant=standard", "profile.simulations=300", "profile.epochs=1"]
+        return build(compose("config", [*base, *overrides]), Reporter())
+
+
+def ours(steps: int, *overrides: str) -> tuple[float, float]:
+    e, clock = experiment(*overrides), Clock()
+    trainer = e.trainer(
+        callbacks=[*e.callbacks, clock],
+        logger=False,
+        enable_checkpointing=False,
+        log_every_n_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_train_batches=steps,
+        limit_val_batches=1,
+    )
+    trainer.fit(e.module, datamodule=e.datamodule)
+    return clock.milliseconds()
+
+
+def plain(steps: int, data: list) -> tuple[float, float]:
+    clock = Clock()
+    for _ in pyg_loop.steps(data, BATCH, WIDTH, MESSAGE, steps):
+        clock.note()
+    return clock.milliseconds()
+
+
+def products() -> list[tuple[int, int, int]]:
+    """Rows, inputs and outputs of each layer's product in a step."""
+    edges, nodes = BATCH * N * (N - 1), BATCH * N
+
+    def layers(rows: int, first: int, last: int) -> list[tuple[int, int, int]]:
+        return [(rows, a, b) for a, b in ((first, WIDTH), (WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, last))]
+
+    return layers(edges, 2 * FEATURES, MESSAGE) + layers(nodes, FEATURES + MESSAGE, DIM)
+
+
+def flops() -> float:
+    """Floating-point operations of the products of a step; φe's inputs need no gradient."""
+    edges, a, b = products()[0]
+    return float(sum(6 * r * i * o for r, i, o in products()) - 2 * edges * a * b)
+
+
+def peak(repeats: int, kind: torch.dtype) -> tuple[float, float]:
+    """Time of nothing but the products of a step, in the faster of MKL and oneDNN for each: ms."""
+    best = 0.0, 0.0
+    for k, (r, i, o) in enumerate(products()):
+        x, w, g = (torch.randn(s).to(kind) for s in ((r, i), (o, i), (r, o)))
+        trio = [
+            (lambda x=x, w=w: x @ w.T, lambda x=x, w=w: _linear(x, w)),
+            (lambda g=g, x=x: g.T @ x, lambda g=g, x=x: _outer(g, x)),
+            (lambda g=g, w=w: g @ w, lambda g=g, w=w: _linear(g, w.T)),
+        ]
+        for pair in trio[: 2 if k == 0 else 3]:
+            wall, cpu = zip(*(timed(f, repeats) for f in pair), strict=True)
+            best = best[0] + min(wall), best[1] + min(cpu)
+    return best
+
+
+def timed(f, repeats: int) -> tuple[float, float]:
+    f()
+    clock = Clock()
+    for _ in range(WARM + repeats):
+        f()
+        clock.note()
+    return clock.milliseconds()
+
+
+def speed(threads: int, blocks: int, steps: int) -> None:
+    e = experiment(f"threads={threads}")
+    some = e.datamodule.train[:10_000]
+    data = pyg_loop.dataset(some.features, some.accelerations)
+    common = f"threads={threads}"
+    contenders = {
+        "PyG loop, fp32": lambda: plain(steps, data),
+        "ours, fp32": lambda: ours(steps, common),
+        "ours, bf16-mixed": lambda: ours(steps, common, "trainer.precision=bf16-mixed"),
+        "products alone, fp32": lambda: peak(steps, torch.float32),
+        "products alone, bf16": lambda: peak(steps, torch.bfloat16),
+    }
+    rounds = []
+    for _ in range(blocks):
+        rounds.append({name: block() for name, block in contenders.items()})
+        print(".", end="", file=sys.stderr, flush=True)
+    gflop = flops() / 1e9
+    print(f"\n{threads} threads, {blocks} rounds of {steps} steps, batch {BATCH}, width {WIDTH},", end=" ")
+    print(f"{gflop:.2f} GFLOP a step\n")
+    print("| | ms a step | steps/s | GFLOP/s | × PyG loop | CPU ms a step | × PyG, CPU time |")
+    print("|---|---|---|---|---|---|---|")
+    for name in contenders:
+        wall, cpu = (statistics.median(r[name][k] for r in rounds) for k in (0, 1))
+        faster = [statistics.median(r["PyG loop, fp32"][k] / r[name][k] for r in rounds) for k in (0, 1)]
+        print(
+            f"| {name} | {wall:.2f} | {1e3 / wall:.0f} | {1e3 * gflop / wall:.0f} | {faster[0]:.2f} "
+            f"| {cpu:.2f} | {faster[1]:.2f} |"
+        )
+    for mine, floor in (("ours, fp32", "products alone, fp32"), ("ours, bf16-mixed", "products alone, bf16")):
+        parts = [statistics.median(r[floor][k] / r[mine][k] for r in rounds) for k in (0, 1)]
+        print(
+            f"\n{mine}: {100 * parts[0]:.0f} % of the peak by wall time, {100 * parts[1]:.0f} % by CPU time"
+        )
+
+
+def memory() -> None:
+    """Peak memory of the first stages of a `paper` run on a million samples, as the run records it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "gnn_distill", "profile=paper", "dataset=charge", "variant=pruning"]
+        command += ["profile.epochs=2", "schedule.end=1.0", "+trainer.limit_train_batches=200"]
+        command += ["stages=[simulate,train]", f"hydra.run.dir={folder}/run"]
+        subprocess.run(command, check=True)
+        from gnn_distill import load_run
+
+        run = load_run(Path(folder) / "run")
+        print(f"peak memory {run.status['peak_rss_mib']:.0f} MiB, {run.status['stages']}")
+
+
+def gpu(blocks: int, steps: int) -> None:
+    if not torch.cuda.is_available():
+        print(f"no GPU here. One paper run of charge/pruning to the end:\n    {PAPER}")
+        return
+    for precision in ("32-true", "bf16-mixed"):
+        for mode in ("null", "default", "reduce-overhead"):
+            options = ("trainer=gpu", f"trainer.precision={precision}", f"compile={mode}")
+            wall = statistics.median(throughput(steps, *options) for _ in range(blocks))
+            print(f"{torch.cuda.get_device_name()}  {precision:10}  compile={mode:15}  {wall:.0f} steps/s")
+
+
+def throughput(steps: int, *overrides: str) -> float:
+    """Steps per second of the second of two fits: the first compiles."""
+    e = experiment("profile.epochs=2", *overrides)
+    seconds: list[float] = []
+
+    class Epochs(L.Callback):
+        def on_train_epoch_start(self, *_: object) -> None:
+            torch.cuda.synchronize()
+            seconds.append(-time.perf_counter())
+
+        def on_train_epoch_end(self, *_: object) -> None:
+            torch.cuda.synchronize()
+            seconds[-1] += time.perf_counter()
+
+    trainer = e.trainer(
+        callbacks=[Epochs()],
+        logger=False,
+        enable_checkpointing=False,
+        log_every_n_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_train_batches=steps,
+        limit_val_batches=1,
+    )
+    trainer.fit(e.module, datamodule=e.datamodule)
+    return steps / seconds[-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--blocks", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--gpu", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.memory:
+        memory()
+    elif arguments.gpu:
+        gpu(arguments.blocks, max(1000, arguments.steps))
+    else:
+        speed(arguments.threads, arguments.blocks, arguments.steps)
+
+
+if __name__ == "__main__":
+    main()
