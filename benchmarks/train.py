@@ -1,14 +1,14 @@
-"""Training speed and memory, beside a plain PyTorch Geometric loop, in one process.
+"""Training speed and memory, beside a plain PyTorch Geometric loop, in alternation.
 
     python benchmarks/train.py [--threads 2] [--blocks 7] [--steps 150]   # (a) steps/s, GFLOP/s
     python benchmarks/train.py --memory                                   # (b) peak memory of a paper run
     python benchmarks/train.py --gpu                                      # (c) eager, compiled, CUDA graph
 
 Steps are those of the `paper` profile's `standard` variant (batch 64, width 300, 100 message dims), ours
-through the real Lightning trainer, with the real data module. Blocks of steps alternate between the
-contenders; a block's figure is the median step, the table shows the median over blocks, and ratios are taken
-within each round before their median. CPU time counts all threads: it tells the work where others use the
-cores, too.
+through the real Lightning trainer, with the real data module. Each library has a process of its own; blocks
+of steps alternate between them. A block's figure is the median step, the table shows the median over blocks,
+and ratios are taken within each round before their median. CPU time counts all threads:
+it tells the work where others use the cores, too.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is imported
 
 import argparse
+import multiprocessing
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import lightning as L
@@ -87,9 +89,11 @@ def ours(steps: int, *overrides: str) -> tuple[float, float]:
     return clock.milliseconds()
 
 
-def plain(steps: int, data: list) -> tuple[float, float]:
+def plain(steps: int, threads: int) -> tuple[float, float]:
+    torch.set_num_threads(threads)
+    graphs = torch.randn(10_000, N, FEATURES), torch.randn(10_000, N, DIM)
     clock = Clock()
-    for _ in pyg_loop.steps(data, BATCH, WIDTH, MESSAGE, steps):
+    for _ in pyg_loop.steps(pyg_loop.dataset(*graphs), BATCH, WIDTH, MESSAGE, steps):
         clock.note()
     return clock.milliseconds()
 
@@ -110,8 +114,9 @@ def flops() -> float:
     return float(sum(6 * r * i * o for r, i, o in products()) - 2 * edges * a * b)
 
 
-def peak(repeats: int, kind: torch.dtype) -> tuple[float, float]:
+def peak(repeats: int, threads: int, kind: torch.dtype) -> tuple[float, float]:
     """Time of nothing but the products of a step, in the faster of MKL and oneDNN for each: ms."""
+    torch.set_num_threads(threads)
     best = 0.0, 0.0
     for k, (r, i, o) in enumerate(products()):
         x, w, g = (torch.randn(s).to(kind) for s in ((r, i), (o, i), (r, o)))
@@ -136,21 +141,23 @@ def timed(f, repeats: int) -> tuple[float, float]:
 
 
 def speed(threads: int, blocks: int, steps: int) -> None:
-    e = experiment(f"threads={threads}")
-    some = e.datamodule.train[:10_000]
-    data = pyg_loop.dataset(some.features, some.accelerations)
     common = f"threads={threads}"
     contenders = {
-        "PyG loop, fp32": lambda: plain(steps, data),
-        "ours, fp32": lambda: ours(steps, common),
-        "ours, bf16-mixed": lambda: ours(steps, common, "trainer.precision=bf16-mixed"),
-        "products alone, fp32": lambda: peak(steps, torch.float32),
-        "products alone, bf16": lambda: peak(steps, torch.bfloat16),
+        "PyG loop, fp32": (plain, steps, threads),
+        "ours, fp32": (ours, steps, common),
+        "ours, bf16-mixed": (ours, steps, common, "trainer.precision=bf16-mixed"),
+        "products alone, fp32": (peak, steps, threads, torch.float32),
+        "products alone, bf16": (peak, steps, threads, torch.bfloat16),
     }
+    spawn = multiprocessing.get_context("spawn")
     rounds = []
-    for _ in range(blocks):
-        rounds.append({name: block() for name, block in contenders.items()})
-        print(".", end="", file=sys.stderr, flush=True)
+    with ProcessPoolExecutor(1, spawn) as theirs, ProcessPoolExecutor(1, spawn) as mine:
+        for _ in range(blocks):
+            rounds.append({})
+            for name, (function, *arguments) in contenders.items():
+                process = theirs if function is plain else mine
+                rounds[-1][name] = process.submit(function, *arguments).result()
+            print(".", end="", file=sys.stderr, flush=True)
     gflop = flops() / 1e9
     print(f"\n{threads} threads, {blocks} rounds of {steps} steps, batch {BATCH}, width {WIDTH},", end=" ")
     print(f"{gflop:.2f} GFLOP a step\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import logging
 import os
+import platform
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ from gnn_distill.simulate import Simulation
 from gnn_distill.symbolic.engine import MIN_POINTS, Engine
 from gnn_distill.symbolic.sampling import SAMPLES, WEIGHTS
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 TARGETS = ("pullback", "components", "components_raw")
 
 
@@ -125,6 +128,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     check_choice("split", config["split"], ("trajectories", "frames"))
     check_loggers(config["logger"])
     set_threads(config["threads"])
+    keep_freed_memory()
     _quiet()
     torch.manual_seed(config["seed"])
 
@@ -213,6 +217,18 @@ def set_threads(threads: int | None) -> None:
     check_int("threads", threads, 1, os.cpu_count() or 1)
     torch.set_num_threads(threads)
     numba.set_num_threads(threads)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the arrays that a training step frees for the next step, which needs as many.
+
+    By default it gives them back to the kernel and takes page faults to get them again: measured, a fifth of
+    a step on the CPU (docs/benchmarks.md).
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        libc.mallopt(M_TRIM_THRESHOLD, 256 * 2**20)
 
 
 def _quiet() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gnn_distill.data import Subset
 from gnn_distill.errors import DivergedError, check_choice, check_range
 from gnn_distill.model import GaussianHead, Messages, ParticleGNN
-from gnn_distill.noise import Share, step_seed
+from gnn_distill.noise import Share, seed_device, step_seed
 from gnn_distill.optim import Optimisation
 from gnn_distill.regularise import KLPenalty, L1Penalty, NoPenalty
 from gnn_distill.tally import NEVER, LossWatch, Totals, averages, blame
@@ -107,7 +107,7 @@ class DistilModule(L.LightningModule):
 
     def training_step(self, batch: Subset, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        torch.manual_seed(step_seed(self.seed, self.current_epoch, batch_idx))
+        seed_device(self.device, step_seed(self.seed, self.current_epoch, batch_idx))
         if self._compiled:
             torch.compiler.cudagraph_mark_step_begin()
         x = self.augment(batch.features, self.model.dim, self._share)

@@ -19,6 +19,14 @@ def step_seed(seed: int, epoch: int, batch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, batch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seed one device's random numbers; `torch.manual_seed` seeds every kind, which takes milliseconds."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
 @dataclass(frozen=True)
 class Share:
     """The graphs of a batch that one process works on: every `world`-th, from number `rank` on."""

@@ -29,8 +29,8 @@ def test_active_dims_follow_the_formula_over_100_epochs(name: str, end: float):
     for t in range(1, 100):
         fraction = formula(t / (end * 100)) if t < end * 100 else 1.0
         pruned = 98 * fraction
-        # exact but where 98 p lands on a whole number up to rounding
-        assert counts[t] == 100 - math.ceil(pruned) or abs(pruned - round(pruned)) < 1e-9
+        whole = abs(pruned - round(pruned)) < 1e-9  # but for rounding
+        assert counts[t] == 100 - (round(pruned) if whole else math.ceil(pruned))
         assert counts[t] <= counts[t - 1]
     assert counts[round(end * 100)] == 2 and counts[-1] == 2
 
