@@ -51,8 +51,8 @@ def importance_side_by_side(
         )
         axes.bar(place[~first], values[~first], color=BLUE, label=f"others: {_percent(share[~first].sum())}")
         axes.set(
-            yscale="log", ylim=(max(DECADES * high, least / 2), 3 * high), xlim=(0.4, len(values) + 0.6), title=name,
-            xlabel="rank of the message dimension",
+            yscale="log", ylim=(max(DECADES * high, least / 2), 3 * high), xlim=(0.4, len(values) + 0.6),
+            title=name, xlabel="rank of the message dimension",
         )  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=2))
         axes.legend(loc="upper right", title="of the variance")
