@@ -3,7 +3,8 @@
 FAST-LTS (Rousseeuw & Van Driessen, Data Min. Knowl. Disc. 12, 2006): concentration steps from several starts
 on nested random samples, the best of them on all points. Where few points carry most of the regressors'
 variance, as forces near r → 0 do, the objective has many minima; so the search also steps along the
-principal axes of the fit and concentrates again.
+principal axes of the fit and concentrates again, and the end of Powell's method from zero, which the
+published work used, is a start as well: concentration makes no objective worse.
 
 `data` [P + 2, E] holds a row of ones, the P regressors and the response y of E points.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -25,11 +27,11 @@ SURVIVORS = 3
 STEPS = 200
 """Concentration steps at most."""
 ROUNDS = 8
-"""Of the search for a better minimum, on samples; on more points there is one."""
+"""Of the search for a better minimum, on samples."""
 STRIDES: Array = np.logspace(-2, 6, 9, base=4.0)
 """Its steps, in standard errors of a fit to one point."""
-FAR_STRIDES: Array = np.logspace(1, 4, 4, base=4.0)
-"""Those of the one round on more points."""
+TIGHT = {"xtol": 1e-8, "ftol": 1e-12}
+"""Tolerances of Powell's method; SciPy's own on more points than the samples hold."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,8 @@ def least_trimmed(
         tries = _compete(data if small else np.ascontiguousarray(data[:, order[:size]]), tries, trim)
         if small:
             break
-    end = min((_concentrate(data, beta, trim) for beta in tries[:2]), key=lambda e: e.objective)
-    if not small:
-        end = _hop(data, end, trim, FAR_STRIDES, 1)
+    tries = [*tries[:2], _powell(data, trim, TIGHT if small else {})]
+    end = min((_concentrate(data, beta, trim) for beta in tries), key=lambda e: e.objective)
     return end.beta, end.kept
 
 
@@ -111,19 +112,19 @@ def _compete(data: Array, tries: list[Array], trim: float) -> list[Array]:
         spread = 1e-6 * np.mean((end.beta @ data[:-1]) ** 2)
         if all(np.mean(((end.beta - other.beta) @ data[:-1]) ** 2) > spread for other in found):
             found.append(end)
-    best = [_hop(data, end, trim, STRIDES, ROUNDS) for end in found[:2]]
+    best = [_hop(data, end, trim) for end in found[:2]]
     best = sorted([*best, *found[2:SURVIVORS]], key=lambda end: end.objective)
     return [end.beta for end in best]
 
 
-def _hop(data: Array, end: End, trim: float, strides: Array, rounds: int) -> End:
+def _hop(data: Array, end: End, trim: float) -> End:
     """Look for a better minimum along the principal axes of the kept points' information matrix."""
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         z = np.compress(end.kept, data[:-1], axis=1)
         values, axes = np.linalg.eigh(z @ z.T / z.shape[1])
         noise = np.sqrt(end.objective / z.shape[1])
         axes = axes[:, values > 0] / np.sqrt(values[values > 0]) * noise
-        tries = [end.beta + sign * t * axis for axis in axes.T for t in strides for sign in (1, -1)]
+        tries = [end.beta + sign * t * axis for axis in axes.T for t in STRIDES for sign in (1, -1)]
         tries.sort(key=lambda beta: _objective(data, beta, trim))
         ends = [_concentrate(data, beta, trim, steps=3) for beta in tries[: len(tries) // 4]]
         found = _concentrate(data, min(ends, key=lambda e: e.objective).beta, trim)
@@ -158,6 +159,14 @@ def _least_absolute(data: Array, rounds: int = 15) -> Array:
         residual = _residual(data, beta)
         weight = 1.0 / np.maximum(residual, 1e-6 * residual.mean() or 1.0)
     return beta
+
+
+def _powell(data: Array, trim: float, options: dict[str, float]) -> Array:
+    """Powell's minimisation of the trimmed mean square from zero, shape [P + 1]."""
+    count = _count(data.shape[1], trim)
+    zero = np.zeros(len(data) - 1)
+    found = minimize(lambda b: _objective(data, b, trim) / count, zero, method="Powell", options=options)
+    return np.asarray(found.x, dtype=np.float64)
 
 
 def _objective(data: Array, beta: Array, trim: float) -> float:

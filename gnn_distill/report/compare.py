@@ -38,6 +38,7 @@ def importance_side_by_side(
     panels = figure.subplots(1, 2, sharey=True)
     sorted_values = [np.sort(np.asarray(v, dtype=np.float64))[::-1] for v in (left, right)]
     high = max((float(v[0]) for v in sorted_values if len(v)), default=1.0) or 1.0
+    least = min((float(v[v > 0].min()) for v in sorted_values if (v > 0).any()), default=high)
     for axes, values, name in zip(panels, sorted_values, names, strict=True):
         place = np.arange(1, len(values) + 1)
         first = place <= components
@@ -50,8 +51,8 @@ def importance_side_by_side(
         )
         axes.bar(place[~first], values[~first], color=BLUE, label=f"others: {_percent(share[~first].sum())}")
         axes.set(
-            yscale="log", ylim=(DECADES * high, 2 * high), xlim=(0.4, len(values) + 0.6), title=name,
-            xlabel="rank of the message dimension",
+            yscale="log", ylim=(max(DECADES * high, least / 2), 3 * high), xlim=(0.4, len(values) + 0.6),
+            title=name, xlabel="rank of the message dimension",
         )  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=2))
         axes.legend(loc="upper right", title="of the variance")
@@ -75,7 +76,7 @@ def active_dimensions(runs: Mapping[str, Sequence[float]], components: int = 2) 
         axes.step(epoch, active, where="mid", color=colour, linestyle=style, linewidth=2, label=name)
     axes.axhline(components, color=GREY, linewidth=0.9)
     axes.annotate(
-        f"{components}, as many as a force has", (1.0, components), (-4, 4), ha="right",
+        f"{components}, as many as a force has", (0.0, components), (4, 4), ha="left",
         xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9, color="#444444",
     )  # fmt: skip
     top = max((max(a) for a in runs.values() if len(a)), default=1.0)

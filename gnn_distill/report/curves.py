@@ -41,7 +41,7 @@ def training(run: Run, arrays: dict[str, Any]) -> Figure | None:
     pruned = [k for k, (before, now) in enumerate(zip(active, active[1:], strict=False), 1) if now < before]
     for k in pruned:
         for axes in (top, low):
-            axes.axvline(epoch[k], color=ORANGE, linewidth=0.9, linestyle=":", alpha=0.8, zorder=0)
+            axes.axvline(epoch[k] - 0.5, color=ORANGE, linewidth=0.9, linestyle=":", alpha=0.8, zorder=0)
     if pruned:
         top.plot(
             [], [], color=ORANGE, linewidth=0.9, linestyle=":", label="dimensions pruned before the epoch"

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from gnn_distill.report.story import law_of
 from gnn_distill.report.style import BLACK
@@ -53,6 +54,8 @@ def field(run: Run, arrays: dict[str, Any]) -> Figure | None:
     bar = figure.colorbar(
         ScalarMappable(norm, COLOURS), ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02
     )
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    bar.ax.xaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
     bar.set_label("size of the pair acceleration (messages: their own scale)")
     return figure
 

@@ -334,7 +334,7 @@ def test_unknown_law(tmp_path: Path) -> None:
     path = make_run(tmp_path / "run", law=None)
     page, terminal = report(path)
     text = Text(page).text
-    assert figures(path) == {"law", "importance", "training"}
+    assert figures(path) == {"law", "field", "importance", "training"}
     assert "The law behind these data is not known" in text and "The law behind these data" in terminal
     assert "ecovered on" not in text and "Published" not in text
     assert "mae_per_graph 0.4248" in text
@@ -480,4 +480,4 @@ def test_pruning_steps_are_marked_in_the_loss_curve(spring: Path) -> None:
         line.get_xdata()[0] for line in top.lines if line.get_linestyle() == ":" and len(line.get_xdata())
     ]
     before = [row["active_dims"] for row in run.metrics]
-    assert marks == [k + 1 for k in range(1, len(before)) if before[k] < before[k - 1]]
+    assert marks == [k + 0.5 for k in range(1, len(before)) if before[k] < before[k - 1]]
