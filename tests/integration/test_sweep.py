@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from gnn_distill import load_run
 from gnn_distill.errors import InputError
-from gnn_distill.report.collect import load_sweep
+from gnn_distill.job import record_failure
+from gnn_distill.report.collect import load_job, load_sweep
 from gnn_distill.rundir import RunDirectory, RunIsBusyError
 from gnn_distill.sweep import LONGEST, job_name, safe_name
 
@@ -78,18 +80,23 @@ def test_each_process_has_a_gpu_of_its_own(tmp_path: Path):
 
 
 def test_a_poisoned_job_stops_nothing_and_is_named(gnn_distill, tmp_path: Path):
-    axes = ["variant=standard", "dataset.law.rest_length=1,-1,2,${no.such}"]
+    axes = ["variant=standard", "dataset.law.rest_length=1,-1,2"]
     done = gnn_distill(*SMOKE, *axes, cwd=tmp_path, code=1)
     found = states(tmp_path / FOLDER)
     names = [f"dataset.law.rest_length={v},dataset=spring,seed=0,variant=standard" for v in (1, -1, 2)]
     assert [found[name] for name in names] == ["complete", "failed", "complete"]
-    assert sorted(found.values()) == ["complete", "complete", "failed", "failed"]
     log = f"{FOLDER}/{names[1]}/run.log"
     assert f"log: {log}" in done.stderr and "rest_length = -1 cannot be used" in done.stderr
-    assert "2 failed" in done.stderr and "Interpolation key 'no.such' not found" in done.stderr
+    assert "1 failed" in done.stderr
     assert "Traceback" in (tmp_path / log).read_text()
     status = json.loads((tmp_path / FOLDER / names[1] / "status.json").read_text())
     assert status["state"] == "failed" and "rest_length = -1" in status["error"]
+
+
+def test_a_config_that_cannot_be_resolved_is_kept_as_it_is(tmp_path: Path):
+    record_failure(OmegaConf.create({"seed": "${no.such}"}), tmp_path, ValueError("no"))
+    assert (load_job(tmp_path, "job").state, load_job(tmp_path, "job").error) == ("failed", "ValueError: no")
+    assert "no.such" in (tmp_path / "config.yaml").read_text()
 
 
 def test_a_killed_sweep_goes_on_where_it_was(gnn_distill, cache: Path, tmp_path: Path):
