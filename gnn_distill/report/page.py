@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from gnn_distill.report.story import (
     r2_rows,
     r2_text,
     shown_equation,
+    verdict_line,
 )
 from gnn_distill.report.story import published as published_cells
 from gnn_distill.report.transform import transform_rows
@@ -97,34 +98,51 @@ def top_equations(run: Run) -> list[dict[str, Any]]:
 
 def fronts(run: Run) -> list[dict[str, Any]]:
     """The Pareto fronts with their marked equations."""
-    found = []
-    for entry in (run.equations or {}).get("components") or []:
-        verdict = entry.get("verdict") or {}
-        labels = {shown_equation(entry): "in the law"} if run.law else {}
-        recovered = verdict.get("equation") if verdict.get("recovered") is True else None
-        rows = [
-            {
-                **equation,
-                "recovered": k == recovered,
-                "marks": [
-                    *(["PySR's rule"] if k == entry.get("score_pick") else []),
-                    *(["recovered" + str(verdict.get("marks") or "")] if k == recovered else []),
-                    *([labels[k]] if k in labels else []),
-                ],
-            }
-            for k, equation in enumerate(entry["front"])
-        ]
-        found.append({"name": component_name(entry), "rows": rows})
+    equations = run.equations or {}
+    found = [_front(entry, "in the law" if run.law else None) for entry in equations.get("components") or []]
+    for target, section in (equations.get("also") or {}).items():
+        for entry in section["components"]:
+            line = verdict_line(entry) if entry.get("verdict") else ""
+            front = _front(entry, None)
+            found.append({**front, "name": f"{front['name']}, target {target}", "line": line})
     return found
+
+
+def _front(entry: dict[str, Any], label: str | None) -> dict[str, Any]:
+    """One front with its marks; `label` marks the equation that is shown elsewhere."""
+    verdict = entry.get("verdict") or {}
+    labels = {shown_equation(entry): label} if label else {}
+    recovered = verdict.get("equation") if verdict.get("recovered") is True else None
+    rows = [
+        {
+            **equation,
+            "recovered": k == recovered,
+            "marks": [
+                *(["PySR's rule"] if k == entry.get("score_pick") else []),
+                *(["recovered" + str(verdict.get("marks") or "")] if k == recovered else []),
+                *([labels[k]] if k in labels else []),
+            ],
+        }
+        for k, equation in enumerate(entry["front"])
+    ]
+    return {"name": component_name(entry), "line": "", "rows": rows}
 
 
 def law_rows(run: Run) -> list[dict[str, Any]]:
     """The distilled law component by component, with its numbers."""
     rows = (run.law or {}).get("constants") or []
+    bounds = (run.law or {}).get("intervals") or [[]] * len(rows)
     return [
-        {"axis": axis, "pair": pair, "alone": alone, "numbers": ", ".join(map(number, row)) or "none"}
-        for (axis, pair, alone), row in zip(law_terms(run.law or {}), rows, strict=False)
+        {"axis": axis, "pair": pair, "alone": alone, "numbers": _numbers(row, around) or "none"}
+        for (axis, pair, alone), row, around in zip(law_terms(run.law or {}), rows, bounds, strict=False)
     ]
+
+
+def _numbers(values: Sequence[float], intervals: Sequence[Sequence[float]]) -> str:
+    """Constants with their intervals, where there are any."""
+    around = [f" [{number(low, 6)}, {number(high, 6)}]" for low, high in intervals]
+    around += [""] * (len(values) - len(around))
+    return ", ".join(number(v, 6 if a else 4) + a for v, a in zip(values, around, strict=True))
 
 
 def _embed(name: str, path: Path, run: Run) -> dict[str, str]:

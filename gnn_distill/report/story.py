@@ -262,8 +262,9 @@ def component_name(entry: dict[str, Any]) -> str:
 def shown_equation(entry: dict[str, Any]) -> int:
     """Index on the front of the equation to show: the recovered one, else the engine's choice."""
     found = (entry.get("verdict") or {}).get("equation")
-    picked = entry.get("choice", entry.get("score_pick", 0)) if found is None else found
-    return int(picked)
+    extrapolates = (entry.get("extrapolation") or {}).get("equation")
+    picked = [found, extrapolates, entry.get("choice"), entry.get("score_pick"), 0]
+    return int(next(index for index in picked if index is not None))
 
 
 def outcome(run: Run) -> Outcome:
@@ -274,8 +275,9 @@ def outcome(run: Run) -> Outcome:
     verdicts = [entry.get("verdict") for entry in entries]
     if None in verdicts:
         headline = "The law behind these data is not known here: the equations were not checked against one."
-        return Outcome("open", headline, [])
-    details = [_verdict_line(entry) for entry in entries]
+        told = [(component_name(e), (e.get("extrapolation") or {}).get("reason")) for e in entries]
+        return Outcome("open", headline, [f"{name}: {with_signs(text)}" for name, text in told if text])
+    details = [verdict_line(entry) for entry in entries]
     recovered = [verdict.get("recovered") is True for verdict in verdicts]
     law, count = law_title(run.config), {1: "the one component", 2: "both components"}
     every = count.get(len(entries), f"all {len(entries)} components")
@@ -287,7 +289,8 @@ def outcome(run: Run) -> Outcome:
     return Outcome("bad", f"Not recovered: no equation found has the form of {law}.", details)
 
 
-def _verdict_line(entry: dict[str, Any]) -> str:
+def verdict_line(entry: dict[str, Any]) -> str:
+    """What is thought of one component, in a line."""
     verdict = entry["verdict"]
     word = "recovered" + (f" {verdict['marks']}" if verdict.get("marks") else "")
     word = word if verdict.get("recovered") is True else "not recovered"

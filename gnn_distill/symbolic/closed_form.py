@@ -20,9 +20,10 @@ from gnn_distill.gauge import Gauge
 from gnn_distill.linear import TRIM, r_squared
 from gnn_distill.messages import SPACE, Edges
 from gnn_distill.symbolic.constants import constants
+from gnn_distill.symbolic.front import complexity
 from gnn_distill.symbolic.numeric import evaluate
 from gnn_distill.symbolic.parse import write
-from gnn_distill.symbolic.refine import factored
+from gnn_distill.symbolic.refine import forms
 
 Array = npt.NDArray[np.float64]
 
@@ -67,8 +68,9 @@ class Law:
     @classmethod
     def along(cls, radial: sympy.Expr, dim: int) -> Law:
         """The central law f·Δ/d in `dim` dimensions, with d = r − ε the distance itself."""
+        radial = _factored(radial)
         direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in SPACE[:dim]]
-        return cls(tuple(factored(radial) * part for part in direction), radial=radial)
+        return cls(tuple(radial * part for part in direction), radial=radial)
 
     def pair(self, edges: Edges) -> Array:
         """Contributions of the edges, shape [E, D]."""
@@ -182,6 +184,11 @@ def compare(law: Law, edges: Edges, nodes: Nodes, network_mae: float) -> dict[st
         "network": {"mae": network_mae},
         "r2_truth": r2,
     }
+
+
+def _factored(f: sympy.Expr) -> sympy.Expr:
+    """The smallest way to write f, common factors in front where that is as small as any."""
+    return min(reversed(forms(f)), key=complexity)
 
 
 def _short(f: sympy.Expr) -> sympy.Expr:

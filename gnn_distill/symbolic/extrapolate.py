@@ -25,7 +25,7 @@ OUTSIDE = 0.15
 """Share of the edges beyond the middle, at each end of the range of r."""
 WILD = 0.05
 """Share of the errors that are left out, the largest."""
-SLACK = 1.2
+SLACK = 1.5
 """An equation extrapolates as well as the best where its error is at most so many times the best one's."""
 WIDER = (0.5, 2.0)
 """Factors on lengths at which an equation must still be finite."""
@@ -79,7 +79,7 @@ def extrapolate(front: Front, seen: Points, unseen: Points) -> Extrapolation:
     good = [
         i for i in range(len(beyond)) if beyond[i] <= SLACK * min(beyond) and inside[i] <= SLACK * min(inside)
     ]
-    chosen = good[0] if good else int(np.argmin(beyond))
+    chosen = good[0] if good else int(np.argmin(np.add(inside, beyond)))
     return Extrapolation(chosen, _plain(inside), _plain(beyond), _reason(front, chosen, inside, beyond))
 
 

@@ -271,7 +271,9 @@ def clean_front(
     if pared:
         fits += [refit(e.expression, fit_points) for e in _front(polish(pared, few), points.names).equations]
     good = [e.expression for e in _front(fits, points.names).equations]
-    final = [f for f in dict.fromkeys(f for e in good for f in forms(e)) if len(str(f)) < LONGEST] or good
+    flat = sympy.Float(float(np.median(points.y)))  # what every equation is measured against
+    short = [f for f in dict.fromkeys(f for e in good for f in forms(e)) if len(str(f)) < LONGEST]
+    final = [flat, *(short or good)]
     return Front.build(final, points.X, points.y, points.names, points.loss)
 
 

@@ -29,8 +29,10 @@ Array = npt.NDArray[np.float64]
 
 TRIVIAL = 3
 """Complexity up to which an equation is trivial; the best of them sets the scale of losses."""
-CONVINCING = 0.4
-"""Largest loss of a recovered law, in units of the trivial one."""
+CONVINCING, POOR = 0.4, 0.6
+"""A loss up to CONVINCING, in units of the trivial one, convinces by itself; up to POOR, where a network is
+inaccurate, if no equation of another form that is larger by at most SLIGHTLY fits better."""
+SLIGHTLY = 2
 CLOSE, RIVAL = 4, 3.0
 """A law is not recovered where an equation larger by at most CLOSE fits RIVAL times better."""
 SLACK, NEGLIGIBLE = 1.1, 0.01
@@ -122,10 +124,11 @@ def _judge_front(
     formal = [i for i, v in enumerate(verdicts) if v.recovered]
     if not formal:
         return max(verdicts, key=lambda v: v.r2)
-    convincing = [i for i in formal if not _doubt(front, i)]
+    doubts = {i: _doubt(front, i, formal) for i in formal}
+    convincing = [i for i in formal if not doubts[i]]
     if not convincing:
         best = min(formal, key=lambda i: front.equations[i].loss)
-        return replace(verdicts[best], recovered=False, marks="", reason=_doubt(front, best), symbolic=False)
+        return replace(verdicts[best], recovered=False, marks="", reason=doubts[best], symbolic=False)
     losses = [front.equations[i].loss for i in convincing]
     limit = SLACK * min(losses) + NEGLIGIBLE * _trivial_loss(front, 0.0)
     index = next(i for i, loss in zip(convincing, losses, strict=True) if loss <= limit)
@@ -141,14 +144,16 @@ def _trivial_loss(front: Front, default: float) -> float:
     return min((e.loss for e in front.equations if e.complexity <= TRIVIAL), default=default)
 
 
-def _doubt(front: Front, index: int) -> str:
+def _doubt(front: Front, index: int, formal: Sequence[int]) -> str:
     """Why the data reject an equation of the law's form, in words; empty if they do not.
 
     A front is full of simple equations that fit badly, and one of them may look like any law.
     """
     equation, trivial = front.equations[index], _trivial_loss(front, np.inf)
     text = _short(equation.expression)
-    if equation.loss > CONVINCING * trivial:
+    others = [e for i, e in enumerate(front.equations) if i > index and i not in formal]
+    elbow = all(e.complexity > equation.complexity + SLIGHTLY for e in others)
+    if equation.loss > (POOR if elbow else CONVINCING) * trivial:
         share = f"{equation.loss / trivial:.0%}"
         return f"{text} has the law's form but leaves {share} of the error of a trivial equation"
     near = [e for e in front.equations if equation.complexity < e.complexity <= equation.complexity + CLOSE]

@@ -1,4 +1,10 @@
+import ast
+import importlib.util
+import json
+import shutil
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,3 +84,81 @@ def test_without_pysr_the_error_says_what_to_do(monkeypatch):
 def test_engines_name_the_setting_that_is_out_of_range(engine, setting, value):
     with pytest.raises(InputError, match=f"symbolic.engine.{setting}"):
         engine(**{setting: value})
+
+
+def signature():
+    """Keyword arguments of the installed PySRRegressor, read from its source: importing it fetches Julia."""
+    spec = importlib.util.find_spec("pysr")
+    if spec is None:
+        pytest.skip("pysr is not installed")
+    source = Path(next(iter(spec.submodule_search_locations))) / "sr.py"
+    classes = [n for n in ast.parse(source.read_text()).body if isinstance(n, ast.ClassDef)]
+    regressor = next(c for c in classes if c.name == "PySRRegressor")
+    methods = {n.name: n.args for n in regressor.body if isinstance(n, ast.FunctionDef)}
+    return {
+        name: {a.arg for a in (*methods[name].args, *methods[name].kwonlyargs)}
+        for name in ("__init__", "fit")
+    }
+
+
+def test_arguments_are_those_of_the_installed_pysr():
+    known = signature()
+    assert PySREngine().arguments(0, weighted=True, guesses=["dx"], seconds=5.0).keys() <= known["__init__"]
+    assert {"X", "y", "weights", "variable_names"} <= known["fit"]
+    assert "pysr" not in sys.modules  # read, not imported
+
+
+class FakeRegressor:
+    """Stands in for PySR: every fit finds one equation more."""
+
+    made: list["FakeRegressor"] = []
+    found = ["dx * 2.0", "dx * inv(r)", "dx * inv(r ^ 3.0)"]
+
+    def __init__(self, **arguments):
+        self.arguments, self.sizes = arguments, []
+        FakeRegressor.made.append(self)
+
+    def set_params(self, **changed):
+        self.arguments |= changed
+
+    def fit(self, X, y, weights, variable_names):
+        self.sizes.append(self.arguments["niterations"])
+        rows = [{"equation": text} for text in self.found[: len(self.sizes)]]
+        self.equations_ = SimpleNamespace(to_dict=lambda kind: rows)
+
+
+class Kept:
+    def __init__(self):
+        self.state = None
+
+    def load(self):
+        return self.state
+
+    def save(self, state):
+        self.state = json.loads(json.dumps(state))
+
+
+def test_iterations_are_done_in_blocks_and_go_on_after_a_kill(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysr", SimpleNamespace(PySRRegressor=FakeRegressor))
+    monkeypatch.setattr(FakeRegressor, "made", [])
+    p, kept, lines = points(), Kept(), []
+    engine = PySREngine(iterations=250, block=100)
+    front = engine.fit(p.X, p.y, NAMES, seed=0, progress=lines.append, memory=kept)
+    assert FakeRegressor.made[0].sizes == [100, 100, 50] and kept.state["done"] == 250
+    assert front.equations[-1].loss < 1e-12 and "250 of 250" in lines[-1] and len(lines) == 3
+    assert engine.fit(p.X, p.y, NAMES, seed=0, memory=kept) == front and len(FakeRegressor.made) == 1
+    kept.state["done"] = 200
+    engine.fit(p.X, p.y, NAMES, seed=0, memory=kept)
+    second = FakeRegressor.made[1]
+    assert second.sizes == [50] and any(
+        "r^3" in guess.replace(" ", "") for guess in second.arguments["guesses"]
+    )
+
+
+@pytest.mark.slow
+def test_a_real_search_finds_a_planted_equation():
+    if importlib.util.find_spec("pysr") is None or shutil.which("julia") is None:
+        pytest.skip("needs pysr and Julia")
+    p = points()
+    front = PySREngine(iterations=40).fit(p.X, p.y, NAMES, seed=0)
+    assert front.equations[-1].loss < 1e-3

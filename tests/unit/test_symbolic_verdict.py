@@ -214,6 +214,15 @@ def test_a_poor_fit_of_the_right_form_is_not_a_recovery():
     assert "48%" in verdicts[0].reason and "m2/r**3" in verdicts[1].reason
 
 
+def test_an_inaccurate_network_is_forgiven_where_the_law_is_the_elbow_of_the_front():
+    texts = ["0.1*dx", "m2*dx/r**3", "m2*dx/r**3 + 0.02*dx + 0.01*dy*m1"]
+    judged = [
+        judge([front(*texts, losses=losses)], InverseSquare(), NAMES, dim=2, target="components")[0].recovered
+        for losses in ([1.0, 0.5, 0.45], [1.0, 0.7, 0.6], [1.0, 0.5, 0.1])
+    ]
+    assert judged == [True, False, True]
+
+
 def test_three_dimensions():
     names = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2")
     assert verdict_on(InverseSquare(), "components", "m2*(dx - dz + 2*dy)/r**3", 3, names).recovered
