@@ -140,7 +140,7 @@ def prepare(config: DictConfig) -> Plan:
     _set(config, NAMELESS, nameless)
     values, jobs = _jobs(config, [*of_experiment, *given], nameless)
     plan = Plan(experiment, fixed, values, jobs, pruning)
-    _write(Path(config.hydra.sweep.dir), plan)
+    write_plan(Path(config.hydra.sweep.dir), plan)
     return plan
 
 
@@ -186,7 +186,7 @@ def _set(config: DictConfig, key: str, value: str | list[str]) -> None:
     )
 
 
-def _write(folder: Path, plan: Plan) -> None:
+def write_plan(folder: Path, plan: Plan) -> None:
     """Write `sweep.json`: jobs of earlier commands that have left something stay in it.
 
     Raises:

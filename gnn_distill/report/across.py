@@ -65,9 +65,10 @@ def sparsity(found: Sequence[Entry]) -> Figure | None:
     for axes, (row, pair) in zip(panels, groups.items(), strict=True):
         for variant in ("standard", "l1"):
             std = np.sort(np.array((pair[variant].run.analysis or {})["std"], dtype=float))[::-1]
-            label = {"standard": "standard", "l1": "L1"}[variant]
+            label, width = {"standard": ("standard", 3.0), "l1": ("L1", 1.5)}[variant]
             top = std[0] or 1.0
-            axes.plot(np.arange(1, len(std) + 1), std / top, color=VARIANT_COLOURS[variant], label=label)
+            colour, rank = VARIANT_COLOURS[variant], np.arange(1, len(std) + 1)
+            axes.plot(rank, std / top, color=colour, linewidth=width, label=label)
         axes.set(title=row, yscale="log", ylim=(1e-6, 2), xlabel="rank of the dimension")
         axes.set_ylabel("std / largest std")
         axes.legend()
@@ -142,7 +143,7 @@ FIGURES: dict[str, tuple[Draw, str]] = {
     "sparsity": (
         sparsity,
         "Standard deviation of every message dimension over test edges, largest first, relative to the "
-        "largest: an L1 penalty silences most dimensions, without one they share the work.",
+        "largest. An L1 penalty is there to silence most dimensions; without one they share the work.",
     ),
     "losses": (losses, "Validation loss while training; first seed."),
 }
