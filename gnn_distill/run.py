@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+import torch._dynamo.exc
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
@@ -178,6 +179,9 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
         if stop.code == 1:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
         raise
+    except torch._dynamo.exc.BackendCompilerFailed as error:
+        fix = f"give null: the compiler of this machine failed ({str(error).splitlines()[0]})"
+        raise InputError("compile", experiment.config["compile"], fix) from error
     finally:
         close(loggers)
 
