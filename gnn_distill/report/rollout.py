@@ -53,13 +53,14 @@ def _legend(axes: Axes) -> tuple[list[Any], list[str]]:
 def caption(run: Run) -> str:
     """The medians at the end, in words."""
     summary = (run.law or {}).get("rollouts") or {}
-    ends = [summary.get(name, {}).get("position_error") for name in MOVERS]
-    if not summary or None in ends:
+    ends = [
+        f"{summary[name]['position_error']:.2g} after a time of {summary[name]['until']:.3g} for the {label}"
+        for name, (label, _) in MOVERS.items()
+        if summary.get(name, {}).get("position_error") is not None
+    ]
+    if not ends:
         return ""
-    return (
-        f"After a time of {summary['time']:.3g} the median error of {summary['trajectories']} trajectories "
-        f"is {ends[0]:.2g} for the network and {ends[1]:.2g} for the law."
-    )
+    return f"The median error of {summary['trajectories']} trajectories is {' and '.join(ends)}."
 
 
 def _band(axes: Axes, times: Array, values: Array, colour: str, label: str) -> None:
