@@ -30,6 +30,7 @@ MANY = [
 EXPORTS = {"law.tex", "law_sympy.py", "law_numpy.py", "law.pt"}
 
 
+@pytest.mark.slow
 def test_targets_given_equation_and_files(tmp_path: Path, cache: Path):
     register()
     path = tmp_path / "run"
