@@ -63,7 +63,8 @@ def experiment(pullback: np.ndarray, edges, points: int = 200):
     symbolic = {"points": points, "sample": "random", "weights": "equal", "probes": 0}
     recording = SimpleNamespace(edges=edges, n=4, pullback=pullback, components=(0, 1))
     config = {"symbolic": symbolic, "seed": 0, "split": "frames"}
-    return SimpleNamespace(config=config, recording=recording, data=SimpleNamespace(frames=5))
+    module, data = SimpleNamespace(model=None), SimpleNamespace(frames=5)
+    return SimpleNamespace(config=config, recording=recording, data=data, module=module)
 
 
 def test_held_out_edges_belong_to_other_graphs():
