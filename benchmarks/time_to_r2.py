@@ -27,7 +27,7 @@ from gnn_distill.progress import Reporter
 from gnn_distill.record import record
 
 GRAPHS, LEVEL, LOOKS = 2000, 0.99, 40
-EPOCHS = {"spring": 8, "r1": 8, "r2": 24, "charge": 24}  # length of the laptop schedule
+EPOCHS = {"spring": 6, "r1": 6, "r2": 12, "charge": 12}  # length of the laptop schedule
 
 
 class Clock(L.Callback):

@@ -154,7 +154,9 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     module = DistilModule(
         model,
         make(cfg.regulariser),
-        Optimisation(schedule=profile["lr_schedule"], **o),
+        Optimisation(
+            schedule=profile["lr_schedule"], fused=not config["trainer"].get("gradient_clip_val"), **o
+        ),
         Augmentation(**config["augment"]),
         seed=config["seed"],
         compile_mode=config["compile"],

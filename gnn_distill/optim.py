@@ -28,6 +28,7 @@ class Optimisation:
         optimiser: `adam`; or `muon`, which moves hidden matrices along orthogonalised momenta (Jordan et al.
             2024) and leaves biases and thin matrices to Adam.
         muon_rate: peak learning rate of Muon.
+        fused: one kernel for all of Adam's update; Lightning cannot clip gradients then in mixed precision.
     """
 
     learning_rate: float = 1e-3
@@ -37,6 +38,7 @@ class Optimisation:
     betas: tuple[float, float] = (0.9, 0.999)
     optimiser: str = "adam"
     muon_rate: float = 5e-3
+    fused: bool = True
 
     def __post_init__(self) -> None:
         check_range("profile.learning_rate", self.learning_rate, 0.0, 10.0, open_low=True)
@@ -74,7 +76,11 @@ class Optimisation:
 
     def _adam(self, weights: list[nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(
-            weights, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay
+            weights,
+            lr=self.learning_rate,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            fused=self.fused,
         )
 
 

@@ -13,6 +13,7 @@ from gnn_distill.gauge import fit_gauge
 from gnn_distill.messages import Edges, edge_features
 from gnn_distill.symbolic.closed_form import Law, Nodes, compare, fit_one_body, from_messages
 from gnn_distill.symbolic.end_to_end import intervals, refit
+from gnn_distill.symbolic.given import GivenEngine
 
 VALIDATION_GRAPHS = 2000
 
@@ -48,6 +49,8 @@ def _assembled(experiment: Experiment, found: Found) -> Law | None:
         parents = [p[k] for p, k in zip(found.joint.parents, picks, strict=True)]
         known = [k for k in parents if k is not None]
         index = known[0] if known else found.joint.front.choice
+        if isinstance(experiment.engine, GivenEngine):
+            index = len(found.joint.front.equations) - 1  # what the user asked for, believed or not
         return Law.along(found.joint.front.equations[index].expression, len(picks))
     expressions = [f.equations[k].expression for f, k in zip(found.fronts, picks, strict=True)]
     if problem.target == "pullback":

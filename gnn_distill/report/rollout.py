@@ -27,7 +27,7 @@ def rollout(run: Run, arrays: dict[str, Any]) -> Figure | None:
     if stored is None:
         return None
     drift = "true_drift" in stored
-    figure = Figure(figsize=(9.2 if drift else 5.4, 3.6), layout="compressed")
+    figure = Figure(figsize=(9.2 if drift else 6.4, 3.8), layout="compressed")
     panels = figure.subplots(1, 1 + drift, squeeze=False)[0]
     times = stored["times"] - stored["times"][0]
     for name, (label, colour) in MOVERS.items():
@@ -38,24 +38,29 @@ def rollout(run: Run, arrays: dict[str, Any]) -> Figure | None:
     moved = np.sqrt(((size - size[:, :1]) ** 2).sum(-1).mean(-1))
     _band(panels[0], times, moved, GREY, "way that particles went")
     panels[0].set(xlabel="time", ylabel="error of a position (rms)")
-    panels[0].legend(loc="lower right")
     if drift:
         _band(panels[1], times, stored["true_drift"], BLACK, "true trajectory, as stored")
         panels[1].set(xlabel="time", ylabel="|E − E₀| / max(1, |E₀|)")
-        panels[1].legend(loc="lower right")
+    shown = {label: line for axes in panels for line, label in zip(*_legend(axes), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=len(shown))
     return figure
+
+
+def _legend(axes: Axes) -> tuple[list[Any], list[str]]:
+    return axes.get_legend_handles_labels()
 
 
 def caption(run: Run) -> str:
     """The medians at the end, in words."""
     summary = (run.law or {}).get("rollouts") or {}
-    ends = [summary.get(name, {}).get("position_error") for name in MOVERS]
-    if not summary or None in ends:
+    ends = [
+        f"{summary[name]['position_error']:.2g} after a time of {summary[name]['until']:.3g} for the {label}"
+        for name, (label, _) in MOVERS.items()
+        if summary.get(name, {}).get("position_error") is not None
+    ]
+    if not ends:
         return ""
-    return (
-        f"After a time of {summary['time']:.3g} the median error of {summary['trajectories']} trajectories "
-        f"is {ends[0]:.2g} for the network and {ends[1]:.2g} for the law."
-    )
+    return f"The median error of {summary['trajectories']} trajectories is {' and '.join(ends)}."
 
 
 def _band(axes: Axes, times: Array, values: Array, colour: str, label: str) -> None:

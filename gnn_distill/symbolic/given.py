@@ -79,7 +79,10 @@ class GivenEngine:
             raise InputError("symbolic.expression", error.value, error.fix) from error
         fits = [refit(e, points).expression for e in self._written(given, names)]
         simple = trivial(points, names[0])
-        return Front.build([*fits, *simple], points.X, points.y, points.names, points.loss)
+        front = Front.build([*fits, *simple], points.X, points.y, points.names, points.loss)
+        if any(e.expression in fits for e in front.equations):
+            return front
+        return Front.build(fits, points.X, points.y, points.names, points.loss)
 
     def _written(self, given: sympy.Expr, names: Sequence[str]) -> list[sympy.Expr]:
         """The equation along each axis and along mixtures of axes, with and without a constant."""

@@ -1,0 +1,95 @@
+"""Distillation of a small run: several targets, a given equation, and what a law leaves behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_module
+
+from gnn_distill import load_run
+from gnn_distill.config import register
+from gnn_distill.distil.targets import problem
+from gnn_distill.errors import InputError
+from gnn_distill.forces import Spring
+from gnn_distill.run import run
+from tests.conftest import TINY
+from tests.unit.test_closed_form import world
+
+MANY = [
+    "symbolic.target=[pullback,components,components_raw]",
+    "symbolic.sample=stratified",
+    "symbolic.weights=decades",
+    "symbolic.probes=60",
+    "symbolic.engine.max_length=8",
+]
+EXPORTS = {"law.tex", "law_sympy.py", "law_numpy.py", "law.pt"}
+
+
+@pytest.mark.slow
+def test_targets_given_equation_and_files(tmp_path: Path, cache: Path):
+    register()
+    path = tmp_path / "run"
+    for changes in (MANY, ["symbolic=given", "symbolic.expression='-3*(r - 1.5)/m1'"]):
+        tiny = [o for o in TINY if changes is MANY or ".engine." not in o]
+        with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+            run(compose("config", [*tiny, *changes, "variant=bottleneck", f"cache={cache}"]), path)
+        if changes is MANY:
+            first = load_run(path).equations
+    assert first["target"] == "pullback" and set(first["also"]) == {"components", "components_raw"}
+    for section in (first, *first["also"].values()):
+        assert len(section["components"]) == 2
+        for entry in section["components"]:
+            assert entry["verdict"]["recovered"] in (True, False)
+            assert 0 <= entry["extrapolation"]["equation"] < len(entry["front"])
+    assert isinstance(first["also"]["components"]["mass_slope"], float)
+    finished = load_run(path)
+    assert finished.equations["engine"] == "given" and finished.equations["also"] == {}
+    law = finished.law
+    assert law["test"]["mae"] < 1e-4 < law["network"]["mae"]  # its two constants, fitted to accelerations
+    assert np.shape(law["intervals"]) == (2, 2, 2)
+    assert law["rollouts"]["law"]["position_error"] < law["rollouts"]["network"]["position_error"]
+    assert EXPORTS == {p.name for p in (path / "law").iterdir()} and not (path / "fronts").exists()
+    assert finished.rollout()["law_error"].shape[1] == 10
+    assert (path / "figures/rollout.png").exists() and "law_numpy.py" in (path / "report.html").read_text()
+    json.dumps(law, allow_nan=False)
+
+
+def experiment(pullback: np.ndarray, edges, points: int = 200):
+    symbolic = {"points": points, "sample": "random", "weights": "equal", "probes": 0}
+    recording = SimpleNamespace(edges=edges, n=4, pullback=pullback, components=(0, 1))
+    config = {"symbolic": symbolic, "seed": 0, "split": "frames"}
+    module, data = SimpleNamespace(model=None), SimpleNamespace(frames=5)
+    return SimpleNamespace(config=config, recording=recording, data=data, module=module)
+
+
+def test_held_out_edges_belong_to_other_graphs():
+    edges, _ = world(Spring(), graphs=100)
+    posed = problem(experiment(edges.acceleration, edges, 10_000), "pullback")
+    seen = {float(v) for v in posed.X[:, posed.names.index("m1")]}
+    unseen = {float(v) for v in posed.unseen[:, posed.names.index("m1")]}
+    assert len(posed.X) == 70 * 12 and len(posed.unseen) == 30 * 12 and not seen & unseen
+
+
+def test_messages_that_are_not_finite_are_named():
+    edges, _ = world(Spring(), graphs=100)
+    broken = edges.acceleration.copy()
+    broken[::2] = np.nan
+    with pytest.raises(InputError, match="messages.*NaN.*diverged"):
+        problem(experiment(broken, edges), "pullback")
+
+
+def test_too_few_edges_are_named():
+    edges, _ = world(Spring(), graphs=5)
+    with pytest.raises(InputError, match="symbolic.points.*fewer than 50"):
+        problem(experiment(edges.acceleration, edges), "pullback")
+
+
+def test_inputs_that_do_not_vary_are_left_out():
+    edges, _ = world(Spring(), graphs=100)
+    alike = replace(edges, q1=np.ones_like(edges.q1), q2=np.ones_like(edges.q2))
+    assert problem(experiment(edges.acceleration, alike), "pullback").names == ("dx", "dy", "r", "m1", "m2")
