@@ -13,6 +13,7 @@ import argparse
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "8000")
 import time
 from pathlib import Path
 

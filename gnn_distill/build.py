@@ -224,8 +224,7 @@ def set_threads(threads: int | None) -> None:
 def keep_freed_memory() -> None:
     """Let glibc keep the arrays that a training step frees for the next step, which needs as many.
 
-    By default it gives them back to the kernel and takes page faults to get them again: measured, a fifth of
-    a step on the CPU (docs/benchmarks.md).
+    By default it gives them back to the kernel and takes page faults to get them again (docs/benchmarks.md).
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -39,8 +39,10 @@ def main() -> None:
     if "--version" in sys.argv[1:]:
         print(f"gnn-distill {__version__}")
         return
-    # Threads that sleep while they wait: where other programs use the cores too, spinning ones cost ten times
+    # Threads that soon sleep while they wait: where other programs use the cores, too, spinning ones cost ten
+    # times. A short spin spares the wake-up between the small products of one step (docs/benchmarks.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "8000")
     sys.path.insert(0, os.getcwd())  # a _target_ may name a class in a file of the user's
     traceback_wanted = os.environ.setdefault("HYDRA_FULL_ERROR", "0") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
