@@ -68,7 +68,7 @@ class OperonEngine:
     """
 
     restarts: int = 5
-    stable: int = 1
+    stable: int = 3
     subsample: int = 500
     generations: int = 250
     population: int = 1000
