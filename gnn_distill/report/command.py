@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folder of a sweep, or of runs")
     parser.add_argument("--status", action="store_true", help="only say how far the jobs have come")
     parser.add_argument("--out", type=Path, help="where the report goes; DIR/report if not given")
+    parser.add_argument(
+        "--archive", type=Path, metavar="FOLDER", help="also copy each run's settings and results to FOLDER"
+    )
     parser.add_argument("--wandb", metavar="PROJECT", help="upload tables and figures, too, grouped by sweep")
     given = parser.parse_args(arguments)
     try:
@@ -37,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         folder = given.out or given.folders[0] / "report"
         write_sweep_report(sweeps, folder)
+        if given.archive:
+            from gnn_distill.report.archive import archive
+
+            archive(sweeps, given.archive)
         if given.wandb:
             from gnn_distill.report.upload import upload
 

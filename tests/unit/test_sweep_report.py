@@ -233,6 +233,23 @@ def test_status_says_what_runs_and_what_was_killed(tmp_path: Path, capsys: pytes
         load_sweep(tmp_path / "nowhere")
 
 
+def test_archive_gives_the_same_tables_and_keeps_the_machine_to_itself(tmp_path: Path):
+    sweep = tmp_path / "sweep"
+    for variant, loss in (("l1", 0.2), ("kl", 0.3)):
+        path = make(sweep, f"variant={variant}", variant=variant, loss=loss)
+        settings = yaml.safe_load((path / "config.yaml").read_text()) | {"cache": "/home/someone/cache"}
+        (path / "config.yaml").write_text(yaml.safe_dump(settings))
+        (path / "messages.npz").write_bytes(b"large")
+    main([str(sweep), "--archive", str(tmp_path / "kept")])
+    kept = tmp_path / "kept/sweep"
+    before, after = (load_sweep(folder) for folder in (sweep, kept))
+    assert tables(entries([before]), [before]) == tables(entries([after]), [after])
+    assert [job.state for job in after.jobs] == ["complete", "complete"]
+    files = [path for path in kept.rglob("*") if path.is_file()]
+    assert not [path for path in files if path.name == "messages.npz"]
+    assert not [path for path in files if "someone" in path.read_text()]
+
+
 def test_differing_settings_are_named_once():
     configs = [{"a": {"x": 1}, "profile": {"x": 1}, "b": 5}, {"a": {"x": 2}, "profile": {"x": 2}, "b": 5}]
     assert differing([flatten(c) for c in configs]) == ["profile.x"]
