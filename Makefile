@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup demo test slow lint format clean
+.PHONY: setup demo test slow lint docs format clean
 
 setup: .venv/installed        ## virtual environment with everything, at the tested versions
 .venv/installed: pyproject.toml constraints.txt
@@ -23,9 +23,13 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: setup                   ## the documentation as a static site in site/; a warning is an error
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv build site dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -18,15 +18,21 @@ class ProfileConfig:
 
     Attributes:
         name: of the profile, for reports.
-        simulations: trajectories; `frames` kept frames of each.
-        epochs: passes over the training set; `batch_size` graphs per step.
+        simulations: trajectories.
+        frames: kept frames of each trajectory.
+        epochs: passes over the training set, or over `steps_per_epoch` steps.
+        batch_size: graphs of a step, over all processes.
         steps_per_epoch: steps of an epoch, on graphs drawn afresh; null takes the whole training set.
         validation_graphs: random validation graphs that an epoch is judged by; null takes all.
-        learning_rate: Adam's peak rate; `lr_schedule` cosine or onecycle; `warmup` fraction of steps.
+        learning_rate: Adam's peak rate.
+        lr_schedule: cosine or onecycle.
+        warmup: fraction of all steps over which the rate of `cosine` rises from zero.
         weight_decay: L2 term.
-        optimiser: adam, or muon for the hidden matrices with its own peak `muon_rate`.
+        optimiser: adam, or muon for the hidden matrices.
+        muon_rate: muon's own peak rate.
         width: ReLU units per hidden layer.
-        basis: what φe reads, raw, delta or polar; `node` model, mlp or linear; see `gnn_distill.model`.
+        basis: what φe reads: raw, delta or polar; see `model.basis`.
+        node: the node model φv: mlp, or linear in the messages.
         charge_scale: factor on charges at the network's inputs.
         scale_output: scale accelerations by their mean magnitude.
     """
@@ -53,9 +59,11 @@ class ProfileConfig:
 
 @dataclass
 class ScheduleConfig:
-    """Pruning schedule: `function` progress → fraction pruned, done after the fraction `end` of epochs.
+    """Pruning schedule: when how many message dimensions are masked.
 
     Attributes:
+        function: progress → fraction pruned.
+        end: fraction of all epochs after which `target_dims` are left.
         target_dims: message dimensions left at the end; `auto` stops where the validation loss would rise.
         sample: validation graphs that importance is measured on.
         tolerance: rise of the validation loss, as a factor, that refuses a cut (auto only).
@@ -72,7 +80,12 @@ class ScheduleConfig:
 
 @dataclass
 class AugmentConfig:
-    """Random translations of all positions while training: one per graph or per batch, N(0, scale²)."""
+    """Random translations of all positions while training.
+
+    Attributes:
+        scope: one translation per `graph`, or per `batch` as published.
+        scale: standard deviation of its components.
+    """
 
     scope: str = "graph"
     scale: float = 3.0

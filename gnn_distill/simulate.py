@@ -41,7 +41,7 @@ class Simulation:
         dim: space dimensions, 2 or 3.
         simulations: number of trajectories S.
         frames: kept frames T per trajectory.
-        stride: integrator frames per kept frame (PROTOCOL: every 5th frame is kept).
+        stride: integrator frames per kept frame; published: 5.
         time_step: spacing dt of integrator frames; the law's own default if None.
         rtol: relative tolerance of one step; `atol` the absolute one.
         seed: seed of the initial states; trajectory k draws from the stream (seed, k).

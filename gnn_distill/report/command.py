@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib.metadata
 import io
 import sys
 from collections.abc import Sequence
@@ -16,22 +17,26 @@ from gnn_distill.report.collect import Sweep, load_sweep
 from gnn_distill.report.status import show_jobs
 from gnn_distill.rundir import STAGES, atomic
 
+DESCRIPTION = """Tables and figures of all runs in a sweep's folder, the published values beside ours.
+Several folders are compared. A sweep that is not done yet is reported as far as it is."""
+
+EPILOG = """examples:
+  gnn-distill-report multirun/variants
+  gnn-distill-report multirun/variants --status
+  gnn-distill-report multirun/variants multirun/variants,profile=paper --out compared
+  gnn-distill-report outputs                    the runs of gnn-distill without -m
+
+what is written:
+  index.html     one page, self-contained
+  report.md      the same tables in Markdown
+  tables/        each table as CSV and LaTeX
+  figures/       PNG
+  settings.csv   timings.csv"""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `gnn-distill-report`; exit code 0 on success, 2 for bad input."""
-    parser = argparse.ArgumentParser(
-        prog="gnn-distill-report",
-        description="Tables of all runs in a sweep's folder beside the published values, as Markdown, CSV, "
-        "LaTeX and one self-contained page. More folders are compared.",
-    )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folder of a sweep, or of runs")
-    parser.add_argument("--status", action="store_true", help="only say how far the jobs have come")
-    parser.add_argument("--out", type=Path, help="where the report goes; DIR/report if not given")
-    parser.add_argument(
-        "--archive", type=Path, metavar="FOLDER", help="also copy each run's settings and results to FOLDER"
-    )
-    parser.add_argument("--wandb", metavar="PROJECT", help="upload tables and figures, too, grouped by sweep")
-    given = parser.parse_args(arguments)
+    given = parser().parse_args(arguments)
     try:
         sweeps = [load_sweep(folder) for folder in given.folders]
         if given.status:
@@ -52,6 +57,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/] {error}", highlight=False)
         sys.exit(2)
     print(f"{folder / 'index.html'}  {folder / 'report.md'}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="gnn-distill-report",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = importlib.metadata.version("gnn_distill")
+    made.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folder of a sweep, or of runs")
+    made.add_argument("--status", action="store_true", help="only say how far the jobs have come")
+    made.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the report goes; DIR/report if not given"
+    )
+    made.add_argument(
+        "--archive", type=Path, metavar="DIR", help="also copy each run's settings and results there"
+    )
+    made.add_argument("--wandb", metavar="PROJECT", help="upload tables and figures, too, grouped by sweep")
+    made.add_argument("--version", action="version", version=f"gnn-distill-report {version}")
+    return made
 
 
 def write_sweep_report(sweeps: Sequence[Sweep], folder: Path) -> None:

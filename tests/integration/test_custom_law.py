@@ -1,51 +1,32 @@
-"""A force law from a file of the user's, without touching the package."""
+"""A force law from a file of the user's, without touching the package: what docs/custom_law.md shows."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-from tests.conftest import TINY
-
-MODULE = '''
-from dataclasses import dataclass
-
 import numpy as np
 
-from gnn_distill.forces import ForceLaw
+from tests.docs_pages import ROOT, commands, files, load
+
+PAGE = ROOT / "docs/custom_law.md"
 
 
-@dataclass(frozen=True)
-class Yukawa(ForceLaw):
-    """Screened attraction."""
-
-    strength: float = 1.0
-    name = "yukawa"
-    title = "the Yukawa force"
-    formula = "-k m1 m2 exp(-r) (1 + r) / r^2"
-    time_step = 5e-3
-
-    @staticmethod
-    def potential(r, m1, m2, q1, q2, params):
-        return -params[0] * m1 * m2 * np.exp(-r) / r
-
-    @staticmethod
-    def magnitude(r, m1, m2, q1, q2, params):
-        return -params[0] * m1 * m2 * np.exp(-r) * (1 + r) / r**2
-'''
+def test_command_of_the_page_is_accepted(gnn_distill, tmp_path):
+    (tmp_path / "my_module.py").write_text(files(PAGE)["my_module.py"])
+    (words,) = commands(PAGE, "gnn-distill")
+    gnn_distill(*words, "stages=[]", "hydra.run.dir=run", cwd=tmp_path)
+    config = (tmp_path / "run/config.yaml").read_text()
+    assert "_target_: my_module.Yukawa" in config and "strength: 2.0" in config
 
 
-def test_custom_law_runs_to_the_end(gnn_distill, tmp_path: Path):
-    (tmp_path / "my_module.py").write_text(MODULE)
-    law = ["dataset=custom", "dataset.law._target_=my_module.Yukawa", "+dataset.law.strength=2.0"]
-    gnn_distill(*TINY, *law, "hydra.run.dir=run", cwd=tmp_path)
-    analysis = json.loads((tmp_path / "run/analysis.json").read_text())
-    assert set(analysis["r2"]) == {"force", "acceleration", "gauge", "pullback"}
-    verdict = json.loads((tmp_path / "run/equations.json").read_text())["components"][0]["verdict"]
-    assert verdict["recovered"] is False  # two epochs teach nothing
+def test_force_of_the_page_is_minus_the_slope_of_its_potential(tmp_path):
+    (tmp_path / "my_module.py").write_text(files(PAGE)["my_module.py"])
+    law = load(tmp_path / "my_module.py").Yukawa(2.0)
+    r, h = np.linspace(0.3, 4, 30), 1e-5
+    rest = (1.5, 0.7, 0.0, 0.0, law.params)
+    slope = (law.potential(r + h, *rest) - law.potential(r - h, *rest)) / (2 * h)
+    np.testing.assert_allclose(law.magnitude(r, *rest), -slope, rtol=1e-6)
 
 
-def test_law_that_is_no_law_is_refused(gnn_distill, tmp_path: Path):
+def test_law_that_is_no_law_is_refused(gnn_distill, tmp_path):
     (tmp_path / "my_module.py").write_text("class Yukawa: pass\n")
     failed = gnn_distill("dataset=custom", "dataset.law._target_=my_module.Yukawa", cwd=tmp_path, code=2)
     assert "dataset.law" in failed.stderr and "ForceLaw" in failed.stderr
