@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from gnn_distill import __version__, cli
 from gnn_distill.config import register
+from gnn_distill.report import command
 from tests.docs_pages import FENCE, PAGES, ROOT, commands, load
 
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -80,3 +84,26 @@ def test_help_names_every_group():
     explained = done.stdout.partition("Options")[0]
     assert {g for g in groups if not re.search(rf"^  {g} +\S", explained, re.MULTILINE)} == set()
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_tab_completes_options_and_keys():
+    def completed(line: str) -> set[str]:
+        environment = os.environ | {"COMP_LINE": line, "COMP_POINT": str(len(line))}
+        program = [sys.executable, "-m", "gnn_distill", "-sc", "query=bash"]
+        done = subprocess.run(
+            program, env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        return set(done.stdout.split())
+
+    assert completed("gnn-distill dataset=r") == {"dataset=r1", "dataset=r2"}
+    assert "profile.warmup=" in completed("gnn-distill profile.wa")
+
+
+@pytest.mark.parametrize(
+    ("main", "program"), [(cli.main, "gnn-distill"), (command.main, "gnn-distill-report")]
+)
+def test_commands_tell_their_version(main, program: str, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [program, "--version"])
+    with suppress(SystemExit):
+        main()
+    assert capsys.readouterr().out == f"{program} {__version__}\n"
