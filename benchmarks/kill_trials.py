@@ -1,4 +1,4 @@
-"""Kill -9 at random moments of every stage, then the same command again: is the result that of an unbroken run?
+"""Kill -9 at random moments of every stage: does the next start end with an unbroken run's result?
 
     python -m benchmarks.kill_trials --chains 9
 
@@ -36,12 +36,11 @@ from gnn_distill.rundir import OUTPUTS, STAGES
 SMOKE = [
     "profile=smoke",
     "dataset.simulations=40",
-    "profile.epochs=12",
+    "profile.epochs=8",
     "symbolic.engine.restarts=2",
     "symbolic.engine.generations=20",
     "symbolic.engine.population=200",
     "symbolic.engine.functions=[]",
-    "symbolic.target=[pullback,components_raw]",
     "symbolic.points=300",
     "symbolic.rollouts=1",
     "symbolic.jobs=1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -24,8 +25,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
         """Write `checkpoint` to the file `path`."""
+        buffer = io.BytesIO()  # torch, writing to a file itself, does not say that the disk is full
+        torch.save(checkpoint, buffer)
         with atomic(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(buffer.getbuffer())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
         with log.open("a", encoding="utf-8") as file:
             file.write(redacted(traceback.format_exc()))
         record_failure(cfg, path, origin(error))
-        line = one_line(f"{type(origin(error)).__name__}: {origin(error)}")
+        line = one_line(redacted(f"{type(origin(error)).__name__}: {origin(error)}"))
         terminal.print(f"[bold red]✗[/] {name}  {escape(line)}  log: {escape(os.path.relpath(log))}")
     finally:
         gc.collect()

@@ -87,12 +87,14 @@ def test_a_killed_write_leaves_the_checkpoint_before(trained, tmp_path: Path, mo
     path = tmp_path / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"state_dict": {}, "epoch": 1}, path)
 
-    def half(content: object, file: Path) -> None:
-        file.write_bytes(b"half")
-        assert file.parent == path.parent  # a rename within one file system
+    real = Path.write_bytes
+
+    def half(self: Path, content: bytes) -> int:
+        assert self.parent == path.parent  # a rename within one file system
+        real(self, bytes(content[:9]))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torch.save", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(KeyboardInterrupt):
         AtomicCheckpointIO().save_checkpoint({"state_dict": {}, "epoch": 2}, path)
     monkeypatch.undo()
@@ -232,9 +234,14 @@ def test_secrets_are_not_written_down(command_line, tmp_path: Path, monkeypatch)
     assert code == 2 and SECRET not in message.split("\nerror ")[1]  # before it Hydra repeats what was typed
     code, _ = command_line(*run[:-1], "hydra.run.dir=one", "hydra.output_subdir=null")
     assert code == 0
-    jobs = ("hydra.sweep.dir=many", "hydra.sweep.subdir=${seed}", "seed=0,1", "hydra.output_subdir=null")
-    code, _ = command_line("-m", *run, *jobs)
-    assert code == 1
+
+    def leak(*_: object) -> None:
+        raise RuntimeError(f"401: the key {SECRET} is not valid")
+
+    monkeypatch.setattr("gnn_distill.run.summarise", leak)
+    jobs = ("profile=smoke", "stages=[simulate]", "hydra.sweep.dir=many", "seed=0,1")
+    code, message = command_line("-m", *jobs)
+    assert code == 1 and SECRET not in message and "the key (hidden) is not" in message
     written = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert {p.name for p in written} >= {"status.json", "config.yaml", "report.html", "run.log"}
     assert [str(p) for p in written if SECRET in p.read_text(errors="ignore")] == []
