@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 
 from gnn_distill import __version__
 from gnn_distill.config import register
-from gnn_distill.errors import DivergedError
-from gnn_distill.explain import OF_INPUT, show
+from gnn_distill.explain import exit_code, show
+from gnn_distill.sources import allow_typed, check_sources
 
 FLAGS = {"-m", "--multirun"}
 
@@ -43,27 +43,25 @@ def main() -> None:
     # times. A short spin spares the wake-up between the small products of one step (docs/benchmarks.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "8000")
-    sys.path.insert(0, os.getcwd())  # a _target_ may name a class in a file of the user's
+    sys.path.append(os.getcwd())  # a _target_ may name a class in a file of the user's
     traceback_wanted = os.environ.setdefault("HYDRA_FULL_ERROR", "0") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     register()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        check_sources(sys.argv[1:])
+        allow_typed(sys.argv[1:])
         _hydra_main()
-    except OF_INPUT as error:
-        if traceback_wanted:
-            raise
-        show(error)
-        sys.exit(2)
-    except DivergedError as error:
-        if traceback_wanted:
-            raise
-        show(error)
-        sys.exit(1)
     except KeyboardInterrupt:
         if FLAGS & set(sys.argv[1:]):
             print("stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        code = exit_code(error)
+        if traceback_wanted or code is None:
+            raise
+        show(error)
+        sys.exit(code)
 
 
 if __name__ == "__main__":

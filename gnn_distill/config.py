@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
+from omegaconf.resolvers import oc
+
+from gnn_distill.errors import InputError
+from gnn_distill.redact import is_secret
 
 
 @dataclass
@@ -170,5 +174,20 @@ class Config:
 
 
 def register() -> None:
-    """Put the schema where `config.yaml` finds it."""
+    """Put the schema where `config.yaml` finds it, and keep secrets out of what a config can read."""
     ConfigStore.instance().store(name="schema", node=Config, provider="gnn_distill")
+    OmegaConf.register_new_resolver("oc.env", environment, replace=True)
+
+
+def environment(name: str, *default: Any) -> str | None:
+    """The resolver `oc.env`, which does not give away what the environment keeps secret.
+
+    Raises:
+        InputError: the variable is named like a secret: a config is written down, and may be somebody else's.
+    """
+    if is_secret(name):
+        raise InputError(
+            f"${{oc.env:{name}}}", "...", "leave secrets in the environment: configs are written to disk"
+        )
+    value: str | None = oc.env(name, *default)
+    return value

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from gnn_distill.build import build
+from gnn_distill.config import register
 from gnn_distill.progress import Reporter
 from gnn_distill.ranks import end_with_parent
 from gnn_distill.run import follow
@@ -17,6 +18,7 @@ from gnn_distill.run import follow
 def main(path: Path) -> None:
     """Join the training of the run directory `path`."""
     end_with_parent()
+    register()
     cfg = OmegaConf.load(path / "config.yaml")
     if not isinstance(cfg, DictConfig):
         raise TypeError(f"{path / 'config.yaml'} is not a mapping")

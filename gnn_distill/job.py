@@ -22,6 +22,7 @@ from rich.markup import escape
 
 from gnn_distill.errors import InputError
 from gnn_distill.explain import origin
+from gnn_distill.redact import redacted
 from gnn_distill.report.collect import LOG, one_line
 from gnn_distill.request import request_key
 from gnn_distill.rundir import RunDirectory, RunIsBusyError
@@ -36,7 +37,7 @@ def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
     path, terminal = Path(hydra.runtime.output_dir), Console(stderr=True, highlight=False, soft_wrap=True)
     name, log = escape(path.name), path / LOG
     if hydra.runtime.cwd not in sys.path:  # as in the main process: a _target_ may name a file there
-        sys.path.insert(0, hydra.runtime.cwd)
+        sys.path.append(hydra.runtime.cwd)
     check_inside(path, Path(hydra.sweep.dir))
     try:
         if complete_before(cfg, path):
@@ -53,9 +54,9 @@ def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
         terminal.print(f"[yellow]–[/] {name}  {escape(error.fix)}")
     except Exception as error:
         with log.open("a", encoding="utf-8") as file:
-            file.write(traceback.format_exc())
+            file.write(redacted(traceback.format_exc()))
         record_failure(cfg, path, origin(error))
-        line = one_line(f"{type(origin(error)).__name__}: {origin(error)}")
+        line = one_line(redacted(f"{type(origin(error)).__name__}: {origin(error)}"))
         terminal.print(f"[bold red]✗[/] {name}  {escape(line)}  log: {escape(os.path.relpath(log))}")
     finally:
         gc.collect()

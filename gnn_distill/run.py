@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import lightning as L
@@ -13,13 +12,14 @@ import torch
 import torch._dynamo.exc
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
+from rich.markup import escape
 
 from gnn_distill import __version__
 from gnn_distill.analysis import analyse, selection_scores
 from gnn_distill.build import Experiment, build
+from gnn_distill.checkpoint import AtomicCheckpointIO, load_weights, read_checkpoint
 from gnn_distill.distil import distilled_law, equations, roll_out, search, wanted
 from gnn_distill.errors import InputError
-from gnn_distill.lit import DistilModule
 from gnn_distill.progress import EpochLog, Reporter, close, upload_results
 from gnn_distill.ranks import agreed, dismiss, joined, started
 from gnn_distill.record import record
@@ -56,6 +56,8 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
     keys, wanted = stage_keys(experiment.config), experiment.config["stages"]
     check_earlier_stages(directory, keys, wanted)
     directory.write_text("config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    if (earlier := directory.found()) is not None:
+        experiment.report.line(escape(earlier))
     directory.begin(experiment.config["seed"])
     work = {
         "simulate": lambda resumed: simulate_run(experiment, directory),
@@ -171,6 +173,7 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
         num_sanity_val_steps=0,
         default_root_dir=path,
     )
+    trainer.strategy.checkpoint_io = AtomicCheckpointIO()
     try:
         trainer.fit(
             experiment.module, datamodule=experiment.datamodule, ckpt_path=checkpoint, weights_only=True
@@ -203,25 +206,6 @@ def validation(experiment: Experiment) -> dict[str, Any]:
     law, seed = experiment.source.law, config["seed"]
     recorded = record(experiment.module.model, some, law, seed=seed, importance=config["importance"])
     return selection_scores(recorded)
-
-
-def load_weights(module: DistilModule, path: Path) -> None:
-    """Put the weights of a run's last epoch into `module`."""
-    last = path / "checkpoints" / "last.ckpt"
-    if not last.exists():
-        fix = "no trained network in this folder: add train to stages, or set hydra.run.dir"
-        raise InputError("stages", str(path), fix)
-    module.load_state_dict(read_checkpoint(last)["state_dict"])
-    module.cpu()
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint; no code in it is run."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
-        fix = f"it cannot be read ({str(error).splitlines()[0]}): delete it to train again"
-        raise InputError("checkpoint", str(path), fix) from error
 
 
 def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> None:

@@ -9,23 +9,24 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import math
 import os
 import platform
-import tempfile
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import filelock
 import numpy as np
-import yaml
 
 from gnn_distill.errors import InputError
+from gnn_distill.files import UNFINISHED, atomic, plain, read_config, read_json, read_metrics
 from gnn_distill.provenance import commit, peak_rss_mib, versions
+from gnn_distill.redact import redacted
 
 OUTPUTS = {
     "simulate": ("data.json", "trajectories.npz"),
@@ -35,6 +36,8 @@ OUTPUTS = {
     "report": ("report.html",),
 }
 STAGES = tuple(OUTPUTS)
+RESERVE, RESERVED = ".reserve", 65_536
+"""File that is given up so that `status.json` can be written where the disk is full, and its bytes."""
 
 
 class RunIsBusyError(InputError):
@@ -70,10 +73,32 @@ class RunDirectory:
             raise RunIsBusyError("run directory", str(self.path), fix) from error
         try:
             self.write_text(".owner", f"process {os.getpid()} on {platform.node()}")
+            self._clear_leftovers()
+            (self.path / RESERVE).write_bytes(os.urandom(RESERVED))
             self._read_status()
             yield
         finally:
+            (self.path / RESERVE).unlink(missing_ok=True)
             lock.release()
+
+    def _clear_leftovers(self) -> None:
+        """Remove the unfinished files of a process that was killed while it wrote."""
+        for left in self.path.rglob(f"{UNFINISHED}*"):
+            left.unlink(missing_ok=True)
+
+    def found(self) -> str | None:
+        """What an earlier start has left in this folder, in a sentence; None if there was none."""
+        state, stage, error = (self.status.get(key) for key in ("state", "stage", "error"))
+        if state == "new":
+            return None
+        if state == "complete":
+            return f"{self.path} holds a complete run; what has not changed is kept"
+        how = {"running": "that was killed", "interrupted": "that was stopped"}.get(str(state), "that failed")
+        where = f" in {stage}" if stage else ""
+        why = f" ({' '.join(str(error).split())[:160]})" if error and state == "failed" else ""
+        rows = read_metrics(self.path / "metrics.csv") if stage == "train" else []
+        epochs = f" after {len(rows)} epochs" if rows else ""
+        return f"{self.path} holds a run {how}{where}{epochs}{why}; it goes on from there"
 
     def begin(self, seed: int) -> None:
         """Mark the run as running, with what is needed to repeat it."""
@@ -134,12 +159,12 @@ class RunDirectory:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write `content` atomically; NaN and infinity become null."""
-        self.write_text(name, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+        self.write_text(name, json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file atomically."""
         with atomic(self.path / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(redacted(text), encoding="utf-8")
 
     def write_arrays(self, name: str, arrays: dict[str, Any]) -> None:
         """Write a compressed `.npz` atomically."""
@@ -149,31 +174,17 @@ class RunDirectory:
     def _read_status(self) -> None:
         self.status = {"state": "new", "stage": None, "error": None, "stages": {}}
         if (self.path / "status.json").exists():
-            self.status = self._read("status.json")
+            self.status |= read_json(self.path / "status.json") or {}
+            if not isinstance(self.status["stages"], dict):
+                fix = "its stages are not a mapping: delete it to do all stages again"
+                raise InputError("status.json", str(self.path / "status.json"), fix)
 
     def _save_status(self) -> None:
-        self.write_json("status.json", self.status)
-
-    def _read(self, name: str) -> Any:
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(name, str(self.path / name), f"not valid JSON ({error}); delete it") from error
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+            self.write_json("status.json", self.status)
+        except OSError:
+            (self.path / RESERVE).unlink(missing_ok=True)  # the disk is full: this much is left
+            self.write_json("status.json", self.status)
 
 
 @dataclass(frozen=True)
@@ -212,8 +223,13 @@ class Run:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    """The arrays of a file; pickled objects are refused, since loading one can run any code."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        fix = f"it cannot be read ({str(error).splitlines()[0]}): do the stage again that makes it"
+        raise InputError(path.name, str(path), fix) from error
 
 
 def load_run(path: str | Path) -> Run:
@@ -228,20 +244,13 @@ def load_run(path: str | Path) -> Run:
             "run directory", str(path), "give a folder that gnn-distill made (it holds status.json)"
         )
 
-    def optional(name: str) -> Any:
-        return json.loads((folder / name).read_text()) if (folder / name).exists() else None
+    def optional(name: str) -> dict[str, Any] | None:
+        return read_json(folder / name) if (folder / name).exists() else None
 
-    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config = read_config(folder / "config.yaml")
     rest = {name: optional(f"{name}.json") for name in ("data", "analysis", "equations", "law")}
-    return Run(folder, config, optional("status.json"), read_metrics(folder / "metrics.csv"), **rest)
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Rows of a metrics file, oldest first; none if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [{k: float(v) for k, v in row.items() if v not in ("", None)} for row in csv.DictReader(file)]
+    status = read_json(folder / "status.json") or {}
+    return Run(folder, config, status, read_metrics(folder / "metrics.csv"), **rest)
 
 
 def write_metrics(path: Path, rows: Sequence[dict[str, float]]) -> None:
@@ -261,16 +270,3 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """JSON-ready copy: numpy scalars and arrays as numbers and lists, non-finite numbers as None."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gnn_distill import cli
 from gnn_distill.data import NBodyDataModule, to_graphs
 from gnn_distill.forces import (
     Coulomb,
@@ -25,6 +26,7 @@ from gnn_distill.forces import (
     Superposition,
 )
 from gnn_distill.simulate import Simulation, Trajectories, simulate
+from gnn_distill.sources import VARIABLE
 
 PUBLISHED: list[ForceLaw] = [Spring(), InverseDistance(), InverseSquare(), Coulomb()]
 LAWS: list[ForceLaw] = [*PUBLISHED, Superposition(), Damped(), String(), Discontinuous()]
@@ -71,5 +73,29 @@ def gnn_distill(cache: Path):
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280)
         assert done.returncode == code, done.stdout + done.stderr
         return done
+
+    return call
+
+
+@pytest.fixture
+def command_line(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd):
+    """Run the command line in this process, in a folder of its own; returns exit code and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GNN_DISTILL_CACHE", str(cache))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv(VARIABLE, "")
+
+    def call(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        monkeypatch.setattr("sys.argv", ["gnn-distill", *arguments])
+        monkeypatch.setattr("sys.path", list(sys.path))
+        capfd.readouterr()
+        try:
+            cli.main()
+            code: object = 0
+        except SystemExit as stop:
+            code = stop.code
+        assert isinstance(code, int)
+        return code, capfd.readouterr().err
 
     return call

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gnn_distill.redact import redacted
 from gnn_distill.report.figures import draw
 from gnn_distill.report.page import render
 from gnn_distill.report.terminal import show
@@ -37,5 +38,5 @@ def write_report(path: Path, console: Console) -> None:
     run = load_run(path)
     figures = draw(run, path / "figures")
     with atomic(path / "report.html") as temporary:
-        temporary.write_text(render(run, figures), encoding="utf-8")
+        temporary.write_text(redacted(render(run, figures)), encoding="utf-8")
     show(run, console)

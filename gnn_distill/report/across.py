@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -154,7 +155,7 @@ def draw_across(found: Sequence[Entry], folder: Path) -> dict[str, Path]:
     drawn = {}
     for name, (draw, _) in FIGURES.items():
         path = folder / f"{name}.png"
-        with look():
+        with look(), matplotlib.rc_context({"text.parse_math": False}):  # names are text, whatever is in them
             figure = draw(found)
             if figure is None:
                 path.unlink(missing_ok=True)

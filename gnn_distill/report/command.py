@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from gnn_distill.errors import InputError
+from gnn_distill.redact import redacted
 from gnn_distill.report.collect import Sweep, load_sweep
+from gnn_distill.report.escape import in_cell, in_markdown
 from gnn_distill.report.status import show_jobs
 from gnn_distill.rundir import STAGES, atomic
 
@@ -54,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             upload(folder, given.wandb, sweeps[0].name)
     except InputError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/] {error}", highlight=False)
+        text = f"[bold red]error[/] {escape(str(error))}"
+        Console(stderr=True, soft_wrap=True).print(text, highlight=False)
         sys.exit(2)
     print(f"{folder / 'index.html'}  {folder / 'report.md'}")
 
@@ -113,7 +117,7 @@ def write_sweep_report(sweeps: Sequence[Sweep], folder: Path) -> None:
             old.unlink()
     for name, text in made.items():
         with atomic(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(redacted(text), encoding="utf-8")
 
 
 def markdown(content: Content) -> str:  # type: ignore[name-defined]  # noqa: F821
@@ -123,21 +127,23 @@ def markdown(content: Content) -> str:  # type: ignore[name-defined]  # noqa: F8
     from gnn_distill.report.published import R25
     from gnn_distill.report.sweep_page import facts, failures, versions
 
-    lines = [f"## {' and '.join(content.names)}", "", *(f"- {line}" for line in content.legend)]
-    lines += [f"- {s.plan['pruning']}" for s in content.sweeps if s.plan.get("pruning")]
-    lines += [f"- {fact}" for fact in facts(content.found)]
-    lines += [f"- failed: {f['name']}: {f['error']}" for f in failures(content.sweeps)]
+    items = [*content.legend, *(str(s.plan["pruning"]) for s in content.sweeps if s.plan.get("pruning"))]
+    items += [
+        *facts(content.found),
+        *(f"failed: {f['name']}: {f['error']}" for f in failures(content.sweeps)),
+    ]
+    lines = [f"## {in_markdown(' and '.join(content.names))}", "", *(f"- {in_markdown(i)}" for i in items)]
     lines += ["", f"Values in brackets are published ({R25}: a million frames, 1.1 million steps, split by "]
     lines[-1] += "frames; Cranmer et al. 2020 where a table says so). ± is the standard deviation over seeds."
     body = "\n".join(formats.markdown(table, content.labels) for table in content.tables)
     pictures = [f"![{FIGURES[name][1]}](figures/{path.name})\n" for name, path in content.figures.items()]
-    stated = ", ".join(f"{name} {version}" for name, version in versions(content.found).items())
+    stated = in_markdown(", ".join(f"{name} {version}" for name, version in versions(content.found).items()))
     return "\n".join([*lines, "", body, "### Figures", "", *pictures, f"Made with {stated}.", ""])
 
 
 def _csv(head: list[str], rows: Sequence[Sequence[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
+    writer.writerow(map(in_cell, head))
+    writer.writerows([*map(in_cell, row)] for row in rows)
     return out.getvalue()

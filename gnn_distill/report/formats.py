@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from gnn_distill.report.escape import in_cell, in_markdown
 from gnn_distill.report.tables import Cell, Table
 
 LATEX = str.maketrans(
@@ -29,16 +30,16 @@ def lines(cell: Cell, table: Table, names: Sequence[str]) -> list[str]:
 
 def markdown(table: Table, names: Sequence[str]) -> str:
     """A section with the table; published values stand in brackets."""
-    head = f"| | {' | '.join(_bars(c) for c in table.columns)} |\n|---|{'---|' * len(table.columns)}\n"
+    head = f"| | {' | '.join(in_markdown(c) for c in table.columns)} |\n|---|{'---|' * len(table.columns)}\n"
     body = "".join(
-        f"| {_bars(row)} | {' | '.join('<br>'.join(map(_bars, lines(c, table, names))) for c in cells)} |\n"
+        f"| {' | '.join([in_markdown(row), *(_stacked(c, table, names) for c in cells)])} |\n"
         for row, cells in zip(table.rows, table.cells, strict=True)
     )
-    return f"### {table.title}\n\n{table.note}\n\n{head}{body}"
+    return f"### {in_markdown(table.title)}\n\n{in_markdown(table.note)}\n\n{head}{body}"
 
 
-def _bars(text: str) -> str:
-    return text.replace("|", "\\|")
+def _stacked(cell: Cell, table: Table, names: Sequence[str]) -> str:
+    return "<br>".join(map(in_markdown, lines(cell, table, names)))
 
 
 def csv_text(table: Table, names: Sequence[str]) -> str:
@@ -54,7 +55,8 @@ def csv_text(table: Table, names: Sequence[str]) -> str:
                 numbers = [m.mean, m.sd, len(m.values) or len(m.marks)]
                 reference = "" if cell.published is None else cell.published
                 marks, values = " | ".join(m.marks), " ".join(map(repr, m.values))
-                writer.writerow([table.name, row, column, name, *numbers, marks, m.state, reference, values])
+                content = [table.name, row, column, name, *numbers, marks, m.state, reference, values]
+                writer.writerow(map(in_cell, content))
     return out.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import textwrap
 from collections.abc import Mapping
@@ -45,8 +46,10 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
         "one_body": list(content.get("one_body") or []),
         "state_dict": module.state_dict(),
     }
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
     with atomic(folder / "law.pt") as temporary:
-        torch.save(saved, temporary)
+        temporary.write_bytes(buffer.getbuffer())
     return [folder / name for name in (*texts, "law.pt")]
 
 

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[2] / "gnn_distill"
 
 # A module may import from its own level and the ones before it.
 LEVELS = [
-    ["errors", "provenance"],
-    ["rundir"],
+    ["errors", "provenance", "redact"],
+    ["files", "rundir"],
     ["forces"],
     ["simulate"],
     ["noise"],
@@ -33,6 +33,9 @@ LEVELS = [
     [
         "config",
         "explain",
+        "sources",
+        "trust",
+        "checkpoint",
         "request",
         "progress",
         "ranks",
@@ -48,8 +51,8 @@ LEVELS = [
 ]
 LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)
-HYDRA = {"config", "explain", "build", "sweep", "cli"}
-LIGHTNING = {"data", "lit", "prune", "progress", "ranks", "build", "run"}
+HYDRA = {"config", "explain", "sources", "trust", "build", "sweep", "cli"}
+LIGHTNING = {"data", "lit", "prune", "progress", "ranks", "trust", "checkpoint", "build", "run"}
 NO_TORCH = {
     "errors",
     "provenance",
@@ -62,6 +65,7 @@ NO_TORCH = {
     "subspace",
     "bootstrap",
     "mixing",
+    "files",
     "rundir",
     "report",
 }
