@@ -5,11 +5,14 @@ Leaves with a `_target_` are not typed by Hydra; their constructors check types 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig
 
 
 @dataclass
@@ -159,3 +162,11 @@ class Config:
 def register() -> None:
     """Put the schema where `config.yaml` finds it."""
     ConfigStore.instance().store(name="schema", node=Config, provider="gnn_distill")
+
+
+def composed(overrides: Sequence[str], config_dir: str | Path | None = None) -> DictConfig:
+    """The configuration with these overrides; groups in `config_dir` are found, too."""
+    register()
+    where = [] if config_dir is None else [f"hydra.searchpath=['file://{Path(config_dir).resolve()}']"]
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        return compose("config", [*where, *overrides])

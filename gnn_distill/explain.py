@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -14,6 +16,18 @@ from gnn_distill.errors import DivergedError, InputError
 
 OF_INPUT = (InputError, HydraException, OmegaConfBaseException)
 """Exceptions that a user's input causes."""
+
+
+@contextmanager
+def as_input(key: str, value: object) -> Iterator[None]:
+    """Turn an exception of Hydra's or OmegaConf's into an `InputError` about `key`; ours stay as they are."""
+    try:
+        yield
+    except OF_INPUT as error:
+        first = origin(error)
+        if isinstance(first, InputError):
+            raise first from error
+        raise InputError(key, value, explain(error)) from error
 
 
 def show(error: BaseException) -> None:
