@@ -1,8 +1,103 @@
-"""From particle data to a force law in closed form, through a graph neural network."""
+"""From particle data to a force law in closed form, through a graph neural network.
 
+Names are imported when they are first used: `import gnn_distill` itself is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
 import importlib.metadata
+from typing import TYPE_CHECKING, Any
 
-from gnn_distill.rundir import Run, load_run
+if TYPE_CHECKING:
+    from gnn_distill.api.distilling import Distilled, distill
+    from gnn_distill.api.fits import LinearFit, PullBack, fit_linear, pull_back
+    from gnn_distill.api.launch import compose, run_pipeline
+    from gnn_distill.api.loaded import LoadedRun, load_run
+    from gnn_distill.api.parts import DistilledLaw, Messages
+    from gnn_distill.api.plots import (
+        plot_active_dims,
+        plot_field,
+        plot_fit,
+        plot_force,
+        plot_importance,
+        plot_losses,
+        plot_pullback,
+        plot_rollout,
+        plot_sparsity,
+        plot_trajectories,
+    )
+    from gnn_distill.api.sweeps import LoadedSweep, TableView, load_sweep
+    from gnn_distill.errors import InputError
+    from gnn_distill.gauge import Gauge, fit_gauge, fix_gauge
 
 __version__ = importlib.metadata.version("gnn_distill")
-__all__ = ["Run", "__version__", "load_run"]
+
+_WHERE = {
+    "api.launch": ("compose", "run_pipeline"),
+    "api.loaded": ("LoadedRun", "load_run"),
+    "api.parts": ("DistilledLaw", "Messages"),
+    "api.sweeps": ("LoadedSweep", "TableView", "load_sweep"),
+    "api.fits": ("LinearFit", "PullBack", "fit_linear", "pull_back"),
+    "gauge": ("Gauge", "fit_gauge", "fix_gauge"),
+    "api.distilling": ("Distilled", "distill"),
+    "api.plots": (
+        "plot_active_dims",
+        "plot_field",
+        "plot_fit",
+        "plot_force",
+        "plot_importance",
+        "plot_losses",
+        "plot_pullback",
+        "plot_rollout",
+        "plot_sparsity",
+        "plot_trajectories",
+    ),
+    "errors": ("InputError",),
+}
+_MODULE = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [
+    "DistilledLaw",
+    "Distilled",
+    "Gauge",
+    "InputError",
+    "LinearFit",
+    "LoadedRun",
+    "LoadedSweep",
+    "Messages",
+    "PullBack",
+    "TableView",
+    "__version__",
+    "compose",
+    "distill",
+    "fit_gauge",
+    "fit_linear",
+    "fix_gauge",
+    "load_run",
+    "load_sweep",
+    "plot_active_dims",
+    "plot_field",
+    "plot_fit",
+    "plot_force",
+    "plot_importance",
+    "plot_losses",
+    "plot_pullback",
+    "plot_rollout",
+    "plot_sparsity",
+    "plot_trajectories",
+    "pull_back",
+    "run_pipeline",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,11 +5,14 @@ Leaves with a `_target_` are not typed by Hydra; their constructors check types 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from gnn_distill.errors import InputError
@@ -191,3 +194,11 @@ def environment(name: str, *default: Any) -> str | None:
         )
     value: str | None = oc.env(name, *default)
     return value
+
+
+def composed(overrides: Sequence[str], config_dir: str | Path | None = None) -> DictConfig:
+    """The configuration with these overrides; groups in `config_dir` are found, too."""
+    register()
+    where = [] if config_dir is None else [f"hydra.searchpath=['file://{Path(config_dir).resolve()}']"]
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        return compose("config", [*where, *overrides])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -31,6 +33,18 @@ OF_PLACE = {
 """What is wrong with a place that the user has named."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "Cannot allocate memory")
+
+
+@contextmanager
+def as_input(key: str, value: object) -> Iterator[None]:
+    """Turn an exception of Hydra's or OmegaConf's into an `InputError` about `key`; ours stay as they are."""
+    try:
+        yield
+    except OF_INPUT as error:
+        first = origin(error)
+        if isinstance(first, InputError):
+            raise first from error
+        raise InputError(key, value, explain(error)) from error
 
 
 def show(error: BaseException) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from gnn_distill.build import Experiment
 from gnn_distill.data import Subset
-from gnn_distill.distil.search import Found
+from gnn_distill.distil.solve import Found
 from gnn_distill.gauge import fit_gauge
 from gnn_distill.messages import Edges, edge_features
 from gnn_distill.symbolic.closed_form import Law, Nodes, compare, fit_one_body, from_messages

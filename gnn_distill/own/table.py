@@ -24,7 +24,15 @@ Columns = dict[str, npt.NDArray[Any]]
 
 AXES = ("x", "y", "z")
 LABELS = ("trajectory", "particle")
-SINGULAR = {"masses": "mass", "charges": "charge", "times": "time", "frames": "frame", "t": "time"}
+ALSO = {
+    "trajectory": ("trajectories", "run", "simulation"),
+    "particle": ("particles", "id"),
+    "time": ("times", "t"),
+    "frame": ("frames",),
+    "mass": ("masses", "m"),
+    "charge": ("charges", "q"),
+}
+"""Other names of columns, read as these where a file has no column of the name itself."""
 
 
 def read_csv(path: Path) -> Columns:
@@ -44,7 +52,10 @@ def read_csv(path: Path) -> Columns:
 
 
 def _header(path: Path, names: list[str]) -> list[str]:
-    header = [SINGULAR.get(name, name) for name in (name.strip().lower() for name in names)]
+    header = [name.strip().lower() for name in names]
+    for meant, others in ALSO.items():
+        used = [] if meant in header else [name for name in others if name in header]
+        header = [meant if name in used[:1] else name for name in header]
     if "" in header:
         fix = "name it, or write the file without row numbers (pandas: index=False)"
         raise bad(path, f"column {header.index('') + 1} has no name", fix)
@@ -214,9 +225,9 @@ def _check_order(
     who = f"particle {_text(names[row])}"
     if time[row] == time[before]:
         problem = f"rows {before + 1} and {row + 1} below the header are both {who} at {time[row]:g}"
-        raise bad(path, problem, "remove one, or tell runs apart in a column 'trajectory'")
+        raise bad(path, problem, "remove one, or tell runs apart in a column 'run'")
     problem = f"{who} goes back from {time[before]:g} to {time[row]:g} in row {row + 1} below the header"
-    raise bad(path, problem, "sort the rows by time, or tell runs apart in a column 'trajectory'")
+    raise bad(path, problem, "sort the rows by time, or tell runs apart in a column 'run'")
 
 
 def _text(label: Any) -> str:

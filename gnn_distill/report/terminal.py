@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gnn_distill.forces import SOFTENING
 from gnn_distill.report.equations import acceleration_text, law_terms
 from gnn_distill.report.story import (
     capitalised,
@@ -24,6 +25,7 @@ from gnn_distill.rundir import Run
 
 COLOURS = {"good": "bold green", "partial": "bold yellow", "bad": "bold red", "open": "bold"}
 LONGEST = 600
+LEGEND = f"r = |Δ| + {SOFTENING:g}, Δ = x₁ − x₂; 1 feels the force, 2 exerts it"
 
 
 def show(run: Run, console: Console) -> None:
@@ -46,6 +48,8 @@ def show(run: Run, console: Console) -> None:
         _line(console, sentence, "dim")
     for terms in law_terms(run.law or {}):
         _line(console, acceleration_text(*terms), "cyan")
+    if run.law is not None:
+        _line(console, LEGEND, "dim")
     _law_error(run, console)
     _line(console, result.headline, COLOURS[result.level])
     for detail in result.details:

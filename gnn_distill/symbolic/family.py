@@ -65,13 +65,13 @@ def fresh_points(
 ) -> Fresh:
     """Random points over a wider range than the data.
 
-    r and the masses are uniform in the logarithm, directions uniform on the sphere, charges ±1 or
-    N(0, 1) as the law says.
+    r and the masses are uniform in the logarithm, directions uniform on the sphere, charges ±1 (times a size
+    uniform in the logarithm where those of the data have several) or N(0, 1) as the law says.
 
     Args:
         law: the law to be judged.
         dim: 2 or 3 (1 works too).
-        ranges: (lowest, highest) value in the data by name; r, m1 and m2 are used.
+        ranges: (lowest, highest) value in the data by name; r, m1, m2, q1 and q2 are used.
         seed: of the points.
     """
     if not 1 <= dim <= 3:
@@ -87,6 +87,10 @@ def fresh_points(
     for name in ("q1", "q2"):
         normal = rng.normal(size=FRESH_POINTS)
         columns[name] = np.sign(normal) if law.charges == "sign" else normal
+    for name in ("q1", "q2") if law.charges == "sign" else ():
+        low, high = ranges.get(name, (1.0, 1.0))
+        if 0 < low < high:  # charges of other sizes than the simulated ones
+            columns[name] *= np.exp(rng.uniform(np.log(low / WIDER), np.log(high * WIDER), FRESH_POINTS))
     direction = rng.normal(size=(FRESH_POINTS, dim))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     for k, name in enumerate(DELTAS[:dim]):

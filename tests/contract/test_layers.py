@@ -47,6 +47,7 @@ LEVELS = [
         "job",
         "cli",
         "__main__",
+        "api",
     ],
 ]
 LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}

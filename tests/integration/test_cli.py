@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnn_distill import load_run
-from gnn_distill.rundir import STAGES
+from gnn_distill.rundir import STAGES, load_run
 from tests.conftest import TINY
 
 

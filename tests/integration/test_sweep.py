@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from gnn_distill import load_run
 from gnn_distill.errors import InputError
 from gnn_distill.job import record_failure
 from gnn_distill.report.collect import load_job, load_sweep
-from gnn_distill.rundir import RunDirectory, RunIsBusyError
+from gnn_distill.rundir import RunDirectory, RunIsBusyError, load_run
 from gnn_distill.sweep import LONGEST, Plan, job_name, safe_name, write_plan
 
 SMOKE = [

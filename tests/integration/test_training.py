@@ -10,11 +10,11 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 
-from gnn_distill import load_run
 from gnn_distill.config import register
 from gnn_distill.errors import DivergedError
 from gnn_distill.lit import DistilModule
 from gnn_distill.run import run
+from gnn_distill.rundir import load_run
 
 # random numbers in every step (kl), a mask that grows (pruning), 21 batches an epoch
 SMALL = [

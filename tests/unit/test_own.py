@@ -229,3 +229,21 @@ def test_further_columns_are_named(tmp_path: Path, caplog):
     with caplog.at_level(logging.WARNING):
         OwnData(str(tmp_path / "t.csv")).load()
     assert "extra0, extra1" in caplog.text
+
+
+def test_short_names_of_columns(tmp_path: Path):
+    rows = [
+        f"{s},{k / 10},{i},{i + k * k / 50},{s},{i - 1},{i + 2}"
+        for s in range(3)
+        for k in range(9)
+        for i in range(2)
+    ]
+    (tmp_path / "short.csv").write_text("\n".join(["run,t,id,x,y,q,m", *rows]) + "\n")
+    long = ["trajectory,time,particle,x,y,charge,mass", *rows]
+    (tmp_path / "long.csv").write_text("\n".join(long) + "\n")
+    short, named = (OwnData(path=str(tmp_path / f"{name}.csv")).load() for name in ("short", "long"))
+    np.testing.assert_array_equal(short.features, named.features)
+    assert short.features.shape[-1] == 6  # no further features
+    both = [line + ",7" for line in long[1:]]
+    (tmp_path / "both.csv").write_text("\n".join([long[0] + ",m", *both]) + "\n")
+    assert (OwnData(path=str(tmp_path / "both.csv")).load().features[..., 6] == 7).all()

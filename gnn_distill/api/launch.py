@@ -1,0 +1,63 @@
+"""Compose a configuration and run it, without a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from gnn_distill.api.loaded import LoadedRun, console, load_run
+from gnn_distill.build import build
+from gnn_distill.config import composed
+from gnn_distill.errors import InputError
+from gnn_distill.explain import as_input
+from gnn_distill.progress import Reporter
+from gnn_distill.run import run
+
+
+def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> DictConfig:
+    """The configuration that `gnn-distill OVERRIDES` would run, checked.
+
+    All parts are built once, so that a wrong name, type or value is known here, before any work.
+
+    ```python
+    config = compose(["dataset=spring", "variant=bottleneck", "profile.epochs=20"])
+    ```
+
+    Args:
+        overrides: `GROUP=OPTION` and `KEY=VALUE`, as on the command line.
+        config_dir: a folder with groups of your own, as `--config-dir`.
+
+    Raises:
+        InputError: naming the key, the value and what to write instead.
+    """
+    lines = [str(line) for line in overrides]
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise InputError("config_dir", str(config_dir), "give a folder that holds dataset/, variant/ …")
+    with as_input("overrides", lines):
+        config = composed(lines, config_dir)
+        build(config, Reporter(Console(quiet=True)))
+        return config
+
+
+def run_pipeline(config: DictConfig, directory: str | Path, *, quiet: bool = False) -> LoadedRun:
+    """Simulate, train, analyse, distil and report, as far as `config.stages` says.
+
+    Called again with the same directory it goes on where it stopped; complete stages are skipped.
+
+    Args:
+        config: what `compose` returned.
+        directory: the run directory; made if missing.
+        quiet: print nothing.
+
+    Returns:
+        The run, read back from its directory.
+
+    Raises:
+        InputError: naming the key, the value and what to write instead.
+    """
+    with as_input("config", str(directory)):
+        run(config, Path(directory), Reporter(console(quiet)))
+    return load_run(directory)

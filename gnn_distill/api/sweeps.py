@@ -1,0 +1,122 @@
+"""The runs of a sweep, and the tables that compare them with the published numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gnn_distill.api.loaded import LoadedRun, load_run
+from gnn_distill.errors import InputError
+from gnn_distill.report import formats
+from gnn_distill.report.across import FIGURES
+from gnn_distill.report.collect import Sweep
+from gnn_distill.report.collect import load_sweep as collect
+from gnn_distill.report.entries import entries
+from gnn_distill.report.grid import Winner, best_cell
+from gnn_distill.report.style import look
+from gnn_distill.report.tables import Table, tables
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table that a notebook shows; published values stand in brackets.
+
+    Attributes:
+        table: rows, columns and cells.
+        sweep: name of the sweep.
+    """
+
+    table: Table
+    sweep: str
+
+    @property
+    def values(self) -> dict[str, dict[str, float | None]]:
+        """Mean over seeds by row and column; None for an empty cell."""
+        t = self.table
+        return {
+            row: {c: cell.measured[0].mean for c, cell in zip(t.columns, cells, strict=True)}
+            for row, cells in zip(t.rows, t.cells, strict=True)
+        }
+
+    def __str__(self) -> str:
+        return formats.markdown(self.table, [self.sweep])
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True)
+class LoadedSweep:
+    """A folder of runs.
+
+    Attributes:
+        files: the folder's jobs, with their states.
+    """
+
+    files: Sweep
+
+    @property
+    def states(self) -> dict[str, str]:
+        """State of each job: complete, running, waiting, interrupted, killed or failed."""
+        return {job.name: job.state for job in self.files.jobs}
+
+    @cached_property
+    def runs(self) -> dict[str, LoadedRun]:
+        """The runs that have left something to read, by the name of their folder."""
+        return {job.name: load_run(job.path) for job in self.files.jobs if job.run is not None}
+
+    @cached_property
+    def tables(self) -> dict[str, TableView]:
+        """Tables by name: `table1` pruning grid (R² against the force; `table1_best` in the best gauge,
+        `table1_validation` on validation graphs), `table2` test loss, `table3`, `table4` R², `table5_…`.
+        """  # noqa: D205, D415
+        found = entries([self.files])
+        return {t.name: TableView(t, self.files.name) for t in tables(found, [self.files])}
+
+    @property
+    def winner(self) -> Winner | None:
+        """The pruning schedule with the best R² on validation graphs; None without scored runs that prune."""
+        return best_cell(self.files.runs)
+
+    def plot_schedules(self) -> Figure:
+        """Active message dimensions against the epoch for each pruning schedule (done after 75 % if swept).
+
+        Raises:
+            InputError: no run of the sweep prunes.
+        """
+        return self._figure("active_dims")
+
+    def plot_scores(self) -> Figure:
+        """Robust R² of each variant beside the published values.
+
+        Raises:
+            InputError: no run has been compared with a known law.
+        """
+        return self._figure("scores")
+
+    def plot_losses(self) -> Figure:
+        """Validation loss against the epoch, for each law.
+
+        Raises:
+            InputError: no run has been trained.
+        """
+        return self._figure("losses")
+
+    def _figure(self, name: str) -> Figure:
+        with look():
+            figure = FIGURES[name][0](entries([self.files]))
+        if figure is None:
+            raise InputError(f"figure {name}", str(self.files.path), "the sweep has no runs for it")
+        return figure
+
+
+def load_sweep(path: str | Path) -> LoadedSweep:
+    """Open a sweep's folder, or any folder with run directories below it.
+
+    Raises:
+        InputError: there is no run below it.
+    """
+    return LoadedSweep(collect(path))

@@ -1,0 +1,162 @@
+"""From the points of a target to equations, verdicts and extrapolations, wherever the points come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+from threadpoolctl import threadpool_limits
+
+from gnn_distill.distil.targets import Problem
+from gnn_distill.forces import ForceLaw
+from gnn_distill.symbolic.engine import Engine, Memory
+from gnn_distill.symbolic.extrapolate import Extrapolation, extrapolate
+from gnn_distill.symbolic.family import Target
+from gnn_distill.symbolic.front import Front
+from gnn_distill.symbolic.given import GivenEngine
+from gnn_distill.symbolic.joint import Joint, along, vector_fronts
+from gnn_distill.symbolic.refine import DELTAS
+from gnn_distill.symbolic.verdict import Verdict, judge
+
+Ranges = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """How a target is searched.
+
+    Attributes:
+        engine: finds the equations.
+        seed: everything random follows from it.
+        joint: search for one equation along Δ that all components share, where the target allows it.
+        jobs: components searched side by side, a thread each.
+        say: prints one line of text.
+        memory: where the search of this name is kept and continued.
+    """
+
+    engine: Engine
+    seed: int
+    joint: bool = True
+    jobs: int = 1
+    say: Callable[[str], None] = lambda line: None
+    memory: Callable[[str], Memory | None] = lambda name: None
+
+    def fit(self, name: str, X: Any, y: Any, inputs: list[str], weights: Any, seed: int, what: str) -> Front:
+        """The engine's front for one target y [S]."""
+        return self.engine.fit(
+            X, y, inputs, weights,
+            seed=seed, progress=lambda line: self.say(f"  {what}: {line}"), memory=self.memory(name),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of one target.
+
+    Attributes:
+        problem: the target and its points.
+        fronts: one for each component.
+        joint: the one equation for all of them; None where components were searched one by one.
+        verdicts: one for each component; None where the true law is unknown.
+        extrapolations: one for each component.
+    """
+
+    problem: Problem
+    fronts: tuple[Front, ...]
+    joint: Joint | None
+    verdicts: tuple[Verdict, ...] | None
+    extrapolations: tuple[Extrapolation, ...]
+
+    @property
+    def picks(self) -> list[int]:
+        """Which equation of each front to believe: the recovered one, else the one that extrapolates."""
+        known = self.verdicts or [None] * len(self.fronts)
+        return [
+            e.equation if v is None or v.equation is None else v.equation
+            for v, e in zip(known, self.extrapolations, strict=True)
+        ]
+
+    def section(self) -> dict[str, Any]:
+        """This target's part of `equations.json`."""
+        components = []
+        for k, (label, front) in enumerate(zip(self.problem.labels, self.fronts, strict=True)):
+            verdict = None if self.verdicts is None else self.verdicts[k].to_dict()
+            components.append(
+                {
+                    "dim": label,
+                    "front": front.to_dict()["equations"],
+                    "score_pick": front.score_pick,
+                    "choice": front.choice,
+                    "extrapolation": self.extrapolations[k].to_dict(),
+                    "verdict": verdict,
+                }
+            )
+        joint = None
+        if self.joint is not None:
+            joint = {"front": self.joint.front.to_dict()["equations"], "across": self.joint.across}
+        return {
+            "target": self.problem.target,
+            "variables": self.problem.names,
+            "mass_slope": self.problem.mass_slope,
+            "joint": joint,
+            "components": components,
+        }
+
+
+def solve(work: Work, posed: Problem, law: ForceLaw | None, ranges: Ranges) -> Found:
+    """Equations, verdicts and extrapolations of one target.
+
+    Args:
+        work: engine and seed.
+        posed: the points.
+        law: what verdicts compare with; None where no law is known.
+        ranges: of the data, by name, see `gnn_distill.symbolic.verdict.data_ranges`.
+    """
+    with threadpool_limits(1):
+        joint = _joint(work, posed) if _shares_one_law(work, posed) else None
+        fronts = _one_by_one(work, posed) if joint is None else joint.components
+        extrapolations = tuple(extrapolate(f, *posed.points(k)) for k, f in enumerate(fronts))
+        verdicts = None if law is None else judged(fronts, law, posed, ranges)
+        return Found(posed, fronts, joint, verdicts, extrapolations)
+
+
+def judged(fronts: tuple[Front, ...], law: ForceLaw, posed: Problem, ranges: Ranges) -> tuple[Verdict, ...]:
+    """A verdict for each component."""
+    kind: Target = "pullback" if posed.target == "pullback" else "components"
+    names = list(ranges)
+    dim = sum(name in DELTAS for name in names)
+    return tuple(judge(fronts, law, names, dim=dim, target=kind, ranges=ranges))
+
+
+def _shares_one_law(work: Work, posed: Problem) -> bool:
+    radial = not isinstance(work.engine, GivenEngine) or work.engine.radial
+    return posed.target == "pullback" and work.joint and radial
+
+
+def _joint(work: Work, posed: Problem) -> Joint | None:
+    """One equation for all components; None where the law does not point along Δ."""
+    delta = posed.X[:, [posed.names.index(d) for d in DELTAS if d in posed.names]]
+    inputs = [k for k, name in enumerate(posed.names) if name not in DELTAS]
+    size, _ = along(delta, posed.values)
+    what = f"{posed.target}, all components"
+    names = [posed.names[k] for k in inputs]
+    front = work.fit(posed.target, posed.X[:, inputs], size, names, posed.weights, work.seed, what)
+    joint = vector_fronts(front, posed.X, posed.names, posed.values)
+    if joint.central:
+        return joint
+    work.say("  these forces do not point along Δ: searching component by component")
+    return None
+
+
+def _one_by_one(work: Work, posed: Problem) -> tuple[Front, ...]:
+    def fit(k: int) -> Front:
+        label = posed.labels[k]
+        name, what = f"{posed.target}_{label}", f"{posed.target} {label}"
+        y, names = posed.values[:, k], list(posed.names)
+        return work.fit(name, posed.X, y, names, posed.weights, work.seed + k, what)
+
+    jobs = min(work.jobs, len(posed.labels))
+    calls = (joblib.delayed(fit)(k) for k in range(len(posed.labels)))
+    return tuple(joblib.Parallel(n_jobs=jobs, backend="threading")(calls))
