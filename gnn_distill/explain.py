@@ -31,6 +31,7 @@ OF_PLACE = {
     errno.ELOOP: "its links go round in a circle",
 }
 """What is wrong with a place that the user has named."""
+PARSERS = ("hydra", "omegaconf", "antlr4", "yaml")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "Cannot allocate memory")
 
@@ -78,7 +79,17 @@ def exit_code(error: BaseException) -> int | None:
         return 2
     if isinstance(error, OSError) and error.errno in OF_PLACE and error.filename is not None:
         return 2
-    return 1 if isinstance(error, DivergedError) or exhausted(error) else None
+    if isinstance(error, DivergedError) or exhausted(error):
+        return 1
+    return 2 if _of_parsing(error) else None
+
+
+def _of_parsing(error: BaseException) -> bool:
+    """Whether Hydra or OmegaConf stumbled over what they were given, without an exception of their own."""
+    place, inner = error.__traceback__, ""
+    while place is not None:
+        inner, place = str(place.tb_frame.f_globals.get("__name__")), place.tb_next
+    return inner.split(".")[0] in PARSERS
 
 
 def exhausted(error: BaseException) -> str | None:
