@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,6 +69,8 @@ def explain(error: BaseException) -> str:
     for cause in _causes(error):
         key = key or getattr(cause, "full_key", None)
     text = "\n".join(dict.fromkeys(line for cause in _causes(error) for line in str(cause).splitlines()))
+    if not isinstance(error, OF_INPUT) and _of_parsing(error):
+        text = f"{text}\none of these settings cannot be read: {' '.join(sys.argv[1:])[:400]}"
     near = difflib.get_close_matches(str(key).split(".")[0], Config.__dataclass_fields__, n=1) if key else []
     hint = f"\ndid you mean {near[0]}?" if near and near[0] != key else ""
     return f"{text}{hint}\ngnn-distill --help lists groups and keys; HYDRA_FULL_ERROR=1 shows the traceback"
