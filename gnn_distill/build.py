@@ -38,7 +38,7 @@ from gnn_distill.rundir import STAGES, file_hash, fingerprint
 from gnn_distill.simulate import Simulation
 from gnn_distill.symbolic.engine import MIN_POINTS, Engine
 from gnn_distill.symbolic.sampling import SAMPLES, WEIGHTS
-from gnn_distill.trust import check_targets
+from gnn_distill.trust import check_parts, check_targets
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 TARGETS = ("pullback", "components", "components_raw")
@@ -113,6 +113,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         InputError: naming the key, the value and the fix.
     """
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    check_parts(config)
     check_targets(config)
     cfg = OmegaConf.create(config)  # what was checked is what is made
     for stage in config["stages"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,7 @@ OF_PLACE = {
     errno.ELOOP: "its links go round in a circle",
 }
 """What is wrong with a place that the user has named."""
+PARSERS = ("hydra", "omegaconf", "antlr4", "yaml")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "Cannot allocate memory")
 
@@ -67,6 +69,8 @@ def explain(error: BaseException) -> str:
     for cause in _causes(error):
         key = key or getattr(cause, "full_key", None)
     text = "\n".join(dict.fromkeys(line for cause in _causes(error) for line in str(cause).splitlines()))
+    if not isinstance(error, OF_INPUT) and _of_parsing(error):
+        text = f"{text}\none of these settings cannot be read: {' '.join(sys.argv[1:])[:400]}"
     near = difflib.get_close_matches(str(key).split(".")[0], Config.__dataclass_fields__, n=1) if key else []
     hint = f"\ndid you mean {near[0]}?" if near and near[0] != key else ""
     return f"{text}{hint}\ngnn-distill --help lists groups and keys; HYDRA_FULL_ERROR=1 shows the traceback"
@@ -78,7 +82,17 @@ def exit_code(error: BaseException) -> int | None:
         return 2
     if isinstance(error, OSError) and error.errno in OF_PLACE and error.filename is not None:
         return 2
-    return 1 if isinstance(error, DivergedError) or exhausted(error) else None
+    if isinstance(error, DivergedError) or exhausted(error):
+        return 1
+    return 2 if _of_parsing(error) else None
+
+
+def _of_parsing(error: BaseException) -> bool:
+    """Whether Hydra or OmegaConf stumbled over what they were given, without an exception of their own."""
+    place, inner = error.__traceback__, ""
+    while place is not None:
+        inner, place = str(place.tb_frame.f_globals.get("__name__")), place.tb_next
+    return inner.split(".")[0] in PARSERS
 
 
 def exhausted(error: BaseException) -> str | None:

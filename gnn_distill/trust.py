@@ -58,6 +58,24 @@ def check_targets(config: Any, allow: Collection[str] = ()) -> None:
             _check(key, target)
 
 
+def check_parts(config: dict[str, Any]) -> None:
+    """Refuse a config whose parts are not mappings that name what to make of them.
+
+    Raises:
+        InputError: naming the key.
+    """
+    parts = {key: config.get(key) for key in ("dataset", "model", "regulariser", "trainer")}
+    parts |= {"symbolic.engine": config["symbolic"].get("engine")}
+    parts |= {f"{group}.{name}": v for group in ("callbacks", "logger") for name, v in config[group].items()}
+    fix = "give a mapping with a _target_, or choose an option of the group as --help lists them"
+    for key, value in parts.items():
+        if not isinstance(value, dict) or not isinstance(value.get("_target_"), str):
+            raise InputError(key, value, fix)
+    law = config["dataset"].get("law")
+    if law is not None and not isinstance(law, dict):
+        raise InputError("dataset.law", law, "give a mapping with a _target_, or choose another dataset")
+
+
 def targets(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Each `_target_` in the config with its key."""
     if isinstance(config, dict):

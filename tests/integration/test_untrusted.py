@@ -170,12 +170,12 @@ def test_the_page_of_a_run_holds_no_markup_of_others(tmp_path: Path):
 
 def test_the_report_of_a_sweep_holds_no_markup_of_others(tmp_path: Path):
     sweep = tmp_path / "sweep"
-    hostile = ["<script>alert(1)<", "=HYPERLINK(1)", "$_{", "[bold](http:", "@SUM(A1)|x"]
+    hostile = ["<script>alert(1)<", "=HYPERLINK(1)", "$_{$", "[bold](http:", "@SUM(A1)|x"]
     for k, name in enumerate(hostile):
         folder = make(sweep, name, variant=f"{SCRIPT}{name}" if k else "bottleneck", seed=k)
         config = yaml.safe_load((folder / "config.yaml").read_text())
         config["profile"]["name"] = "=cmd|' /C calc'!A0"
-        config["dataset"]["law"]["_target_"] = "own.$\\frac{" if k == 3 else "gnn_distill.forces.Spring"
+        config["dataset"]["law"]["_target_"] = "own.$\\frac{$" if k == 3 else "gnn_distill.forces.Spring"
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
     failed = make(sweep, "failed")
     status = {"state": "failed", "error": f"{SCRIPT} [red]no[/]", "stages": {}}

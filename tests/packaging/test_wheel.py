@@ -43,8 +43,18 @@ def test_wheel_holds_code_and_config_and_nothing_else(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     shipped = {str(p.relative_to(ROOT)) for p in (ROOT / "gnn_distill").rglob("*.py")}
     shipped |= {f"gnn_distill/{p.relative_to(ROOT)}" for p in (ROOT / "conf").rglob("*.yaml")}
+    shipped |= {str(p.relative_to(ROOT)) for p in (ROOT / "gnn_distill").rglob("*.j2")} | {
+        "gnn_distill/py.typed"
+    }
     assert shipped <= set(names)
     assert all(n.startswith(("gnn_distill/", "gnn_distill-")) for n in names)
+    inside = {n for n in names if n.startswith("gnn_distill/")}
+    assert {Path(n).suffix for n in inside} == {".py", ".yaml", ".j2", ".typed"}
+    assert not [n for n in inside if "test" in Path(n).name or "benchmark" in n]
+    (entry_points,) = (n for n in names if n.endswith("entry_points.txt"))
+    text = zipfile.ZipFile(wheel).read(entry_points).decode()
+    assert "gnn-distill = gnn_distill.cli:main" in text
+    assert "gnn-distill-report = gnn_distill.report.command:main" in text
 
 
 def test_installed_wheel_runs_from_an_empty_folder(wheel: Path, tmp_path: Path, cache: Path):
