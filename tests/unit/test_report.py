@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from gnn_distill.report.curves import training
 from gnn_distill.report.equations import in_distance
 from gnn_distill.report.figures import active_dimensions, draw, importance_side_by_side
 from gnn_distill.report.page import render
-from gnn_distill.report.radial import distilled_profile, separable, unit_force
+from gnn_distill.report.radial import distilled_profile, distilled_share, separable, unit_force
 from gnn_distill.report.scatter import best_gauge
 from gnn_distill.report.story import outcome
 from gnn_distill.report.terminal import show
@@ -511,3 +512,15 @@ def test_equations_that_do_not_extrapolate_are_no_law(tmp_path: Path, beyond: fl
     _write(path, "equations", equations)
     result = outcome(load_run(path))
     assert told in result.headline and result.level == "open" and len(result.details) == 2
+
+
+def test_edges_of_an_unknown_law_are_divided_by_the_features_of_the_equation(tmp_path: Path):
+    run = load_run(make_run(tmp_path / "run", law=None))
+    arrays = run.messages()
+    q1, q2, m1 = (arrays[name] for name in ("q1", "q2", "m1"))
+    for radial, share in (("2.5*q1*q2/(m1*r**2)", q1 * q2 / m1), ("q1/r + m2", None), ("nonsense(", None)):
+        told = replace(run, law=(run.law or {}) | {"radial": radial})
+        found = distilled_share(told, arrays)
+        assert (found is None) is (share is None)
+        if share is not None:
+            np.testing.assert_allclose(found, share)
