@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -36,7 +38,7 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
     lines = [str(line) for line in overrides]
     if config_dir is not None and not Path(config_dir).is_dir():
         raise InputError("config_dir", str(config_dir), "give a folder that holds dataset/, variant/ …")
-    with as_input("overrides", lines):
+    with as_input("overrides", lines), _silent():
         config = composed(lines, config_dir)
         build(config, Reporter(Console(quiet=True)))
         return config
@@ -61,3 +63,15 @@ def run_pipeline(config: DictConfig, directory: str | Path, *, quiet: bool = Fal
     with as_input("config", str(directory)):
         run(config, Path(directory), Reporter(console(quiet)))
     return load_run(directory)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep warnings about the data for the run, which reads them again."""
+    log = logging.getLogger("gnn_distill")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

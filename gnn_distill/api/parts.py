@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gnn_distill.forces import SOFTENING
 from gnn_distill.messages import SPACE
-from gnn_distill.report.equations import acceleration_text, law_terms
-from gnn_distill.report.terminal import LEGEND
+from gnn_distill.report.equations import acceleration_text, in_distance, law_terms
+from gnn_distill.report.terminal import LEGEND, plain_distance
 from gnn_distill.symbolic.closed_form import Law
 from gnn_distill.symbolic.engine import VARIABLES
 from gnn_distill.symbolic.export import latex
@@ -23,7 +24,7 @@ from gnn_distill.symbolic.parse import parse
 
 Array = npt.NDArray[np.float64]
 
-READ = (*VARIABLES, *VELOCITIES, *FURTHER)
+READ = ("d", *VARIABLES, *VELOCITIES, *FURTHER)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Messages:
         return np.column_stack([self.delta, self.r, self.m1, self.m2, self.q1, self.q2])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DistilledLaw:
     """The law in closed form: a_i = Σ_j f(Δ_ij, r_ij, m₁, m₂, q₁, q₂), one f for each Cartesian component.
 
@@ -136,9 +137,15 @@ class DistilledLaw:
 
     def __str__(self) -> str:
         lines = [acceleration_text(*terms) for terms in law_terms(self.content)]
-        return "\n".join([*lines, LEGEND])
+        return "\n".join([*lines, LEGEND, *plain_distance(self.content)])
+
+    __repr__ = __str__
 
     def _repr_latex_(self) -> str:
-        pairs, alone = self.acceleration, self.content.get("one_body") or []
+        alone = self.content.get("one_body") or []
+        plain = [in_distance(pair) for pair in self.acceleration]
+        pairs = self.acceleration if None in plain else [str(pair) for pair in plain]
         read = (tuple(parse(text, READ) for text in texts) for texts in (pairs, alone))
-        return latex(Law(*read)).replace("align*", "aligned").join(("$$", "$$"))
+        body = latex(Law(*read)).partition("\n")[2].strip().replace("align*", "aligned")
+        told = rf"r = |\Delta| + {SOFTENING:g}" if None in plain else r"d = |\Delta|"
+        return rf"$${body} \qquad {told}$$"

@@ -129,10 +129,21 @@ class OwnData:
         x = np.concatenate([tracks.positions, v, *columns], -1)
         kept = self._kept(x.shape[0], x.shape[1], derived)
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
+        self._warn_if_alike(tracks.positions.shape[0], np.concatenate(columns, -1)[:, 0])
         joined = adjacency(self.graph, tracks, x[..., : self.dim], self.neighbours, self.radius)
         return ParticleData(
             x.astype(np.float32), a.astype(np.float32), frames=kept.shape[1], adjacency=joined
         )
+
+    def _warn_if_alike(self, sims: int, kinds: npt.NDArray[np.float64]) -> None:
+        """Say that few runs cannot show how the force depends on charge and mass: `kinds` [sims, n, K]."""
+        different = len(np.unique(kinds.reshape(-1, kinds.shape[-1]), axis=0))
+        if sims < 3 and different > 1:
+            log.warning(
+                "%s: %d run%s with %d different particles: any function of mass and charge that fits these "
+                "will do. To learn how the force depends on them, add runs with others",
+                *(self.file, sims, "s" * (sims > 1), different),
+            )
 
     def _kept(self, sims: int, frames: int, derived: bool) -> npt.NDArray[np.int64]:
         """Frame numbers [blocks, L] that are kept of each trajectory."""

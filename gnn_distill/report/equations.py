@@ -12,8 +12,9 @@ import sympy
 from matplotlib.figure import Figure
 
 from gnn_distill.errors import InputError
+from gnn_distill.forces import SOFTENING
 from gnn_distill.report.style import BLACK, look
-from gnn_distill.symbolic.parse import parse
+from gnn_distill.symbolic.parse import parse, write
 
 VARIABLES = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2", "vx", "vy", "vz")
 LATEX = {f"d{axis}": rf"\Delta {axis}" for axis in "xyz"}
@@ -53,6 +54,24 @@ def acceleration_text(axis: str, pair: str, one_body: str | None) -> str:
     """One line of the law: what pairs contribute, and what a particle feels by itself."""
     alone = f" + {readable(one_body)}".replace("+ −", "− ") if one_body else ""
     return f"a_{axis} = Σ_j [ {readable(pair)} ]{alone}"
+
+
+def in_distance(expression: str) -> str | None:
+    """The expression in the plain distance d = r − ε, where r occurs in no other way than that; else None.
+
+    Constants within a hundredth of ε count as ε: data without softening give such laws.
+    """
+    try:
+        parsed = parse(expression, VARIABLES)
+    except InputError:
+        return None
+    d, r = sympy.Symbol("d"), sympy.Symbol("r")
+    moved = parsed.xreplace({r: d + SOFTENING}).replace(
+        lambda part: part.is_Add and part.free_symbols == {d} and abs(part - d) < SOFTENING / 100,
+        lambda part: d,
+    )
+    shifted = any(part.free_symbols == {d} for part in moved.atoms(sympy.Add))
+    return None if shifted or not parsed.has(r) else write(moved)
 
 
 def acceleration_image(axis: str, pair: str, one_body: str | None) -> str | None:

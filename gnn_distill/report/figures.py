@@ -45,7 +45,7 @@ FIGURES: dict[str, Kind] = {
         "Each test edge is one point (darker: more of them): the part of the learned contribution that "
         "points along the line between two particles, against their distance. Where the true force is a "
         "function of r times one of masses and charges, the latter is divided out, so that all edges should "
-        "fall on one curve.",
+        "fall on one curve. Where the true law is not known, that of the equation found is divided out.",
     ),
     "trajectories": Kind(
         trajectories.trajectories,

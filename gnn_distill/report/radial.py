@@ -1,8 +1,9 @@
 """The picture of the law: the radial pair force against the distance.
 
 Where the true law is a product of a function of r and one of the particles' features, every edge is
-divided by the latter and falls on one curve, the force between particles of unit mass and charge.
-Elsewhere the raw radial contributions are shown with the medians of truth and equation beside them.
+divided by the latter and falls on one curve, the force between particles of unit mass and charge. Where no
+true law is known, the distilled one takes its place. Elsewhere the raw radial contributions are shown
+with the medians of truth and equation beside them.
 Shapes: E edges, R radii, D space dims.
 """
 
@@ -53,8 +54,11 @@ def law(run: Run, arrays: dict[str, Any]) -> Figure | None:
     share = None if known is None else separable(known, arrays)
     figure = Figure(figsize=(6.2, 4.4), layout="constrained")
     axes = figure.subplots()
+    own = distilled_share(run, arrays) if known is None else None
     if known is not None and share is not None:
         _collapsed(axes, known, share, arrays, run)
+    elif own is not None:
+        _collapsed_by_equation(axes, own, arrays, run)
     else:
         _medians(axes, arrays, run)
     axes.axhline(0, color=BLACK, linewidth=0.7)
@@ -64,7 +68,7 @@ def law(run: Run, arrays: dict[str, Any]) -> Figure | None:
 
 
 def separable(known: ForceLaw, arrays: dict[str, Any]) -> Array | None:
-    """h(features) [E] of a law F = h(features) g(r), h = 1 for unit features; None if it is no product."""
+    """h(features) [E] of a law F = h(features) g(r), h(1) = 1; None if it is no such product."""
     features = [arrays[name] for name in FEATURES]
     radii = np.quantile(arrays["r"], (0.1, 0.25, 0.5, 0.75, 0.9))
     reference = max(radii, key=lambda r: abs(unit_force(known, r)))
@@ -115,6 +119,42 @@ def distilled_profile(run: Run, r: Array, dim: int) -> Array | None:
     columns = {name: np.ones(len(radius)) for name in FEATURES} | {"r": radius}
     columns |= {name: unit[:, k] * (radius - SOFTENING) for k, name in enumerate(SPACE[:dim])}
     return (contribution(columns) * unit).sum(1).reshape(len(r), -1).mean(1)
+
+
+def distilled_share(run: Run, arrays: dict[str, Any]) -> Array | None:
+    """h(features) [E] of a distilled f = h(features) g(r), h(1) = 1; None if it is no such product."""
+    radial = (run.law or {}).get("radial")
+    names = ("r", *FEATURES)
+    try:
+        f = parse(radial, names) if radial else None
+    except InputError:
+        return None
+    if f is None:
+        return None
+    r, ones = arrays["r"], np.ones(len(arrays["r"]))
+    features = [arrays[name] for name in FEATURES]
+
+    def at(distance: Array, columns: list[Array]) -> Array:
+        return _values(f, np.column_stack([distance, *columns]), names)
+
+    alone = at(r, [ones] * len(FEATURES))
+    reference = float(r[np.argmin(np.abs(np.abs(alone) - np.median(np.abs(alone))))])
+    base = at(reference * ones, [ones] * len(FEATURES))
+    with np.errstate(all="ignore"):
+        share = at(reference * ones, features) / base
+        same = np.allclose(at(r, features), share * alone, rtol=1e-6, atol=1e-9 * np.abs(alone).max())
+    return share if same and np.isfinite(share).all() and (share != 0).all() else None
+
+
+def _collapsed_by_equation(axes: Axes, share: Array, arrays: dict[str, Any], run: Run) -> None:
+    learned = _radial(arrays["pullback"], arrays) / share
+    grid = np.geomspace(np.quantile(arrays["r"], SHOWN[0]), np.quantile(arrays["r"], SHOWN[1]), 300)
+    equation = distilled_profile(run, grid, arrays["delta"].shape[1])
+    if equation is None:
+        raise ValueError("a law that was taken apart cannot be evaluated")
+    _cloud(axes, arrays["r"], learned, equation)
+    axes.plot(grid, equation, label="distilled equation", **DISTILLED)
+    axes.set_ylabel("radial acceleration, unit masses and charges")
 
 
 def _collapsed(axes: Axes, known: ForceLaw, share: Array, arrays: dict[str, Any], run: Run) -> None:

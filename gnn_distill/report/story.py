@@ -14,6 +14,7 @@ from gnn_distill.errors import InputError
 from gnn_distill.forces import ForceLaw
 from gnn_distill.report.equations import with_signs
 from gnn_distill.report.published import OLS_R2, ROBUST_R2, TEST_LOSS, cell
+from gnn_distill.report.unknown import headline
 from gnn_distill.rundir import Run
 
 AXES = ("x", "y", "z")
@@ -274,9 +275,9 @@ def outcome(run: Run) -> Outcome:
         return Outcome("open", "No equations yet: the search for equations has not been run.", [])
     verdicts = [entry.get("verdict") for entry in entries]
     if None in verdicts:
-        headline = "The law behind these data is not known here: the equations were not checked against one."
         told = [(component_name(e), (e.get("extrapolation") or {}).get("reason")) for e in entries]
-        return Outcome("open", headline, [f"{name}: {with_signs(text)}" for name, text in told if text])
+        lines = [f"{name}: {with_signs(text)}" for name, text in told if text]
+        return Outcome("open", headline(entries), lines)
     details = [verdict_line(entry) for entry in entries]
     recovered = [verdict.get("recovered") is True for verdict in verdicts]
     law, count = law_title(run.config), {1: "the one component", 2: "both components"}

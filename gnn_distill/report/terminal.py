@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gnn_distill.forces import SOFTENING
-from gnn_distill.report.equations import acceleration_text, law_terms
+from gnn_distill.report.equations import acceleration_text, in_distance, law_terms
 from gnn_distill.report.story import (
     capitalised,
     data_line,
@@ -50,6 +53,8 @@ def show(run: Run, console: Console) -> None:
         _line(console, acceleration_text(*terms), "cyan")
     if run.law is not None:
         _line(console, LEGEND, "dim")
+    for line in plain_distance(run.law or {}):
+        _line(console, line, "cyan")
     _law_error(run, console)
     _line(console, result.headline, COLOURS[result.level])
     for detail in result.details:
@@ -57,6 +62,15 @@ def show(run: Run, console: Console) -> None:
     for gap in missing(run):
         _line(console, gap, "yellow")
     console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
+
+
+def plain_distance(law: Mapping[str, Any]) -> list[str]:
+    """The law in d = |Δ|, line by line, where that is simpler; empty elsewhere."""
+    terms = [(axis, in_distance(pair), alone) for axis, pair, alone in law_terms(law)]
+    if not terms or any(pair is None for _, pair, _ in terms):
+        return []
+    lines = [acceleration_text(axis, str(pair), alone) for axis, pair, alone in terms]
+    return ["that is, with the distance d = |Δ|:", *lines]
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

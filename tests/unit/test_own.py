@@ -247,3 +247,16 @@ def test_short_names_of_columns(tmp_path: Path):
     both = [line + ",7" for line in long[1:]]
     (tmp_path / "both.csv").write_text("\n".join([long[0] + ",m", *both]) + "\n")
     assert (OwnData(path=str(tmp_path / "both.csv")).load().features[..., 6] == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("sims", "masses", "warned"), [(1, [1, 2, 3], True), (1, [1, 1, 1], False), (3, [1, 2, 3], False)]
+)
+def test_few_runs_with_different_particles_are_warned_of(
+    tmp_path: Path, caplog, sims: int, masses: list, warned: bool
+):
+    x = np.random.default_rng(0).normal(size=(sims, 60, 3, 2))
+    file = tmp_path / "few.npz"
+    np.savez(file, positions=x, velocities=x, accelerations=x, masses=np.array(masses, dtype=float))
+    OwnData(path=str(file)).load()
+    assert ("different particles" in caplog.text) is warned

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from gnn_distill.errors import InputError
 from gnn_distill.gauge import fit_gauge
 from gnn_distill.report import write_report
 from gnn_distill.report.curves import training
+from gnn_distill.report.equations import in_distance
 from gnn_distill.report.figures import active_dimensions, draw, importance_side_by_side
 from gnn_distill.report.page import render
-from gnn_distill.report.radial import distilled_profile, separable, unit_force
+from gnn_distill.report.radial import distilled_profile, distilled_share, separable, unit_force
 from gnn_distill.report.scatter import best_gauge
+from gnn_distill.report.story import outcome
 from gnn_distill.report.terminal import show
 from gnn_distill.rundir import load_run
 
@@ -481,3 +484,43 @@ def test_pruning_steps_are_marked_in_the_loss_curve(spring: Path) -> None:
     ]
     before = [row["active_dims"] for row in run.metrics]
     assert marks == [k + 0.5 for k in range(1, len(before)) if before[k] < before[k - 1]]
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("dx*q1*q2/(m1*(r - 0.010003)**2*(r - 0.01))", "dx*q1*q2/(d**3*m1)"),
+        ("-2.0*dx*(r - 1.0)/(m1*(r - 0.01))", None),
+        ("dx*q1*q2/(m1*r**2*(r - 0.01))", None),
+        ("dx*m2", None),
+        ("dx*exp(-1.002*r)", "0.9900300329505017*dx*exp(-1.002*d)"),
+    ],
+)
+def test_a_law_is_told_in_the_plain_distance_where_it_has_no_other(written: str, plain: str | None):
+    assert in_distance(written) == plain
+
+
+@pytest.mark.parametrize(
+    ("beyond", "told"), [(0.2, "not known here"), (0.8, "no law yet"), (None, "no law yet")]
+)
+def test_equations_that_do_not_extrapolate_are_no_law(tmp_path: Path, beyond: float | None, told: str):
+    path = make_run(tmp_path / "run", law=None)
+    equations = json.loads((path / "equations.json").read_text())
+    for entry in equations["components"]:
+        count = len(entry["front"])
+        entry["extrapolation"] = {"equation": 0, "beyond": [beyond] * count, "reason": "told"}
+    _write(path, "equations", equations)
+    result = outcome(load_run(path))
+    assert told in result.headline and result.level == "open" and len(result.details) == 2
+
+
+def test_edges_of_an_unknown_law_are_divided_by_the_features_of_the_equation(tmp_path: Path):
+    run = load_run(make_run(tmp_path / "run", law=None))
+    arrays = run.messages()
+    q1, q2, m1 = (arrays[name] for name in ("q1", "q2", "m1"))
+    for radial, share in (("2.5*q1*q2/(m1*r**2)", q1 * q2 / m1), ("q1/r + m2", None), ("nonsense(", None)):
+        told = replace(run, law=(run.law or {}) | {"radial": radial})
+        found = distilled_share(told, arrays)
+        assert (found is None) is (share is None)
+        if share is not None:
+            np.testing.assert_allclose(found, share)

@@ -1,0 +1,33 @@
+"""What can be said of equations for data whose law nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+ROUGHLY = 0.5
+"""Relative error beyond the fitted range at which an equation holds at least roughly: laws that were right
+had up to 0.2, equations for too few data 0.6 and more."""
+
+OPEN = "The law behind these data is not known here: the equations were not checked against one."
+NONE = (
+    "No equation found holds outside of the range it was fitted to: this is no law yet. More runs, with "
+    "other masses, charges and distances, help most."
+)
+
+
+def headline(entries: Sequence[dict[str, Any]]) -> str:
+    """One sentence about the components of `equations.json`."""
+    return OPEN if all(holds(entry.get("extrapolation") or {}) for entry in entries) else NONE
+
+
+def holds(extrapolation: dict[str, Any]) -> bool:
+    """Whether the chosen equation holds at least roughly beyond the distances that it was fitted to.
+
+    Without a record of that it counts as holding.
+    """
+    tried = extrapolation.get("beyond")
+    if not tried:
+        return True
+    error = tried[extrapolation["equation"]]
+    return error is not None and error < ROUGHLY
