@@ -113,8 +113,8 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         InputError: naming the key, the value and the fix.
     """
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    check_parts(config)
     check_targets(config)
+    check_parts(config)
     cfg = OmegaConf.create(config)  # what was checked is what is made
     for stage in config["stages"]:
         check_choice("stages", stage, STAGES)

@@ -17,6 +17,7 @@ from gnn_distill.errors import InputError
 from gnn_distill.explain import as_input
 from gnn_distill.progress import Reporter
 from gnn_distill.run import run
+from gnn_distill.sources import allow_typed, check_sources
 
 
 def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> DictConfig:
@@ -38,6 +39,8 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
     lines = [str(line) for line in overrides]
     if config_dir is not None and not Path(config_dir).is_dir():
         raise InputError("config_dir", str(config_dir), "give a folder that holds dataset/, variant/ …")
+    check_sources(["--config-dir", str(config_dir)] if config_dir is not None else [])
+    allow_typed(lines)
     with as_input("overrides", lines), _silent():
         config = composed(lines, config_dir)
         build(config, Reporter(Console(quiet=True)))

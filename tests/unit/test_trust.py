@@ -10,7 +10,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from gnn_distill import follow
+from gnn_distill import compose, follow
 from gnn_distill.config import register
 from gnn_distill.errors import InputError
 from gnn_distill.redact import redacted
@@ -163,3 +163,16 @@ def test_only_secrets_are_blotted_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SHORT_TOKEN", "short")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
     assert redacted(f"a {SECRET} b short safe.directory") == "a (hidden) b short safe.directory"
+
+
+def test_what_python_code_asks_for_is_allowed_and_run_directories_are_not(tmp_path: Path, monkeypatch):
+    law = "from gnn_distill.forces import Spring\n\n\nclass Mine(Spring):\n    pass\n"
+    (tmp_path / "law_of_mine.py").write_text(law)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = compose(
+        ["dataset=custom", "dataset.law._target_=law_of_mine.Mine", "profile=smoke", "threads=1"]
+    )
+    assert config.dataset.law._target_ == "law_of_mine.Mine"
+    (tmp_path / "status.json").write_text("{}")
+    with pytest.raises(InputError, match="it is a run directory"):
+        compose(config_dir=tmp_path)
