@@ -53,31 +53,31 @@ def leaves() -> list[str]:
 
 KEYS = leaves()
 PARENTS = sorted({key.rpartition(".")[0] for key in KEYS} - {""})
-ANY_KEY = st.one_of(
-    *[st.sampled_from(KEYS)] * 8,
+JUNK = st.text("abz._-/@:~+ é[]", max_size=8)
+OTHER_KEY = st.one_of(
     st.sampled_from(PARENTS),
     st.sampled_from(GROUPS),
     st.sampled_from(KEYS).map(lambda key: key[:-1]),
-    st.text("abz._-/@:~+ é[]", max_size=8),
+    JUNK,
 )
-ANY_VALUE = st.one_of(
-    *[st.sampled_from(VALUES)] * 4,
-    st.integers(-2, 300).map(str),
-    st.floats(0, 2).map(str),
+OTHER_VALUE = st.one_of(
     st.integers().map(str),
     st.floats().map(str),
     st.text(max_size=12),
     st.sampled_from([o for options in OPTIONS.values() for o in options]),
 )
+NUMBER = st.one_of(st.integers(-2, 300).map(str), st.floats(0, 2).map(str))
 
 
 @st.composite
 def overrides(draw: st.DrawFn) -> str:
     """One argument of a command line."""
-    key, value = draw(ANY_KEY), draw(ANY_VALUE)
-    mark = draw(st.sampled_from([*[""] * 8, "+", "++", "~"]))
-    whole = f"{mark}{key}={value}"
-    text = draw(st.sampled_from([*[whole] * 10, f"{mark}{key}", value]))
+    odds = st.integers(0, 9)  # most arguments name a key that there is, and are well formed
+    key = draw(st.sampled_from(KEYS) if draw(odds) < 8 else OTHER_KEY)
+    kind = draw(odds)
+    value = draw(st.sampled_from(VALUES) if kind < 4 else NUMBER if kind < 8 else OTHER_VALUE)
+    mark = draw(st.sampled_from(["+", "++", "~"])) if draw(odds) == 9 else ""
+    text = f"{mark}{key}={value}" if draw(odds) < 9 else draw(st.sampled_from([f"{mark}{key}", value]))
     return text.replace("\0", "").replace("_target_", "target").replace("hydra.", "hydr.")
 
 
@@ -103,7 +103,7 @@ def fault(text: str, code: object, message: str) -> str | None:
 
 def fuzz(command_line: Any, examples: int, **more: Any) -> None:
     """Collect what goes wrong, so that one pass shows all of it."""
-    Path("tracks.csv").write_text("\n".join(",".join(row) for row in table(60, 3)))
+    Path("tracks.csv").write_text("\n".join(",".join(row) for row in table(400, 3)))
     faults: dict[str, str] = {}
     codes: Counter[object] = Counter()
 
@@ -133,4 +133,4 @@ def test_overrides(command_line):
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_many_overrides(command_line):
-    fuzz(command_line, 400)
+    fuzz(command_line, 600)

@@ -15,7 +15,7 @@ import torch
 import yaml
 from hydra import compose, initialize_config_module
 
-from gnn_distill import load_run
+import gnn_distill
 from gnn_distill.build import Experiment, build
 from gnn_distill.cache import cache_key, load_or_simulate
 from gnn_distill.checkpoint import load_weights, read_checkpoint
@@ -28,7 +28,7 @@ from gnn_distill.report.collect import load_sweep
 from gnn_distill.report.command import main as report_command
 from gnn_distill.report.page import render
 from gnn_distill.run import fit
-from gnn_distill.rundir import file_hash, fingerprint
+from gnn_distill.rundir import file_hash, fingerprint, load_run
 from gnn_distill.simulate import Simulation
 from gnn_distill.symbolic.given import GivenEngine
 from gnn_distill.symbolic.module import LawModule
@@ -277,3 +277,14 @@ def test_the_stored_configuration_is_plain(tmp_path: Path):
     with pytest.raises(InputError, match="config.yaml"):
         load_run(path)
     assert not (Path.cwd() / "exploded").exists()
+
+
+def test_code_that_the_config_of_a_loaded_run_names_is_not_run(tmp_path: Path, evil: Path):
+    path = make_run(tmp_path / "run")
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    config["model"] = {"_target_": "os.system", "command": f"touch {evil}"}
+    config["dataset"]["_target_"] = "gnn_distill.simulate.Simulation"
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match=r"model._target_ = 'os.system'"):
+        gnn_distill.load_run(path).graphs()
+    assert not evil.exists()
