@@ -20,7 +20,7 @@ from gnn_distill.report.style import look
 from gnn_distill.report.tables import Table, tables
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TableView:
     """A table that a notebook shows; published values stand in brackets.
 
@@ -43,6 +43,8 @@ class TableView:
 
     def __str__(self) -> str:
         return formats.markdown(self.table, [self.sweep])
+
+    __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
         return str(self)
