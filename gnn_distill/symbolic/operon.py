@@ -31,7 +31,7 @@ DOUBT = 1
 """More restarts that must change nothing where the front fits badly: some laws are found by luck only,
 since no part of them explains anything (q1·q2 with charges of ±1)."""
 EXACT = 0.01
-"""A front is good, however large its equations, where it leaves no more of the mean deviation."""
+"""A front that leaves no more of the mean deviation is good up to twice the complexity `large`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class OperonEngine:
         poor: a front fits well if its best equation leaves at most this share of the mean deviation from
             the median; the second pass runs where no restart of the first gave one. 1 accepts any.
         large: the second pass runs, too, where the simplest good equation of the first is more complex than
-            this and not exact: arithmetic then imitates something that it cannot say.
+            this (twice this if it is exact): arithmetic then imitates something that it cannot say.
         time_limit: seconds for one component, or null. Only a search that it cuts short depends on the
             speed of the machine.
         n_threads: threads of a search; the result does not depend on it.
@@ -185,7 +185,8 @@ class _Search:
         if front is None:
             return False
         share, size = _share(front, self.points), front.equations[front.choice].complexity
-        return share <= EXACT or (share <= self.engine.poor and size <= self.engine.large)
+        exact = share <= EXACT and size <= 2 * self.engine.large
+        return exact or (share <= self.engine.poor and size <= self.engine.large)
 
     def _restart(self, state: _State, functions: Sequence[str]) -> _State:
         rng = np.random.default_rng([self.seed, 1 + state.stage, state.restart])

@@ -41,6 +41,8 @@ LARGEST = 50
 """Complexity from which paring is not worth its time."""
 LONGEST = 1500
 """Characters; longer equations are left alone."""
+MOST_CONSTANTS = 10
+"""An equation is not fitted in a form with more than these that has more than the equation itself."""
 SNAP = 0.2
 """Exponents this near to a whole or half number are also tried there."""
 
@@ -141,6 +143,13 @@ def forms(expression: sympy.Expr) -> list[sympy.Expr]:
     """The same function written differently: as it is, multiplied out, common factors in front."""
     expanded = sympy.expand(expression)
     return list(dict.fromkeys([expression, expanded, factored(expression), factored(expanded)]))
+
+
+def _lean(expression: sympy.Expr) -> list[sympy.Expr]:
+    """The forms that are worth a fit: constants that say the same twice make it slow and no better."""
+    most = max(MOST_CONSTANTS, len(template(expression)[2]))
+    short = [f for f in forms(expression) if len(str(f)) < LONGEST]
+    return [f for f in short if len(template(f)[2]) <= most]
 
 
 def factored(expression: sympy.Expr) -> sympy.Expr:
@@ -249,7 +258,7 @@ def clean_front(
     """
     first = Front.build([*raw, *clean], fit_points.X, fit_points.y, points.names, fit_points.loss)
     new = [e.expression for e in first.equations if e.expression not in clean]
-    written = dict.fromkeys(f for e in new for f in forms(e) if len(str(f)) < LONGEST)
+    written = dict.fromkeys(f for e in new for f in _lean(e))
     fits = [_rated(e, fit_points) for e in clean] + [refit(e, fit_points) for e in written]
     starts = [e for e in _front(fits, points.names).equations if e.expression not in clean][
         : -STARTS - 1 : -1

@@ -84,6 +84,7 @@ def test_progress_is_reported():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("noisy", [False, True], ids=["clean", "noisy"])
 @pytest.mark.parametrize("target", ["pullback", "components"])
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
