@@ -78,12 +78,14 @@ def explain(error: BaseException) -> str:
 
 def exit_code(error: BaseException) -> int | None:
     """2 for bad input, 1 for a diverged training or an exhausted machine; None for a fault of the program."""
+    if isinstance(origin(error), InputError):
+        return 2
+    if isinstance(error, DivergedError) or exhausted(error):
+        return 1
     if isinstance(error, OF_INPUT):
         return 2
     if isinstance(error, OSError) and error.errno in OF_PLACE and error.filename is not None:
         return 2
-    if isinstance(error, DivergedError) or exhausted(error):
-        return 1
     return 2 if _of_parsing(error) else None
 
 
@@ -97,6 +99,10 @@ def _of_parsing(error: BaseException) -> bool:
 
 def exhausted(error: BaseException) -> str | None:
     """What the machine has run out of, and what to do; None where it has not."""
+    return next((spent for cause in _causes(error) if (spent := _spent(cause))), None)
+
+
+def _spent(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in FULL:
         where = f" while {error.filename} was written" if error.filename else ""
         return f"the disk is full{where} ({error.strerror}): make room, then give the command again"
