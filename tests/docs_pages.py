@@ -30,6 +30,12 @@ def commands(page: Path, program: str) -> list[list[str]]:
     return [words[words.index(program) + 1 :] for words in split if program in words]
 
 
+def exports(page: Path) -> dict[str, str]:
+    """What the code blocks of a page put into the environment."""
+    blocks = [body for _, title, body in FENCE.findall(page.read_text()) if not title]
+    return dict(re.findall(r"^export (\w+)=(\S+)$", "\n".join(blocks), re.MULTILINE))
+
+
 def load(path: Path) -> ModuleType:
     """Import a file."""
     spec = importlib.util.spec_from_file_location(path.stem, path)

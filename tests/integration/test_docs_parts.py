@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import TINY
-from tests.docs_pages import ROOT, commands, files, load
+from tests.docs_pages import ROOT, commands, exports, files, load
 
 PAGE = ROOT / "docs/extending.md"
 SIZE = [o for o in TINY if not o.startswith("symbolic.engine")]
@@ -37,7 +37,9 @@ def test_each_part_is_short_and_has_a_command():
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_command_of_the_page_runs(words: list[str], outside: Path, gnn_distill):
+def test_command_of_the_page_runs(words: list[str], outside: Path, gnn_distill, monkeypatch):
+    for name, value in exports(PAGE).items():
+        monkeypatch.setenv(name, value)
     part = next(w for w in words if w in STAGES)
     size = SIZE if part == "symbolic=power_laws" else TINY
     gnn_distill(*words, *size, f"stages={STAGES[part]}", "hydra.run.dir=run", cwd=outside)
