@@ -39,9 +39,11 @@ class ProfileConfig:
         muon_rate: muon's own peak rate.
         width: ReLU units per hidden layer.
         basis: what φe reads: raw, delta or polar; see `model.basis`.
-        node: the node model φv: mlp, or linear in the messages.
+        node: the node model φv: mlp, or linear or power, which are linear in the messages; see `model.node`.
+        noisy_node: the node model of the variant `kl`, whose messages are noisy.
         charge_scale: factor on charges at the network's inputs.
         scale_output: scale accelerations by their mean magnitude.
+        silent_start: messages are zero before the first step.
     """
 
     name: str = MISSING
@@ -60,8 +62,10 @@ class ProfileConfig:
     width: int = MISSING
     basis: str = "raw"
     node: str = "mlp"
+    noisy_node: str = "${profile.node}"
     charge_scale: float = 1.0
     scale_output: bool = False
+    silent_start: bool = False
 
 
 @dataclass

@@ -43,7 +43,7 @@ class ForceLaw:
     formula: ClassVar[str]
     """The magnitude of the pair force as a reader would write it, for reports."""
     time_step: ClassVar[float]
-    """Default spacing dt of simulated frames (every 5th is kept), PROTOCOL's value of the law."""
+    """Default spacing dt of simulated frames (every 5th is kept), the value of Cranmer et al. 2020."""
     charges: ClassVar[Literal["sign", "normal"]] = "normal"
     """Initial charges: ±1, or N(0, 1) where the law ignores them."""
     graph: ClassVar[Literal["complete", "chain"]] = "complete"

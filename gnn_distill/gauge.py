@@ -3,7 +3,7 @@
 φv knows the receiver's own features v_i, so it can undo e_ij → A(v_i)·e_ij + h(v_i). A message may thus
 carry F, F/m_i, F·m_i^(−p) or any of them plus an offset that depends on the receiver. Here A ∝ m_i^(−p)
 is fitted against the known force, with and without taking each receiver's mean over its incoming
-edges off both sides, which removes h exactly. Source: PROTOCOL §6.
+edges off both sides, which removes h exactly.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from gnn_distill.trimmed import least_trimmed, smallest, solve
 
 Array = npt.NDArray[np.float64]
 
-TRIM = 0.10  # fraction of points left out of the robust fit and of its R² (PROTOCOL §6)
+TRIM = 0.10  # fraction of points left out of the robust fit and of its R², as in the 2025 report
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 Shape letters: B graphs, n particles per graph, N nodes, E edges, M message dims, D space dims,
 F = 2 D + 2 + K node features in the order position, velocity, charge, mass, K further ones.
 
-Source: Cranmer et al. 2020 (arXiv 2006.11287), with the variants of PROTOCOL §3. Variants differ in
-message width, head and regulariser only; none of them is a class of its own.
+Source: Cranmer et al. 2020 (arXiv 2006.11287), and the pruning variant of the 2025 report. Variants differ
+in message width, head and regulariser only; none of them is a class of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch_geometric.nn import MessagePassing
 
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.mlp import MLP
+from gnn_distill.node import NODE_MODELS
 from gnn_distill.noise import Share
 
 
@@ -75,39 +76,7 @@ class GaussianHead(nn.Module):
         return Messages(mean + torch.exp(0.5 * log_variance) * noise, mean, log_variance)
 
 
-class LinearNode(nn.Module):
-    """φv(v, ē) = A(v)·ē + h(v), with A and h from a small MLP of the receiver's own features.
-
-    Additive in the messages by construction, as forces are (PROTOCOL §3, an option beyond the
-    published model).
-    """
-
-    def __init__(self, features: int, message_dim: int, dim: int, width: int, layers: int) -> None:
-        super().__init__()
-        self.message_dim, self.dim = message_dim, dim
-        self.own = MLP(features, dim * (message_dim + 1), width, layers, exact_output=True)
-
-    def forward(self, v: Tensor, total: Tensor) -> Tensor:
-        """Map features [..., F] and summed messages [..., M] to [..., D]."""
-        a, h = self.own(v).split([self.dim * self.message_dim, self.dim], dim=-1)
-        return (a.unflatten(-1, (self.dim, self.message_dim)) * total[..., None, :]).sum(-1) + h
-
-
-class MLPNode(nn.Module):
-    """φv = MLP([v, ē]), the published node model."""
-
-    def __init__(self, features: int, message_dim: int, dim: int, width: int, layers: int) -> None:
-        super().__init__()
-        self.net = MLP(features + message_dim, dim, width, layers, exact_output=True)
-
-    def forward(self, v: Tensor, total: Tensor) -> Tensor:
-        """Map features [..., F] and summed messages [..., M] to [..., D]."""
-        return self.net(torch.cat([v, total], dim=-1))
-
-
 CLOSEST = 1e-6  # distance below which direction and logarithm are cut off
-
-NODE_MODELS = {"mlp": MLPNode, "linear": LinearNode}
 
 
 class ParticleGNN(MessagePassing):
@@ -134,9 +103,11 @@ class ParticleGNN(MessagePassing):
             every distance are told apart.
         position_scale: factor on absolute positions (centroid in φe, position in φv); not in basis `raw`.
         charge_scale: factor on charges wherever the network reads them.
-        node: `mlp` as published, or `linear` for φv = A(v)·ē + h(v).
+        node: φv. `mlp` as published, `linear` for A(v)·ē + h(v), `power` for m^(−p)·A·ē + h(v).
         node_width: hidden units of φv; `width` if None.
         scale_output: multiply φv's output by the mean |acceleration| of the training set.
+        silent_start: all messages are zero before the first step, so that what they carry is learned, and not
+            left from the random start in directions that φv does not read.
         extra_features: further node features K that the data bring.
     """
 
@@ -158,6 +129,7 @@ class ParticleGNN(MessagePassing):
         node: str = "mlp",
         node_width: int | None = None,
         scale_output: bool = False,
+        silent_start: bool = False,
         extra_features: int = 0,
     ) -> None:
         super().__init__(aggr="add")
@@ -179,6 +151,9 @@ class ParticleGNN(MessagePassing):
         features = 2 * dim + 2 + extra_features
         inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
         self.edge_net = MLP(inputs, self.head.outputs_per_dim * message_dim, width, layers)
+        if silent_start:
+            for start in self.edge_net[-1].parameters():
+                nn.init.zeros_(start)
         self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
         self.register_buffer("mask", torch.ones(message_dim))
         self.register_buffer("output_scale", torch.ones(()))

@@ -7,7 +7,7 @@ same edge's contribution to the acceleration, F/m_i by definition; with A ∝ m_
 
     p = 1 + d log|c| / d log m_i − d log|e − h| / d log m_i,
 
-whatever the force's own dependence on m_i. No law is needed. Source: PROTOCOL §6 and §7.
+whatever the force's own dependence on m_i. No law is needed.
 
 Shapes: B graphs, n particles, E edges of a graph, F features, M message dims, K of them selected, D space
 dims, R rotations, S grid points.

@@ -1,6 +1,6 @@
 """Pruning of message dimensions while training: schedules as pure functions, and the callback.
 
-Source: the 2025 report's pruning model, as PROTOCOL §5 states it.
+Source: the pruning model of the 2025 report.
 """
 
 from __future__ import annotations

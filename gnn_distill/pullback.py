@@ -7,7 +7,7 @@ With J_i = ∂φv/∂ē at (v_i, ē_i), the contribution is
 a vector of Cartesian components. Any rotation, width, receiver-dependent map or offset of the messages
 drops out, and Σ_j c_ij is exactly the predicted acceleration. On other than complete graphs n − 1 is
 the number of edges that arrive at i. It is compared with F_ij / m_i on the
-line y = x: no fit, no gauge, no choice of components. Source: PROTOCOL §6.
+line y = x: no fit, no gauge, no choice of components.
 
 Shapes: B graphs, n particles, M message dims, D space dims, F features.
 """

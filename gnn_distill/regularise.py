@@ -51,7 +51,7 @@ class L1Penalty:
 class KLPenalty:
     """½ Σ (μ² + σ² − log σ²) / n per graph: a dim that says nothing is N(0, 1). Wants `GaussianHead`.
 
-    With weight 1 summed over 100 dims nearly all of them collapse (PROTOCOL §9.8); the options hold that off.
+    With weight 1 summed over 100 dims nearly all of them collapse; the options hold that off.
 
     ```yaml
     regulariser: {_target_: gnn_distill.regularise.KLPenalty, weight: 1.0, warmup: 0.0, free_bits: 0.0}

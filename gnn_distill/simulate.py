@@ -172,7 +172,7 @@ def integrate(
 
 
 def initial_state(spec: Simulation, k: int) -> tuple[Array, Array, Array, Array]:
-    """Positions [n, D], velocities [n, D], masses [n] and charges [n] of trajectory `k` (PROTOCOL §2)."""
+    """Positions [n, D], velocities [n, D], masses [n] and charges [n] of trajectory `k`."""
     rng = np.random.default_rng([spec.seed, k])
     x, v = rng.standard_normal((2, spec.n, spec.dim))
     mass = np.exp(rng.standard_normal(spec.n))

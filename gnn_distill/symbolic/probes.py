@@ -77,7 +77,7 @@ def gauge_fixed(
     """Messages with the network's free factor and offset taken out, read off φe itself; no law is needed.
 
     A central force averages to zero over rotations of Δ, so what stays of a message is its offset; the
-    power of the receiver's mass is the slope of log|e| at fixed geometry. Source: PROTOCOL §6.
+    power of the receiver's mass is the slope of log|e| at fixed geometry.
 
     Args:
         model: a trained network, in evaluation mode.

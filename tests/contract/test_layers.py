@@ -21,6 +21,7 @@ LEVELS = [
     ["own"],
     ["summary"],
     ["mlp"],
+    ["node"],
     ["model"],
     ["regularise", "optim"],
     ["tally"],

@@ -172,10 +172,23 @@ def test_what_a_stage_has_not_made_is_named(analysed):
         gnn_distill.plot_rollout(analysed)
 
 
-@pytest.mark.parametrize("name", [n for n in gnn_distill.__all__ if n.startswith("plot_")])
+def test_rollouts_of_network_and_law_are_drawn(tmp_path: Path, cache: Path):
+    given = ["symbolic=given", "symbolic.rollouts=1", "symbolic.points=300", "symbolic.jobs=1"]
+    tiny = [setting for setting in TINY if not setting.startswith("symbolic")]
+    law = ["symbolic.expression='-2*(r-1)/m1'", "stages=[simulate,train,analyse,distil]"]
+    run = gnn_distill.run_pipeline(
+        compose([*tiny, *given, *law, f"cache={cache}"]), tmp_path / "run", quiet=True
+    )
+    axes = gnn_distill.plot_rollout(run).axes
+    drawn = {line.get_label() for a in axes for line in a.get_lines()}
+    assert {"network", "law"} <= {word for label in drawn for word in str(label).split()}
+
+
+DRAWN_BEFORE_DISTILLING = [n for n in gnn_distill.__all__ if n.startswith("plot_") and n != "plot_rollout"]
+
+
+@pytest.mark.parametrize("name", DRAWN_BEFORE_DISTILLING)
 def test_figures(analysed, name: str):
-    if name == "plot_rollout":
-        pytest.skip("needs a law")
     arguments = {"plot_active_dims": ({"one": analysed},), "plot_sparsity": (analysed, analysed)}
     figure = getattr(gnn_distill, name)(*arguments.get(name, (analysed,)))
     assert isinstance(figure, Figure) and any(axes.get_xlabel() for axes in figure.axes)

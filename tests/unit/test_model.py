@@ -7,7 +7,9 @@ from gnn_distill.errors import InputError
 from gnn_distill.model import DeterministicHead, GaussianHead, ParticleGNN, complete_graph
 
 OPTIONS = list(
-    itertools.product(["raw", "delta", "polar"], ["mlp", "linear"], [DeterministicHead, GaussianHead])
+    itertools.product(
+        ["raw", "delta", "polar"], ["mlp", "linear", "power"], [DeterministicHead, GaussianHead]
+    )
 )
 
 
@@ -49,7 +51,7 @@ def test_edges_run_from_sender_to_receiver():
 
 
 @pytest.mark.parametrize(
-    ("basis", "node"), list(itertools.product(["raw", "delta", "polar"], ["mlp", "linear"]))
+    ("basis", "node"), list(itertools.product(["raw", "delta", "polar"], ["mlp", "linear", "power"]))
 )
 def test_permuting_particles_permutes_accelerations(basis: str, node: str):
     model, x = network(basis=basis, node=node), graphs()
@@ -120,6 +122,28 @@ def test_output_scale_is_the_mean_acceleration():
     fixed = network()
     fixed.calibrate(torch.full((3, 4, 2), -5.0))
     assert fixed.output_scale == 1
+
+
+def test_a_silent_start_sends_nothing_and_can_learn():
+    model, x = network(node="power", silent_start=True), graphs()
+    accelerations, messages = model(x)
+    assert (messages.value == 0).all()
+    accelerations.square().sum().backward()
+    assert model.edge_net[-1].weight.grad.abs().sum() > 0
+    assert (network(node="power")(x)[1].value != 0).any()
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_power_node_divides_the_mapped_sum_by_a_power_of_the_mass(power: float):
+    node = network(node="power").node_net
+    own = torch.cat([torch.randn(3, 5), torch.tensor([[0.5], [1.0], [4.0]])], dim=1)
+    with torch.no_grad():
+        node.power.fill_(power)
+        one, two = torch.randn(2, 3, 7)
+        pull = node(own, one) - node(own, torch.zeros(3, 7))
+        torch.testing.assert_close(pull * own[:, 5:] ** power, one @ node.map.weight.T)
+        both = node(own, one + two) - node(own, two)
+        torch.testing.assert_close(both, pull)  # additive in the messages
 
 
 @pytest.mark.parametrize(
