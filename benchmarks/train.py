@@ -73,8 +73,8 @@ def experiment(*overrides: str) -> Experiment:
         return build(compose("config", [*base, *overrides]), Reporter())
 
 
-def ours(steps: int, *overrides: str) -> tuple[float, float]:
-    e, clock = experiment(*overrides), Clock()
+def fit(e: Experiment, clock: L.Callback, steps: int) -> None:
+    """Train for some steps an epoch, with nothing beside the clock."""
     trainer = e.trainer(
         callbacks=[*e.callbacks, clock],
         logger=False,
@@ -87,6 +87,11 @@ def ours(steps: int, *overrides: str) -> tuple[float, float]:
         limit_val_batches=1,
     )
     trainer.fit(e.module, datamodule=e.datamodule)
+
+
+def ours(steps: int, *overrides: str) -> tuple[float, float]:
+    e, clock = experiment(*overrides), Clock()
+    fit(e, clock, steps)
     return clock.milliseconds()
 
 
@@ -216,18 +221,7 @@ def throughput(steps: int, *overrides: str) -> float:
             torch.cuda.synchronize()
             seconds[-1] += time.perf_counter()
 
-    trainer = e.trainer(
-        callbacks=[Epochs()],
-        logger=False,
-        enable_checkpointing=False,
-        log_every_n_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        limit_train_batches=steps,
-        limit_val_batches=1,
-    )
-    trainer.fit(e.module, datamodule=e.datamodule)
+    fit(e, Epochs(), steps)
     return steps / seconds[-1]
 
 

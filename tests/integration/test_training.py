@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_module
 
 from gnn_distill.config import register
-from gnn_distill.errors import DivergedError
+from gnn_distill.errors import DivergedError, InputError
 from gnn_distill.lit import DistilModule
 from gnn_distill.run import run
 from gnn_distill.rundir import load_run
@@ -158,3 +158,13 @@ def test_bad_data_are_named(cache: Path, train, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Batches, "__iter__", poisoned)
     with pytest.raises(DivergedError, match="data are to blame, features of 1 of its 32 graphs"):
         train("run")
+
+
+def test_a_compiler_that_fails_is_named(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from torch._inductor import config
+
+    monkeypatch.setattr(config.cpp, "cxx", (None, "/bin/false"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "nothing compiled before"))
+    with pytest.raises(InputError, match=r"compile = 'default' .* give null: the compiler of this machine"):
+        train("run", "compile=default")
+    assert load_run(tmp_path / "run").status["state"] == "failed"
