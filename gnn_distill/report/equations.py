@@ -67,7 +67,7 @@ def in_distance(expression: str) -> str | None:
         return None
     d, r = sympy.Symbol("d"), sympy.Symbol("r")
     moved = parsed.xreplace({r: d + SOFTENING}).replace(
-        lambda part: part.is_Add and part.free_symbols == {d} and abs(part - d) < SOFTENING / 100,
+        lambda part: part.is_Add and (part - d).is_number and bool(abs(part - d) < SOFTENING / 100),
         lambda part: d,
     )
     shifted = any(part.free_symbols == {d} for part in moved.atoms(sympy.Add))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import sys
 from collections.abc import Callable, Collection
 
 import sympy
@@ -134,7 +135,10 @@ def _call(name: str, argument: sympy.Expr) -> sympy.Expr:
 
 
 def _show(node: ast.expr) -> str:
-    return ast.unparse(node)[:80]
+    try:
+        return ast.unparse(node)[:80]
+    except RecursionError:
+        return f"something nested {sys.getrecursionlimit()} levels deep or more"
 
 
 class _ExactPrinter(StrPrinter):

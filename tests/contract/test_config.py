@@ -59,9 +59,10 @@ def test_every_law_builds_with_every_variant(dataset: str, variant: str):
 
 def test_variants_are_those_of_the_protocol():
     width = {v: built(f"variant={v}").module.model.message_dim for v in VARIANTS}
-    assert width == {"standard": 100, "bottleneck": 2, "l1": 100, "kl": 100, "pruning": 100}
+    assert width == {"standard": 100, "bottleneck": 2, "l1": 100, "kl": 100, "kl_tuned": 100, "pruning": 100}
     kl = built("variant=kl").module
     assert type(kl.model.head).__name__ == "GaussianHead" and kl.regulariser.weight == 1.0
+    assert built("variant=kl_tuned").module.regulariser.weight == 0.01
     assert built("variant=l1").module.regulariser.weight == 0.01
     (prune,) = built("variant=pruning", "schedule.end=0.75").callbacks
     assert (prune.end, prune.target_dims, prune.schedule(0.5)) == (0.75, 2, pytest.approx(0.5))

@@ -105,14 +105,15 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def test_files_that_no_longer_fit(command_line, tmp_path: Path):
+    wide = [*RUN, "profile.width=32", "stages=[simulate,train]"]
     with largest_file(70_000):  # a checkpoint is larger, what the simulation leaves is not
-        code, message = command_line(*RUN, "stages=[simulate,train]")
+        code, message = command_line(*wide)
     assert code == 1 and "the disk is full" in message and "Traceback" not in message
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert (status["state"], status["stage"]) == ("failed", "train")
     assert list(complete(tmp_path / "run")) == ["simulate"]
     assert not [*(tmp_path / "run").rglob("*.ckpt"), *(tmp_path / "run").rglob(".unfinished-*")]
-    code, message = command_line(*RUN, "stages=[simulate,train]")
+    code, message = command_line(*wide)
     assert code == 0 and "that failed in train" in message and "✓ simulate  (done before)" in message
 
 

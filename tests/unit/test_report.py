@@ -493,6 +493,7 @@ def test_pruning_steps_are_marked_in_the_loss_curve(spring: Path) -> None:
         ("-2.0*dx*(r - 1.0)/(m1*(r - 0.01))", None),
         ("dx*q1*q2/(m1*r**2*(r - 0.01))", None),
         ("dx*m2", None),
+        ("dx*(-0.1597*r - 0.05426)/(r - 0.01)", None),
         ("dx*exp(-1.002*r)", "0.9900300329505017*dx*exp(-1.002*d)"),
     ],
 )

@@ -1,3 +1,4 @@
+import sys
 import time
 
 import pytest
@@ -82,6 +83,16 @@ def test_hostile_text_is_refused_at_once(text):
     with pytest.raises(InputError):
         parse(text, NAMES)
     assert time.perf_counter() - start < 1.0
+
+
+def test_what_is_nested_deeply_is_refused_also_where_python_would_go_deeper():
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(8000)
+    try:
+        with pytest.raises(InputError, match="levels deep"):
+            parse("-" * 3000 + "r", NAMES)
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 @pytest.mark.parametrize(
