@@ -63,10 +63,15 @@ def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
 
 
 def _work(cfg: DictConfig, path: Path, log: Console, terminal: Console) -> None:
-    from gnn_distill.progress import JobReporter  # these load torch, which a job that is complete can spare
+    from sympy.core.cache import clear_cache  # these load much that a job that is complete can spare
+
+    from gnn_distill.progress import JobReporter
     from gnn_distill.run import run
 
-    run(cfg, path, JobReporter(log, terminal, path.name))
+    try:
+        run(cfg, path, JobReporter(log, terminal, path.name))
+    finally:
+        clear_cache()  # each job has equations of its own
 
 
 def check_inside(path: Path, sweep: Path) -> None:

@@ -9,6 +9,9 @@ in message width, head and regulariser only; none of them is a class of its own.
 
 from __future__ import annotations
 
+import sys
+import tempfile
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -133,6 +136,7 @@ class ParticleGNN(MessagePassing):
         extra_features: int = 0,
     ) -> None:
         super().__init__(aggr="add")
+        remove_generated(type(self))
         check_int("model.dim", dim, 2, 3)
         check_int("model.message_dim", message_dim, 1)
         check_int("model.width", width, 1)
@@ -270,6 +274,15 @@ class ParticleGNN(MessagePassing):
             mean, count = mean + delta * (e.shape[0] / new), new
         self.train(was_training)
         return torch.sqrt(m2 / count)
+
+
+def remove_generated(kind: type[MessagePassing]) -> None:
+    """Remove the temporary files from which PyG has imported the methods that it generates for a class."""
+    for name in ("propagate", "edge_updater"):
+        module = sys.modules.get(f"{kind.__module__}_{kind.__name__}_{name}")
+        file = Path(getattr(module, "__file__", None) or "none")
+        if file.parent == Path(tempfile.gettempdir()):
+            file.unlink(missing_ok=True)
 
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gnn_distill import __version__
 from gnn_distill.rundir import file_hash, fingerprint
+from gnn_distill.user_code import named
 
 SIMULATION, LAWS = "gnn_distill.simulate.Simulation", "gnn_distill.forces"
 IRRELEVANT = ("threads", "gpus", "cache", "logger", "stages", "winner_of")
@@ -18,7 +19,7 @@ IRRELEVANT = ("threads", "gpus", "cache", "logger", "stages", "winner_of")
 def request_key(cfg: DictConfig) -> str | None:
     """Fingerprint of all that a run's results depend on.
 
-    None where that needs a look at files of the user's: data or a law of their own.
+    None where that needs a look at files of the user's: data, or code of their own.
     """
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     law = str((config["dataset"].get("law") or {}).get("_target_"))
@@ -26,5 +27,7 @@ def request_key(cfg: DictConfig) -> str | None:
         return None
     for key in IRRELEVANT:
         config.pop(key, None)
+    if named(config):
+        return None
     config["symbolic"].pop("jobs", None)
     return fingerprint(__version__, file_hash(Path(__file__).with_name("forces.py")), config)

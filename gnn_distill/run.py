@@ -29,6 +29,7 @@ from gnn_distill.rundir import STAGES, RunDirectory, fingerprint
 from gnn_distill.summary import examples, summarise
 from gnn_distill.symbolic.closed_form import Law
 from gnn_distill.symbolic.export import export
+from gnn_distill.user_code import code_hashes
 
 NEEDS = {"simulate": (), "train": (), "analyse": ("train",), "distil": ("train",), "report": ()}
 """Stages whose files a stage reads. Data come from the cache, and a report shows what there is."""
@@ -96,7 +97,7 @@ def check_earlier_stages(directory: RunDirectory, keys: dict[str, str], wanted: 
 
 
 def stage_keys(config: dict[str, Any]) -> dict[str, str]:
-    """Fingerprint of what each stage's result depends on, the earlier stages included."""
+    """Fingerprint of what each stage's result depends on, the earlier stages and the user's code included."""
     parts = {
         "simulate": ("dataset",),
         "train": (
@@ -119,7 +120,9 @@ def stage_keys(config: dict[str, Any]) -> dict[str, str]:
     config = config | {"trainer": trainer, "symbolic": symbolic}
     keys, key = {}, __version__
     for stage in STAGES:
-        key = fingerprint(key, stage, {part: config[part] for part in parts[stage]})
+        settings = {part: config[part] for part in parts[stage]}
+        code = code_hashes(settings)
+        key = fingerprint(key, stage, settings | ({"code": code} if code else {}))
         keys[stage] = key
     return keys
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
+import platform
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 from rich.console import Console
@@ -26,11 +30,13 @@ from rich.markup import escape
 
 from gnn_distill.errors import InputError
 from gnn_distill.explain import OF_INPUT, show
-from gnn_distill.report.collect import PLAN, load_plan, load_sweep
+from gnn_distill.report.collect import AT_WORK, PLAN, alive, load_plan, load_sweep
 from gnn_distill.report.grid import winner
 from gnn_distill.report.status import show_jobs, unfinished
 from gnn_distill.rundir import RunDirectory
 
+PATIENCE = 60.0
+"""Seconds to wait for another command that writes the same plan, which takes it milliseconds."""
 LONGEST = 120
 """Characters of a folder's name."""
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -85,6 +91,9 @@ class Sweep(Callback):
     ```
     """
 
+    def __init__(self) -> None:
+        self.jobs: list[str] = []
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Settle folders and jobs; bad input ends the program with exit code 2."""
         try:
@@ -96,18 +105,21 @@ class Sweep(Callback):
         except Exception as error:  # Hydra would go on with folders that are not settled
             show(error)
             raise SystemExit(1) from error
-        folder = Path(config.hydra.sweep.dir)
+        self.jobs, folder = plan.jobs, Path(config.hydra.sweep.dir)
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         count = len(plan.jobs) or "some"
         console.print(f"sweep [bold]{escape(str(folder))}[/], {count} job{'s' * (count != 1)}")
         if plan.pruning:
             console.print(escape(plan.pruning))
 
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        """Let go of the job's config, which Hydra would keep until the end of the sweep."""
+        job_return.cfg = job_return.hydra_cfg = None
+
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Show all jobs; exit code 1 unless each is complete."""
-        folder = Path(config.hydra.sweep.dir)
-        wanted = (load_plan(folder) or {}).get("now") or []
-        jobs = [job for job in load_sweep(folder).jobs if not wanted or job.name in wanted]
+        """Show all jobs of this command; exit code 1 unless each is complete."""
+        found = load_sweep(Path(config.hydra.sweep.dir)).jobs
+        jobs = [job for job in found if not self.jobs or job.name in self.jobs]
         show_jobs(jobs, Console(stderr=True))
         if unfinished(jobs):
             raise SystemExit(1)
@@ -187,19 +199,35 @@ def _set(config: DictConfig, key: str, value: str | list[str]) -> None:
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Write `sweep.json`: jobs of earlier commands that have left something stay in it.
+    """Write `sweep.json`.
+
+    Jobs of earlier commands that have left something stay in it, and those of other commands that are at
+    work in the same folder now.
 
     Raises:
         InputError: the folder holds jobs with other settings.
     """
-    before = load_plan(folder) or {}
-    left = [job for job in before.get("jobs", []) if (folder / job / "status.json").exists()]
-    if left and before.get("fixed") != plan.fixed:
-        other = f"it holds a sweep with {' '.join(before.get('fixed') or ['no settings of its own'])}"
-        raise InputError(DIR, str(folder), f"{other}: give another folder, or that sweep's settings")
-    left = [job for job in left if job not in plan.jobs]
-    content = asdict(plan) | {"jobs": [*left, *plan.jobs], "now": plan.jobs}
-    RunDirectory(folder).write_json(PLAN, content)
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / ".plan.lock", timeout=PATIENCE):
+        before = load_plan(folder) or {}
+        others = others_at_work(before)
+        theirs = {job for other in others for job in other["jobs"]}
+        jobs = before.get("jobs", [])
+        left = [job for job in jobs if job in theirs or (folder / job / "status.json").exists()]
+        if left and before.get("fixed") != plan.fixed:
+            other = f"it holds a sweep with {' '.join(before.get('fixed') or ['no settings of its own'])}"
+            raise InputError(DIR, str(folder), f"{other}: give another folder, or that sweep's settings")
+        left = [job for job in left if job not in plan.jobs]
+        here = {"pid": os.getpid(), "host": platform.node(), "jobs": plan.jobs}
+        content = asdict(plan) | {"jobs": [*left, *plan.jobs], AT_WORK: [*others, here]}
+        RunDirectory(folder).write_json(PLAN, content)
+
+
+def others_at_work(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The commands of other processes that write this sweep now: {"pid", "host", "jobs"} of each."""
+    here = {"pid": os.getpid(), "host": platform.node()}
+    entries = [entry for entry in plan.get(AT_WORK, []) if entry | here != entry]
+    return [entry for entry in entries if alive(entry)]
 
 
 def follow(config: DictConfig, experiment: str | None, chosen: set[str]) -> str | None:

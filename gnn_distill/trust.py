@@ -6,7 +6,7 @@ download, so only parts of this package, torch and Lightning are taken, and what
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from inspect import isclass, isfunction
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import nn, optim
 
 from gnn_distill.errors import InputError
 from gnn_distill.sources import VARIABLE, allowed_by_user
+from gnn_distill.user_code import targets
 
 PARTS = ("forces", "simulate", "own", "model", "regularise", "prune", "symbolic")
 FUNCTIONS = ("prune", "progress")
@@ -74,20 +75,6 @@ def check_parts(config: dict[str, Any]) -> None:
     law = config["dataset"].get("law")
     if law is not None and not isinstance(law, dict):
         raise InputError("dataset.law", law, "give a mapping with a _target_, or choose another dataset")
-
-
-def targets(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Each `_target_` in the config with its key."""
-    if isinstance(config, dict):
-        for name, value in config.items():
-            here = f"{key}.{name}" if key else str(name)
-            if name == "_target_":
-                yield here, value
-            else:
-                yield from targets(value, here)
-    elif isinstance(config, list | tuple):
-        for k, value in enumerate(config):
-            yield from targets(value, f"{key}[{k}]")
 
 
 def _by_user(target: Any, allowed: Collection[str]) -> bool:

@@ -16,7 +16,7 @@ import yaml
 from gnn_distill.errors import InputError
 from gnn_distill.rundir import Run, load_run, read_metrics
 
-PLAN = "sweep.json"
+PLAN, AT_WORK = "sweep.json", "at_work"
 LOG = "run.log"
 STATES = ("complete", "running", "waiting", "interrupted", "killed", "failed")
 
@@ -132,7 +132,7 @@ def load_job(path: Path, name: str) -> Job:
     except (OSError, ValueError) as error:
         return Job(name, path, "failed", {"error": f"status.json cannot be read: {error}"})
     state = str(status.get("state"))
-    if state == "running" and not _alive(status):
+    if state == "running" and not alive(status):
         state = "killed"
     return Job(name, path, state if state in STATES else "waiting", status)
 
@@ -145,14 +145,14 @@ def _run_directories(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
 
 
-def _alive(status: dict[str, Any]) -> bool:
-    """Whether the process of a run still exists; taken for granted on another machine."""
-    pid = status.get("pid")
-    if pid is None or status.get("host") != platform.node():
+def alive(process: dict[str, Any]) -> bool:
+    """Whether the process `pid` on `host` still exists; taken for granted on another machine."""
+    pid = process.get("pid")
+    if not isinstance(pid, int) or process.get("host") != platform.node():
         return pid is not None
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+from matplotlib import mathtext
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -49,7 +50,20 @@ def look() -> Iterator[None]:
         warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SHADES)
-        yield
+        try:
+            yield
+        finally:
+            forget_fonts()
+
+
+def forget_fonts() -> None:
+    """Let go of the fonts of formulas that are drawn.
+
+    Matplotlib's STIX fonts cache a method together with its object, so that every formula with a root or a
+    bracket would keep its fonts for as long as the process lives.
+    """
+    with suppress(AttributeError):  # other versions may do better
+        mathtext._mathtext.StixFonts.get_sized_alternatives_for_symbol.cache_clear()  # type: ignore[attr-defined]
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -35,6 +35,7 @@ LEVELS = [
         "config",
         "explain",
         "sources",
+        "user_code",
         "trust",
         "checkpoint",
         "request",
@@ -53,7 +54,7 @@ LEVELS = [
 ]
 LEVEL = {name: k for k, names in enumerate(LEVELS) for name in names}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" or p.parent != PACKAGE)
-HYDRA = {"config", "explain", "sources", "trust", "build", "sweep", "cli"}
+HYDRA = {"config", "explain", "sources", "user_code", "trust", "build", "sweep", "cli"}
 LIGHTNING = {"data", "lit", "prune", "progress", "ranks", "trust", "checkpoint", "build", "run"}
 NO_TORCH = {
     "errors",

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import linecache
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
+from matplotlib import _mathtext
+from omegaconf import Node, OmegaConf
+from sympy.core.cache import CACHE
 
+from gnn_distill import cli
+from gnn_distill import job as gnn_distill_job
+from gnn_distill.config import register
 from gnn_distill.errors import InputError
 from gnn_distill.job import record_failure
 from gnn_distill.report.collect import load_job, load_sweep
 from gnn_distill.rundir import RunDirectory, RunIsBusyError, load_run
-from gnn_distill.sweep import LONGEST, Plan, job_name, safe_name, write_plan
+from gnn_distill.sweep import LONGEST, Plan, Sweep, job_name, safe_name, write_plan
+from tests.conftest import TINY
 
 SMOKE = [
     "-m",
@@ -144,9 +153,75 @@ def test_other_settings_do_not_overwrite_a_sweep(tmp_path: Path):
         write_plan(tmp_path, replace(plan, fixed=["profile.epochs=4"]))
     write_plan(tmp_path, replace(plan, jobs=["b"]))
     written = json.loads((tmp_path / "sweep.json").read_text())
-    assert (written["jobs"], written["now"]) == (["a", "b"], ["b"])
+    assert written["jobs"] == ["a", "b"]
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="gnn-distill -m"):
         load_sweep(tmp_path)
+
+
+def test_commands_at_work_in_one_folder_keep_each_others_jobs(tmp_path: Path, capsys):
+    waiting, release = os.pipe()
+    children = []
+    for k in range(6):
+        if (child := os.fork()) == 0:
+            write_plan(tmp_path, Plan(None, [], {}, [f"job-{k}"]))
+            os.read(waiting, 1)
+            os._exit(0)
+        children.append(child)
+    plan = tmp_path / "sweep.json"
+    end = time.monotonic() + 60
+    while not (plan.exists() and len(json.loads(plan.read_text())["at_work"]) == 6):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert sorted(json.loads(plan.read_text())["jobs"]) == [f"job-{k}" for k in range(6)]
+    with pytest.raises(InputError, match="give another folder"):
+        write_plan(tmp_path, Plan(None, ["profile=paper"], {}, ["job-9"]))
+    (tmp_path / "job-2").mkdir()
+    (tmp_path / "job-2/status.json").write_text('{"state": "complete"}')
+
+    mine = Sweep()
+    mine.jobs = ["job-2"]
+    mine.on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
+    shown = capsys.readouterr().err
+    assert "1 job: 1 complete" in shown and "job-3" not in shown
+
+    os.write(release, b"x" * 6)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    write_plan(tmp_path, Plan(None, [], {}, ["job-7"]))
+    assert json.loads(plan.read_text())["jobs"] == [
+        "job-2",
+        "job-7",
+    ]  # what nobody has begun or will do is gone
+
+
+def test_jobs_of_one_process_leave_nothing_in_its_memory(cache: Path, tmp_path: Path, monkeypatch):
+    def counts() -> dict[str, int]:
+        gc.collect()
+        kinds = Counter(type(o) for o in gc.get_objects())
+        return {
+            "configs": sum(n for kind, n in kinds.items() if issubclass(kind, Node)),
+            "fonts": kinds[_mathtext.FontInfo],
+            "expressions": sum(function.cache_info().currsize for function in CACHE),
+            "modules": len(sys.modules),
+            "source lines": len(linecache.cache),
+        }
+
+    def watched(*arguments: object) -> None:
+        job(*arguments)
+        seen.append(counts())
+
+    seen: list[dict[str, int]] = []
+    job = gnn_distill_job.run_job
+    monkeypatch.setattr(gnn_distill_job, "run_job", watched)
+    monkeypatch.setenv("GNN_DISTILL_CACHE", str(cache))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["gnn-distill", "-m", "seed=0,1,2", "dataset.seed=0", *TINY])
+    register()
+    cli._hydra_main()
+    assert len(seen) == 3 and seen[1]["configs"] > 100
+    growth = {name: seen[2][name] - seen[1][name] for name in seen[1]}
+    assert growth == dict.fromkeys(growth, 0)

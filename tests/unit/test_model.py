@@ -1,4 +1,6 @@
 import itertools
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -168,3 +170,15 @@ def test_any_common_graph_with_missing_edges_equals_the_reference_path():
     assert (messages.value[~exists] == 0).all()
     std = messages.mean[exists].double().std(0, unbiased=False)
     torch.testing.assert_close(model.message_std(x, exists, chunk=2), std.detach(), rtol=1e-5, atol=1e-8)
+
+
+def test_no_generated_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    class Fresh(ParticleGNN):  # PyG generates once for each class
+        pass
+
+    model = Fresh(2, 3, width=4, layers=1)
+    assert model.propagate.__module__.endswith("Fresh_propagate")
+    model(graphs().flatten(0, 1), batched_edge_index(5, 4))
+    assert list(tmp_path.iterdir()) == []
