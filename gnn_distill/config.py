@@ -78,7 +78,7 @@ class ScheduleConfig:
         target_dims: message dimensions left at the end; `auto` stops where the validation loss would rise.
         sample: validation graphs that importance is measured on.
         tolerance: rise of the validation loss, as a factor, that refuses a cut (auto only).
-        patience: refused cuts of a single dimension that end the pruning (auto only).
+        patience: refused cuts to one dimension less that end the pruning (auto only).
     """
 
     function: Any = MISSING

@@ -18,6 +18,8 @@ from gnn_distill.optim import Optimisation
 from gnn_distill.regularise import KLPenalty, L1Penalty, NoPenalty
 from gnn_distill.tally import NEVER, LossWatch, Totals, averages, blame
 
+UNSETTLED = 1e30
+"""Score of weights that are not pruned to the end, over the number of epochs: worse than any loss."""
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 Regulariser = NoPenalty | L1Penalty | KLPenalty
 
@@ -66,7 +68,8 @@ class DistilModule(L.LightningModule):
         compile_mode: mode of `torch.compile` for the network's training step; None for eager.
 
     Attributes:
-        settled: False while a pruning callback has yet to reach its target; such weights are never "best".
+        settled: False while a pruning callback has yet to reach its target; such weights are
+            "best" only where there are no others, the latest of them.
     """
 
     def __init__(
@@ -171,7 +174,7 @@ class DistilModule(L.LightningModule):
         self.log_dict(train | val, sync_dist=many)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=many)
         self.log("active_dims", float(self.model.active_dims), sync_dist=many)
-        selection = val["val/mae_per_graph"] if self.settled else torch.inf
+        selection = val["val/mae_per_graph"] if self.settled else UNSETTLED / (1 + self.current_epoch)
         self.log("val/selection", selection, sync_dist=many)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

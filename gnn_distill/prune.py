@@ -80,7 +80,8 @@ class PruneMessages(L.Callback):
 
     With `target_dims: auto` the schedule heads for one dimension, and each cut is on trial for an epoch:
     where the validation loss has risen too far (see `gnn_distill.trial`), weights, optimiser and mask go
-    back to where they were before it. What is left is the number of dimensions that the data need.
+    back to where they were before it. What is left is the number of dimensions that the data need. The last
+    epoch cuts nothing.
 
     ```yaml
     callbacks:
@@ -94,7 +95,7 @@ class PruneMessages(L.Callback):
         sample: validation graphs that importance is measured on.
         seed: seed of that sample.
         tolerance: auto refuses a cut if the validation loss is above the best so far times this factor.
-        patience: refused cuts of a single dimension after which auto stops.
+        patience: refused cuts to one dimension less after which auto stops.
     """
 
     schedule: Schedule
@@ -127,8 +128,9 @@ class PruneMessages(L.Callback):
         surplus = model.active_dims - wanted
         lit.settled = wanted == target
         if self.target_dims == AUTO:
-            surplus = self._trials.cut(surplus)
-            lit.settled = self._trials.over or (lit.settled and surplus == 0)
+            final = trainer.current_epoch + 1 == trainer.max_epochs  # no epoch is left to put a cut back
+            surplus = 0 if final else self._trials.cut(model.active_dims, surplus)
+            lit.settled = final or self._trials.over(model.active_dims) or (lit.settled and surplus == 0)
             self._before = _snapshot(trainer, lit) if surplus > 0 else None
         if surplus <= 0:
             return

@@ -168,3 +168,10 @@ def test_a_compiler_that_fails_is_named(train, tmp_path: Path, monkeypatch: pyte
     with pytest.raises(InputError, match=r"compile = 'default' .* give null: the compiler of this machine"):
         train("run", "compile=default")
     assert load_run(tmp_path / "run").status["state"] == "failed"
+
+
+def test_where_pruning_never_ends_the_last_epoch_is_the_best(train, tmp_path: Path):
+    last = train("run", "schedule.end=1.0")
+    best = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)
+    assert last["epoch"] == best["epoch"] == 2
+    assert 2 < best["state_dict"]["model.mask"].sum() < 12
