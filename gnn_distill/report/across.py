@@ -21,6 +21,7 @@ VARIANT_COLOURS = dict(zip(published.VARIANTS, (GREY, BLUE, ORANGE, "#CC79A7", G
 DASHES = ("-", "--", ":", "-.")
 USUAL_END = 0.75
 COLUMNS = 2
+FITTING = 5  # names of variants that find room below a panel at the usual size
 
 MEASURES = (
     ("pull-back", "pullback", GREEN, "D"),
@@ -29,6 +30,11 @@ MEASURES = (
 )
 
 Draw = Callable[[Sequence[Entry]], Figure | None]
+
+
+def plain(value: float, _: object) -> str:
+    """A tick of a logarithmic axis; matplotlib's own are formulas, which are not set here."""
+    return f"{value:g}"
 
 
 def active_dims(found: Sequence[Entry]) -> Figure | None:
@@ -72,6 +78,7 @@ def sparsity(found: Sequence[Entry]) -> Figure | None:
             axes.plot(rank, std / top, color=colour, linewidth=width, label=label)
         axes.set(title=row, yscale="log", ylim=(1e-6, 2), xlabel="rank of the dimension")
         axes.set_ylabel("std / largest std")
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
         axes.legend()
     return figure
 
@@ -100,7 +107,7 @@ def scores(found: Sequence[Entry]) -> Figure | None:
         if marks:
             axes.plot(*zip(*marks, strict=True), "_", color=BLACK, markersize=16, mew=1.5, label="published")
         axes.set(title=row, ylim=(-0.05, 1.08), ylabel="robust R²", xlim=(-0.5, len(variants) - 0.5))
-        axes.set_xticks(range(len(variants)), variants)
+        axes.set_xticks(range(len(variants)), variants, fontsize=11 if len(variants) <= FITTING else 8.5)
     panels[0].legend(loc="lower right", fontsize=8.5)
     return figure
 
@@ -118,7 +125,7 @@ def losses(found: Sequence[Entry]) -> Figure | None:
             loss = [m.get("val_mae_per_graph", np.nan) for m in entry.run.metrics]
             axes.plot(epoch, loss, color=VARIANT_COLOURS.get(variant, BLACK), label=variant)
         axes.set(title=row, yscale="log", xlabel="epoch", ylabel="validation mae_per_graph")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=8.5)

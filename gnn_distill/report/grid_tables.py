@@ -16,7 +16,7 @@ SCHEDULES, ENDS = ("linear", "exp", "cosine"), (0.65, 0.75, 0.85)
 
 
 def grids(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
-    """Table 1 for each law that was pruned in more than one way, and for charges if pruned at all."""
+    """Table 1 for each law that was pruned in more than one way."""
     scores: list[tuple[str, str, Score]] = [
         ("", "robust R² against the force", mean_r2("force", "robust")),
         ("_best", "robust R² in the best gauge", mean_r2("best", "robust")),
@@ -25,7 +25,7 @@ def grids(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
     made = []
     for law in dict.fromkeys(e.row.partition(",")[0] for e in found if e.pruning):
         mine = [e for e in found if e.pruning and e.law == law and (e.n, e.dim) == (4, 2)]
-        if len({e.pruning for e in mine}) > 1 or (law == "charge" and mine):
+        if len({e.pruning for e in mine}) > 1:
             made += [_grid(mine, sweeps, law, *score) for score in scores]
     return made
 
