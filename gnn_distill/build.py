@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import logging
 import os
-import platform
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from gnn_distill.cache import load_or_simulate
 from gnn_distill.data import NBodyDataModule, ParticleData, split_indices
 from gnn_distill.errors import InputError, check_choice, check_int
+from gnn_distill.heap import keep_freed_memory
 from gnn_distill.lit import Augmentation, DistilModule
 from gnn_distill.messages import Recording
 from gnn_distill.model import GaussianHead, ParticleGNN
@@ -40,7 +39,6 @@ from gnn_distill.symbolic.engine import MIN_POINTS, Engine
 from gnn_distill.symbolic.sampling import SAMPLES, WEIGHTS
 from gnn_distill.trust import check_parts, check_targets
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 TARGETS = ("pullback", "components", "components_raw")
 
 
@@ -223,17 +221,6 @@ def set_threads(threads: int | None) -> None:
     check_int("threads", threads, 1, os.cpu_count() or 1)
     torch.set_num_threads(threads)
     numba.set_num_threads(threads)
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep the arrays that a training step frees for the next step, which needs as many.
-
-    By default it gives them back to the kernel and takes page faults to get them again (docs/benchmarks.md).
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
-        libc.mallopt(M_TRIM_THRESHOLD, 256 * 2**20)
 
 
 def _quiet() -> None:

@@ -22,6 +22,7 @@ from rich.markup import escape
 
 from gnn_distill.errors import InputError
 from gnn_distill.explain import origin
+from gnn_distill.heap import give_back_freed_memory
 from gnn_distill.redact import redacted
 from gnn_distill.report.collect import LOG, one_line
 from gnn_distill.request import request_key
@@ -60,6 +61,7 @@ def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
         terminal.print(f"[bold red]✗[/] {name}  {escape(line)}  log: {escape(os.path.relpath(log))}")
     finally:
         gc.collect()
+        give_back_freed_memory()
 
 
 def _work(cfg: DictConfig, path: Path, log: Console, terminal: Console) -> None:

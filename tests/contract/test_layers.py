@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "gnn_distill"
 
 # A module may import from its own level and the ones before it.
 LEVELS = [
-    ["errors", "provenance", "redact"],
+    ["errors", "provenance", "redact", "heap"],
     ["files", "rundir"],
     ["forces"],
     ["simulate"],
