@@ -55,7 +55,7 @@ def _grid(
     name = f"table1{suffix}" + ("" if law == "charge" else f"_{law}")
     title = f"Table 1: pruning grid on {law}, {what}"
     columns = tuple(f"{end:g}" for end in ends)
-    return Table(name, title, note + count(cells, sweeps), "r2", rows, columns, 4, cells)
+    return Table(name, title, note + count(cells, sweeps, "r2", 4), "r2", rows, columns, 4, cells)
 
 
 def _place(entry: Entry) -> tuple[str, float]:

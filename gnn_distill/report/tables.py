@@ -83,6 +83,12 @@ class Table:
     digits: int
     cells: tuple[tuple[Cell, ...], ...]
 
+    def good(self, ours: float | None, theirs: float | str | None) -> bool:
+        """Whether a measured value is at least as good as a published number."""
+        if ours is None or theirs is None or isinstance(theirs, str):
+            return False
+        return reached(ours, theirs, self.kind, self.digits)
+
 
 def mean_r2(gauge: str, kind: str) -> Score:
     """Mean over components of one R² of `analysis.json`; `best` is the best of the three gauges."""
@@ -120,7 +126,7 @@ def _by_variant(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
     return [
         _scores(found, sweeps, test_loss("mae_per_graph"), "table2", "Table 2: test loss, mae_per_graph",
                 "Sum over a graph's nodes and components of the error of accelerations, on test graphs.",
-                "loss", table.TEST_LOSS, lower=True),
+                "loss", table.TEST_LOSS),
         _scores(found, sweeps, mean_r2("force", "robust"), "table3", "Table 3: robust R² against the force",
                 "Mean over components; the worst 10 % of the edges are out of fit and R².",
                 "r2", table.ROBUST_R2),
@@ -162,7 +168,6 @@ def _scores(
     note: str,
     kind: Kind,
     reference: dict[str, published.Row],
-    lower: bool = False,
 ) -> Table:
     rows, columns = frame(found)
     cells = tuple(
@@ -177,7 +182,7 @@ def _scores(
         for row in rows
     )
     digits = 2 if kind == "loss" else 3 if reference is published.P20_R2 else 4
-    return Table(name, title, note + count(cells, sweeps, lower), kind, rows, columns, digits, cells)
+    return Table(name, title, note + count(cells, sweeps, kind, digits), kind, rows, columns, digits, cells)
 
 
 def measured(group: Sequence[Entry], score: Score) -> Measured:
@@ -221,7 +226,12 @@ def published_law(found: Sequence[Entry], row: str) -> str | None:
     return (entry.law if entry else row) if usual else None
 
 
-def count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep], lower: bool = False) -> str:
+def reached(ours: float, theirs: float, kind: Kind, digits: int) -> bool:
+    """Whether a value is at least as good as a published one; an R² is rounded as the published one was."""
+    return ours <= theirs if kind == "loss" else round(ours, digits) >= theirs
+
+
+def count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep], kind: Kind, digits: int) -> str:
     """How many cells are at least as good as published."""
     text = ""
     for k, sweep in enumerate(sweeps):
@@ -232,7 +242,7 @@ def count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep], lower: b
             if isinstance(c.published, float) and c.measured[k].mean is not None
         ]
         if pairs:
-            good = sum((ours <= theirs) if lower else (ours >= theirs) for ours, theirs in pairs)  # type: ignore[operator]
+            good = sum(reached(ours, theirs, kind, digits) for ours, theirs in pairs)  # type: ignore[arg-type]
             name = f" ({sweep.name})" if len(sweeps) > 1 else ""
             text += f" At least as good as published in {good} of {len(pairs)} cells{name}."
     return text

@@ -20,7 +20,7 @@ from gnn_distill.report.collect import load_job, load_sweep
 from gnn_distill.report.command import main, write_sweep_report
 from gnn_distill.report.entries import differing, entries, flatten
 from gnn_distill.report.grid import winner
-from gnn_distill.report.tables import Cell, Measured, Table, tables
+from gnn_distill.report.tables import Cell, Measured, Table, reached, tables
 
 CLASSES = {"spring": "Spring", "charge": "Coulomb", "r1": "InverseDistance"}
 HOSTILE = "<script>alert(1)</script>"
@@ -132,6 +132,20 @@ def test_other_settings_are_other_rows(tmp_path: Path):
     assert t.rows == ("spring, basis=raw", "spring, basis=delta")
     assert [len(row[0].measured[0].values) for row in t.cells] == [1, 2]
     assert [row[0].published for row in t.cells] == [0.16, 0.16]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "kind", "digits", "answer"),
+    [
+        (0.99996, 1.0, "r2", 4, True),
+        (0.99994, 1.0, "r2", 4, False),
+        (0.9996, 1.0, "r2", 3, True),
+        (0.164, 0.16, "loss", 2, False),
+        (0.16, 0.16, "loss", 2, True),
+    ],
+)
+def test_r2_is_compared_with_as_many_decimals_as_were_published(ours, theirs, kind, digits, answer):
+    assert reached(ours, theirs, kind, digits) is answer
 
 
 def grid(folder: Path) -> None:
