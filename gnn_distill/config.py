@@ -40,10 +40,10 @@ class ProfileConfig:
         width: ReLU units per hidden layer.
         basis: what φe reads: raw, delta or polar; see `model.basis`.
         node: the node model φv: mlp, or linear or power, which are linear in the messages; see `model.node`.
-        noisy_node: the node model of the variant `kl`, whose messages are noisy.
         charge_scale: factor on charges at the network's inputs.
         scale_output: scale accelerations by their mean magnitude.
         silent_start: messages are zero before the first step.
+        kl_warmup: fraction of all steps over which the KL penalty of the variant `kl` rises from zero.
     """
 
     name: str = MISSING
@@ -62,10 +62,10 @@ class ProfileConfig:
     width: int = MISSING
     basis: str = "raw"
     node: str = "mlp"
-    noisy_node: str = "${profile.node}"
     charge_scale: float = 1.0
     scale_output: bool = False
     silent_start: bool = False
+    kl_warmup: float = 0.0
 
 
 @dataclass

@@ -68,8 +68,9 @@ class DistilModule(L.LightningModule):
         compile_mode: mode of `torch.compile` for the network's training step; None for eager.
 
     Attributes:
-        settled: False while a pruning callback has yet to reach its target; such weights are
-            "best" only where there are no others, the latest of them.
+        settled: False while a pruning callback has yet to reach its target. Such weights, and those of
+            before the regulariser has its full weight, are "best" only where there are no others, the
+            latest of them.
     """
 
     def __init__(
@@ -174,7 +175,8 @@ class DistilModule(L.LightningModule):
         self.log_dict(train | val, sync_dist=many)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=many)
         self.log("active_dims", float(self.model.active_dims), sync_dist=many)
-        selection = val["val/mae_per_graph"] if self.settled else UNSETTLED / (1 + self.current_epoch)
+        settled = self.settled and self.progress >= getattr(self.regulariser, "warmup", 0.0)
+        selection = val["val/mae_per_graph"] if settled else UNSETTLED / (1 + self.current_epoch)
         self.log("val/selection", selection, sync_dist=many)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

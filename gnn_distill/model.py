@@ -116,6 +116,7 @@ class ParticleGNN(MessagePassing):
 
     mask: Tensor
     output_scale: Tensor
+    input_scale: Tensor
     receiver: Tensor | None
     sender: Tensor | None
 
@@ -146,7 +147,6 @@ class ParticleGNN(MessagePassing):
         check_range("model.position_scale", position_scale, 0.0, open_low=True)
         check_range("model.charge_scale", charge_scale, 0.0, open_low=True)
         self.dim, self.message_dim, self.basis, self.scale_output = dim, message_dim, basis, scale_output
-        self.position_scale, self.charge_scale = position_scale, charge_scale
         self.head = DeterministicHead() if head is None else head
         if not isinstance(self.head, DeterministicHead | GaussianHead):
             raise InputError(
@@ -161,6 +161,10 @@ class ParticleGNN(MessagePassing):
         self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
         self.register_buffer("mask", torch.ones(message_dim))
         self.register_buffer("output_scale", torch.ones(()))
+        scale = torch.ones(features)
+        scale[:dim] = 1.0 if basis == "raw" else position_scale
+        scale[2 * dim] = charge_scale
+        self.register_buffer("input_scale", scale, persistent=False)
         self.register_buffer("receiver", None, persistent=False)
         self.register_buffer("sender", None, persistent=False)
 
@@ -212,7 +216,8 @@ class ParticleGNN(MessagePassing):
     def edge_update(self, x_i: Tensor, x_j: Tensor) -> Messages:
         """φe on receivers' features `x_i` [..., F] and senders' `x_j` [..., F]: masked messages."""
         value, mean, log_variance = self.head(self.edge_net(self._edge_inputs(x_i, x_j)))
-        return Messages(value * self.mask, mean * self.mask, log_variance)
+        masked = value * self.mask
+        return Messages(masked, masked if mean is value else mean * self.mask, log_variance)
 
     def message(self, messages: Tensor) -> Tensor:
         """Messages [E, M] as they are summed."""
@@ -239,11 +244,7 @@ class ParticleGNN(MessagePassing):
         return self.node(x, self.total(messages.value, x.shape[1])), messages
 
     def _scaled(self, x: Tensor) -> Tensor:
-        scale = torch.ones(x.shape[-1], device=x.device, dtype=x.dtype)
-        if self.basis != "raw":
-            scale[: self.dim] = self.position_scale
-        scale[2 * self.dim] = self.charge_scale
-        return x * scale
+        return x * self.input_scale.to(x.dtype)
 
     def _edge_inputs(self, x_i: Tensor, x_j: Tensor) -> Tensor:
         if self.basis == "raw":

@@ -83,7 +83,8 @@ def test_paper_profile_is_the_published_setting():
     )
     hidden = [layer.out_features for layer in model.edge_net if hasattr(layer, "out_features")]
     assert hidden == [300, 300, 300, 100]
-    assert (model.basis, model.charge_scale, model.scale_output) == ("raw", 1.0, False)
+    assert (model.basis, model.scale_output) == ("raw", False) and (model.input_scale == 1).all()
+    assert built("profile=paper", "variant=kl").module.regulariser.warmup == 0
     assert type(model.node_net).__name__ == "MLPNode"
     assert experiment.module.augment.scope == "graph" and experiment.module.augment.scale == 3.0
 

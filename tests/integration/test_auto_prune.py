@@ -12,7 +12,7 @@ from gnn_distill.forces import Spring
 from gnn_distill.lit import Augmentation, DistilModule
 from gnn_distill.model import ParticleGNN
 from gnn_distill.optim import Optimisation
-from gnn_distill.prune import PruneMessages, cosine
+from gnn_distill.prune import PruneMessages, active_dims, cosine
 from gnn_distill.regularise import NoPenalty
 from gnn_distill.simulate import Simulation, simulate
 
@@ -24,13 +24,13 @@ def data():
     return to_graphs(simulate(Simulation(Spring(), simulations=150, frames=40)))
 
 
-def parts(data) -> tuple[DistilModule, NBodyDataModule, PruneMessages]:
+def parts(data, end: float = 0.5) -> tuple[DistilModule, NBodyDataModule, PruneMessages]:
     torch.manual_seed(0)
     model = ParticleGNN(2, 6, width=48, layers=2, basis="delta", node="linear", scale_output=True)
     datamodule = NBodyDataModule(data, "trajectories", batch_size=64, seed=0)
     model.calibrate(datamodule.train.accelerations)
     lit = DistilModule(model, NoPenalty(), Optimisation(5e-3, warmup=0.05), Augmentation())
-    return lit, datamodule, PruneMessages(cosine, end=0.5, target_dims="auto", sample=300)
+    return lit, datamodule, PruneMessages(cosine, end=end, target_dims="auto", sample=300)
 
 
 def fit(data, folder: Path, epochs: int = EPOCHS, resume: Path | None = None) -> DistilModule:
@@ -49,6 +49,19 @@ def fit(data, folder: Path, epochs: int = EPOCHS, resume: Path | None = None) ->
     return lit
 
 
+class _Dims(L.Callback):
+    """Active dims of each epoch, after its cut."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: DistilModule, batch, batch_idx: int
+    ) -> None:
+        if batch_idx == 0:
+            self.seen.append(pl_module.model.active_dims)
+
+
 class _Stop(L.Callback):
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -64,3 +77,23 @@ def test_stops_at_the_dimension_of_space_and_resumes_in_the_middle_of_a_trial(da
     resumed = fit(data, tmp_path / "resumed", resume=tmp_path / "part" / "last.ckpt")
     for key, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[key], value, rtol=0, atol=0)
+
+
+def test_the_last_epoch_cuts_nothing(data):
+    lit, datamodule, prune = parts(data, end=1.0)
+    dims = _Dims()
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=4,
+        callbacks=[prune, dims],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(lit, datamodule=datamodule)
+    assert (
+        active_dims(3, 4.0, 6, 1, cosine) < active_dims(2, 4.0, 6, 1, cosine) == dims.seen[2] == dims.seen[3]
+    )
+    assert lit.settled

@@ -175,3 +175,19 @@ def test_where_pruning_never_ends_the_last_epoch_is_the_best(train, tmp_path: Pa
     best = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)
     assert last["epoch"] == best["epoch"] == 2
     assert 2 < best["state_dict"]["model.mask"].sum() < 12
+
+
+def test_best_are_weights_that_have_borne_the_whole_penalty(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    scores, log = [], DistilModule.log
+
+    def note(self: DistilModule, name: str, value: Any, **options: Any) -> None:
+        scores.extend([value] * (name == "val/selection"))
+        log(self, name, value, **options)
+
+    monkeypatch.setattr(DistilModule, "log", note)
+    train("run", "regulariser.warmup=0.6", "profile.epochs=4", "schedule.end=0.1")
+    losses = [epoch["val_mae_per_graph"] for epoch in load_run(tmp_path / "run").metrics]
+    assert scores[0] > scores[1] > 1e6 * max(losses)  # 0.6 · 4 epochs end in the third
+    assert scores[2:] == pytest.approx(losses[2:])
