@@ -32,6 +32,7 @@ def distilled_law(experiment: Experiment, found: Found) -> tuple[Law, dict[str, 
     generator = torch.Generator().manual_seed(experiment.config["seed"])
     some = validation[torch.randperm(len(validation), generator=generator)[:VALIDATION_GRAPHS]]
     edges, nodes = edges_of(experiment, some), nodes_of(some)
+    law = law.with_signs([q for q in ("q1", "q2") if q in edges.names and is_sign(edges, q)])
     if one_body:
         law = fit_one_body(law, edges, nodes)
     law = refit(law, edges, nodes)
@@ -61,6 +62,12 @@ def _assembled(experiment: Experiment, found: Found) -> Law | None:
     values = problem.values[: len(here)]
     gauge = fit_gauge(values, truth[here], edges.m1[here], edges.receiver[here], centred=False)
     return from_messages(expressions, gauge)
+
+
+def is_sign(edges: Edges, name: str) -> bool:
+    """Whether a variable is ±1 on all edges."""
+    values = edges.variables[:, edges.names.index(name)]
+    return bool((abs(values) == 1).all())
 
 
 def edges_of(experiment: Experiment, graphs: Subset) -> Edges:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -21,6 +22,7 @@ VARIANT_COLOURS = dict(zip(published.VARIANTS, (GREY, BLUE, ORANGE, "#CC79A7", G
 DASHES = ("-", "--", ":", "-.")
 USUAL_END = 0.75
 COLUMNS = 2
+TITLE = 44  # characters of a line of a panel's title
 FITTING = 5  # names of variants that find room below a panel at the usual size
 
 MEASURES = (
@@ -76,7 +78,7 @@ def sparsity(found: Sequence[Entry]) -> Figure | None:
             top = std[0] or 1.0
             colour, rank = VARIANT_COLOURS[variant], np.arange(1, len(std) + 1)
             axes.plot(rank, std / top, color=colour, linewidth=width, label=label)
-        axes.set(title=row, yscale="log", ylim=(1e-6, 2), xlabel="rank of the dimension")
+        axes.set(title=fill(row, TITLE), yscale="log", ylim=(1e-6, 2), xlabel="rank of the dimension")
         axes.set_ylabel("std / largest std")
         axes.yaxis.set_major_formatter(FuncFormatter(plain))
         axes.legend()
@@ -85,31 +87,50 @@ def sparsity(found: Sequence[Entry]) -> Figure | None:
 
 def scores(found: Sequence[Entry]) -> Figure | None:
     """R² against the force, in the best gauge and by pull-back, beside the published values."""
-    rows = dict.fromkeys(e.row for e in found if mean_r2("force", "robust")(e.run) is not None)
-    if not rows:
+    scored = [e for e in found if mean_r2("force", "robust")(e.run) is not None]
+    if not scored:
         return None
-    figure, panels = _panels(list(rows))
-    for axes, row in zip(panels, rows, strict=True):
-        mine = [e for e in found if e.row == row]
-        named = {e.variant for e in mine}
-        variants = [*(v for v in published.VARIANTS if v in named), *sorted(named - set(published.VARIANTS))]
+    systems = list(dict.fromkeys(e.system for e in scored))
+    places = {system: _places([e for e in scored if e.system == system]) for system in systems}
+    crowded = max(len(names) for names in places.values()) > FITTING
+    figure, panels = _panels(systems, wide=crowded)
+    for axes, system in zip(panels, systems, strict=True):
+        mine, names = [e for e in scored if e.system == system], places[system]
+        index = {kind: k for k, kind in enumerate(names)}
         for label, gauge, colour, marker in MEASURES:
             points = [
-                (variants.index(e.variant), max(value, 0.0))
+                (index[e.variant, e.label], max(value, 0.0))
                 for e in mine
                 if (value := mean_r2(gauge, "robust")(e.run)) is not None
             ]
             x, y = np.array(points or np.empty((0, 2))).T
             axes.plot(x, y, marker, color=colour, label=label, markersize=6, alpha=0.8)
         law, usual = mine[0].law, (mine[0].n, mine[0].dim) == (4, 2)
-        known = [(k, published.ROBUST_R2.get(law, {}).get(v)) for k, v in enumerate(variants) if usual]
+        known = [(k, published.ROBUST_R2.get(law, {}).get(v)) for (v, _), k in index.items() if usual]
         marks = [(k, v) for k, v in known if v is not None]
         if marks:
             axes.plot(*zip(*marks, strict=True), "_", color=BLACK, markersize=16, mew=1.5, label="published")
-        axes.set(title=row, ylim=(-0.05, 1.08), ylabel="robust R²", xlim=(-0.5, len(variants) - 0.5))
-        axes.set_xticks(range(len(variants)), variants, fontsize=11 if len(variants) <= FITTING else 8.5)
+        axes.set(title=system, ylim=(-0.05, 1.08), ylabel="robust R²", xlim=(-0.5, len(names) - 0.5))
+        axes.set_xticks(range(len(names)), list(names.values()), fontsize=9 if crowded else 11)
+        if crowded:
+            axes.tick_params(axis="x", rotation=35)
+            for tick in axes.get_xticklabels():
+                tick.set(ha="right", rotation_mode="anchor")
     panels[0].legend(loc="lower right", fontsize=8.5)
     return figure
+
+
+def _places(mine: Sequence[Entry]) -> dict[tuple[str, str], str]:
+    """What has a place on the axis, variants in the published order, and what it is called there."""
+    known = {v: k for k, v in enumerate(published.VARIANTS)}
+    kinds = sorted(
+        {(e.variant, e.label) for e in mine}, key=lambda kind: (known.get(kind[0], len(known)), kind)
+    )
+    several = len({variant for variant, _ in kinds}) > 1
+    return {
+        (variant, label): ", ".join([variant] * (several or not label) + [label] * bool(label))
+        for variant, label in kinds
+    }
 
 
 def losses(found: Sequence[Entry]) -> Figure | None:
@@ -124,7 +145,7 @@ def losses(found: Sequence[Entry]) -> Figure | None:
             epoch = [m["epoch"] + 1 for m in entry.run.metrics]
             loss = [m.get("val_mae_per_graph", np.nan) for m in entry.run.metrics]
             axes.plot(epoch, loss, color=VARIANT_COLOURS.get(variant, BLACK), label=variant)
-        axes.set(title=row, yscale="log", xlabel="epoch", ylabel="validation mae_per_graph")
+        axes.set(title=fill(row, TITLE), yscale="log", xlabel="epoch", ylabel="validation mae_per_graph")
         axes.yaxis.set_major_formatter(FuncFormatter(plain))
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -132,10 +153,11 @@ def losses(found: Sequence[Entry]) -> Figure | None:
     return figure
 
 
-def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    columns = min(COLUMNS, len(titles))
+def _panels(titles: Sequence[str], wide: bool = False) -> tuple[Figure, list[Axes]]:
+    columns = 1 if wide else min(COLUMNS, len(titles))
     rows = -(-len(titles) // columns)
-    figure = Figure(figsize=(4.6 * columns + 0.4, 3.1 * rows + 0.2), layout="constrained")
+    size = (8.4, 3.9 * rows) if wide else (4.6 * columns + 0.4, 3.1 * rows + 0.2)
+    figure = Figure(figsize=size, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for axes in panels[len(titles) :]:
         axes.remove()

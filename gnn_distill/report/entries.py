@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,7 @@ NOISE = (
 """Settings that make no other row of a table: they change no result, or seeds, which are averaged over."""
 SCHEDULE = ("pruning", "pruning_end")
 OF_SCHEDULE = ("callbacks.prune.schedule", "callbacks.prune.end")
+USUAL_SHARE = 2 / 3  # a setting that more of a sweep's runs have goes without saying
 SHOWN_ELSEWHERE = ("variant", "dataset.law", "dataset.n", "dataset.dim", "schedule")
 
 
@@ -56,10 +58,15 @@ class Entry:
     pruning: tuple[str, float] | None
 
     @property
+    def system(self) -> str:
+        """The law, and how many particles and dimensions where those are not the usual ones."""
+        place = [f"{k} = {v}" for k, v in (("n", self.n), ("dim", self.dim)) if v != USUAL[k] and v]
+        return ", ".join([self.law, *place])
+
+    @property
     def row(self) -> str:
         """What a table's row about this run is called."""
-        place = [f"{k} = {v}" for k, v in (("n", self.n), ("dim", self.dim)) if v != USUAL[k] and v]
-        return ", ".join([self.law, *place, *([self.label] if self.label else [])])
+        return ", ".join([self.system, *([self.label] if self.label else [])])
 
 
 def entries(sweeps: Sequence[Sweep]) -> list[Entry]:
@@ -84,7 +91,8 @@ def _entry(sweep: int, job: Job) -> Entry:
 
 
 def _labelled(found: list[Entry]) -> list[Entry]:
-    """The entries with labels: settings in which runs of one law and variant differ."""
+    """The entries with labels: settings in which runs of one law and variant differ, but for usual ones."""
+    usual = _usual([_settings(entry.run.config) for entry in found])
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     for entry in found:
         groups.setdefault((entry.law, entry.n, entry.dim, entry.variant), []).append(entry)
@@ -93,8 +101,19 @@ def _labelled(found: list[Entry]) -> list[Entry]:
         configs = [_settings(entry.run.config) for entry in group]
         keys = [key for key in differing(configs) if not _under(key, SHOWN_ELSEWHERE)]
         for entry, config in zip(group, configs, strict=True):
-            labels[id(entry)] = _words(config, keys), _words(config, [k for k in keys if k not in SCHEDULE])
+            said = [k for k in keys if k in SCHEDULE or repr(config.get(k)) != usual.get(k)]
+            labels[id(entry)] = _words(config, said), _words(config, [k for k in said if k not in SCHEDULE])
     return [replace(e, label=labels[id(e)][0], extra=labels[id(e)][1]) for e in found]
+
+
+def _usual(configs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The value of each setting that nearly all runs share."""
+    counts: dict[str, Counter[str]] = {}
+    for config in configs:
+        for key, value in config.items():
+            counts.setdefault(key, Counter())[repr(value)] += 1
+    most = {key: count.most_common(1)[0] for key, count in counts.items()}
+    return {key: value for key, (value, n) in most.items() if n > USUAL_SHARE * len(configs)}
 
 
 def _words(config: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -132,9 +151,13 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys whose values differ; of those that differ in the same way one, from `profile` if possible."""
+    """Keys whose values differ; of those that differ in the same way one.
+
+    One from `profile` if possible, and a name rather than a number.
+    """
     every = dict.fromkeys(key for config in configs for key in config)
-    order = sorted(every, key=lambda key: not key.startswith(("pruning", "profile.")))
+    numbers = {key for key in every if not any(isinstance(config.get(key), str) for config in configs)}
+    order = sorted(every, key=lambda key: (not key.startswith(("pruning", "profile.")), key in numbers))
     kept: dict[tuple[int, ...], str] = {}
     for key in order:
         values = [repr(config.get(key)) for config in configs]

@@ -77,8 +77,27 @@ def _measured(found: Sequence[Entry], sweep: int, row: str, column: str, target:
 def _count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep]) -> str:
     text = ""
     for k, sweep in enumerate(sweeps):
-        every = [mark for row in cells for c in row for m in c.measured[k].marks for mark in m.split()]
-        good = sum(mark.startswith("✓") for mark in every)
+        known, new = (
+            [
+                m
+                for row in cells
+                for c in row
+                if (c.published is None) is unknown
+                for m in _marks(c.measured[k])
+            ]
+            for unknown in (False, True)
+        )
         name = f" ({sweep.name})" if len(sweeps) > 1 else ""
-        text += f" {good} of {len(every)} components recovered{name}; published: 26 of 40." if every else ""
+        if known:
+            text += f" {_share(known)} components recovered{name}; published: 26 of 40."
+        if new:
+            text += f" Where nothing is published{name}: {_share(new)}."
     return text
+
+
+def _marks(measured: Measured) -> list[str]:
+    return [mark for marks in measured.marks for mark in marks.split()]
+
+
+def _share(every: Sequence[str]) -> str:
+    return f"{sum(mark.startswith('✓') for mark in every)} of {len(every)}"

@@ -72,6 +72,19 @@ class Law:
         direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in SPACE[:dim]]
         return cls(tuple(radial * part for part in direction), radial=radial)
 
+    def with_signs(self, names: Sequence[str]) -> Law:
+        """The same law where the named variables are ±1: a power of one is the variable itself, or 1."""
+        signs = {sympy.Symbol(name) for name in names}
+
+        def parity(e: sympy.Expr) -> sympy.Expr:
+            return e.replace(
+                lambda p: p.is_Pow and p.base in signs and p.exp.is_Integer,
+                lambda p: p.base if p.exp % 2 else sympy.Integer(1),
+            )
+
+        radial = None if self.radial is None else parity(self.radial)
+        return replace(self, components=tuple(map(parity, self.components)), radial=radial)
+
     def pair(self, edges: Edges) -> Array:
         """Contributions of the edges, shape [E, D]."""
         x = edges.variables

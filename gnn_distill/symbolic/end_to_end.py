@@ -21,6 +21,7 @@ from gnn_distill.symbolic.numeric import compiled, evaluate
 Array = npt.NDArray[np.float64]
 
 FIT_NODES = 8000
+RESOLUTION = float(np.finfo(np.float32).eps)  # smallest relative change of r that is believed
 MAX_SHIFT = 0.05  # the largest change of r, as for the mark * of a small constant inside r
 REPLICATES, ROUNDS = 200, 6
 LEVEL = 0.95
@@ -29,7 +30,8 @@ LEVEL = 0.95
 def refit(law: Law, edges: Edges, nodes: Nodes) -> Law:
     """Refit every numeric constant but exponents, end to end, on accelerations.
 
-    Engines seldom see the softening ε of r = d + ε, so r may shift by a small fitted constant as well.
+    Engines seldom see the softening ε of r = d + ε, so r may shift by a small fitted constant as well, unless
+    that is smaller than what single-precision positions can tell.
     Soft-L1 on the summed contributions of at most `FIT_NODES` nodes; of the law as it was, refitted,
     and refitted with a shifted r, the first is kept that a later one does not beat clearly. A central law
     has the same constants in all components; else each component is fitted by itself.
@@ -81,6 +83,10 @@ class _Problem:
     def scale(self) -> float:
         """Residuals above this count linearly."""
         return max(1e-3 * float(np.median(np.abs(self.target))), 1e-12)
+
+    def usual(self, name: str) -> float:
+        """Median size of a variable."""
+        return float(np.median(np.abs(self.x[:, list(self.names).index(name)])))
 
     def residual(self, values: Array | float) -> Array:
         """Σ_j f_ij less the target, shape [N]."""
@@ -168,6 +174,8 @@ def _solve(problems: Sequence[_Problem], f: sympy.Expr, shift: bool) -> sympy.Ex
         x_scale=np.abs(template.start) + 1e-2,
         bounds=(-reach, reach),
     ).x
+    if shift and abs(found[-1]) < RESOLUTION * problems[0].usual("r"):
+        return f
     return filled(template.form, template.symbols, found)
 
 

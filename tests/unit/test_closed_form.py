@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy
@@ -46,6 +48,25 @@ def test_refit_finds_constants_and_softening():
     result = compare(fitted, *world(Spring(), seed=1), network_mae=0.5)
     assert result["test"]["mae"] < 1e-5 and result["network"]["mae"] == 0.5
     assert min(result["r2_truth"]["ols"]) > 0.999999
+
+
+@pytest.mark.parametrize(("shift", "found"), [(1e-9, False), (1e-4, True)])
+def test_refit_believes_a_shift_of_r_that_positions_can_tell(shift: float, found: bool):
+    edges, nodes = world(InverseDistance())
+    text = "-{0}*m2/(r + {1})**2"
+    truth = law_of(*(text.format(name, shift) for name in ("dx", "dy")))
+    exact = np.stack([np.bincount(edges.receiver, c) for c in truth.pair(edges).T], axis=1)
+    start = law_of(*(text.format(name, 0) for name in ("dx", "dy")))
+    fitted = refit(start, edges, replace(nodes, acceleration=exact))
+    assert [f != g for f, g in zip(fitted.components, start.components, strict=True)] == [found, found]
+
+
+def test_powers_of_signs_go_by_parity():
+    law = Law.along(parse("q1**3/(m1*q2*r**2) + q2**2", NAMES), 2).with_signs(["q1", "q2"])
+    assert sympy.expand(law.radial - parse("q1*q2/(m1*r**2) + 1", NAMES)) == 0
+    assert all(sympy.Pow(sympy.Symbol("q2"), -1) not in f.atoms(sympy.Pow) for f in law.components)
+    only_first = Law.along(parse("q1**3/q2", NAMES), 2).with_signs(["q1"])
+    assert only_first.radial == parse("q1/q2", NAMES)
 
 
 def test_refit_leaves_exponents_alone_and_never_does_harm():

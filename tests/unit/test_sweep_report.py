@@ -16,6 +16,7 @@ import yaml
 
 from gnn_distill.errors import InputError
 from gnn_distill.report import formats
+from gnn_distill.report.across import scores
 from gnn_distill.report.collect import load_job, load_sweep
 from gnn_distill.report.command import main, write_sweep_report
 from gnn_distill.report.entries import differing, entries, flatten
@@ -134,6 +135,24 @@ def test_other_settings_are_other_rows(tmp_path: Path):
     assert [row[0].published for row in t.cells] == [0.16, 0.16]
 
 
+def test_one_setting_changed_at_a_time_is_named_by_the_change(tmp_path: Path):
+    changes = [{}, {"basis": "raw"}, {"node": "mlp"}, {"optimiser": "adam", "learning_rate": 0.1}]
+    for law in ("spring", "charge"):
+        for k, change in enumerate(changes):
+            usual = {"basis": "polar", "node": "power", "optimiser": "muon", "learning_rate": 0.2}
+            make(tmp_path, f"{law}-{k}", law=law, **usual | change)
+    t = table(tmp_path, "table2")
+    rows = [f"{law}{more}" for law in ("charge", "spring") for more in ("", *CHANGES)]
+    assert sorted(t.rows) == sorted(rows) and t.rows[0] == "charge" and t.rows[4] == "spring"
+    figure = scores(entries([load_sweep(tmp_path)]))
+    assert figure is not None and [axes.get_title() for axes in figure.axes] == ["charge", "spring"]
+    ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert ticks == ["bottleneck", "basis=raw", "node=mlp", "optimiser=adam"]
+
+
+CHANGES = (", basis=raw", ", node=mlp", ", optimiser=adam")
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "kind", "digits", "answer"),
     [
@@ -180,6 +199,9 @@ def test_recovered_components_are_marked_and_counted(tmp_path: Path):
     assert cell(t, "charge", "l1").published == "✓§* ✗"
     assert "3 of 4 components recovered" in t.note
     assert "0 of 4 components" in table(tmp_path, "table5_components_raw").note
+    make(tmp_path, "c", law="charge", variant="kl_tuned")
+    note = table(tmp_path, "table5_pullback").note
+    assert "3 of 4 components recovered; published: 26 of 40. Where nothing is published: 2 of 2." in note
 
 
 def test_two_sweeps_are_compared_cell_by_cell(tmp_path: Path):
