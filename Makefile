@@ -15,7 +15,7 @@ demo: setup                   ## the main job: Hooke's law out of simulated part
 test: setup                   ## the fast tests
 	$(BIN)/python -m pytest
 
-slow: setup                   ## the long ones: recovery of every law
+slow: setup                   ## the long ones: recovery of every law, kills, hostile input
 	$(BIN)/python -m pytest -m slow
 
 lint: setup

@@ -42,7 +42,7 @@ class ProfileConfig:
         node: the node model φv: mlp, or linear or power, which are linear in the messages; see `model.node`.
         charge_scale: factor on charges at the network's inputs.
         scale_output: scale accelerations by their mean magnitude.
-        silent_start: messages are zero before the first step.
+        silent_start: messages, or their means, are zero before the first step.
         kl_warmup: fraction of all steps over which the KL penalty of the variant `kl` rises from zero.
     """
 
@@ -77,7 +77,7 @@ class ScheduleConfig:
         end: fraction of all epochs after which `target_dims` are left.
         target_dims: message dimensions left at the end; `auto` stops where the validation loss would rise.
         sample: validation graphs that importance is measured on.
-        tolerance: rise of the validation loss, as a factor, that refuses a cut (auto only).
+        tolerance: a cut is refused where the validation loss exceeds the lowest so far by this factor (auto only).
         patience: refused cuts to one dimension less that end the pruning (auto only).
     """
 

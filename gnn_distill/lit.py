@@ -19,7 +19,8 @@ from gnn_distill.regularise import KLPenalty, L1Penalty, NoPenalty
 from gnn_distill.tally import NEVER, LossWatch, Totals, averages, blame
 
 UNSETTLED = 1e30
-"""Score of weights that are not pruned to the end, over the number of epochs: worse than any loss."""
+"""Score, over the number of epochs, of weights that are not pruned to the end or have yet to bear the whole
+penalty: worse than any loss."""
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 Regulariser = NoPenalty | L1Penalty | KLPenalty
 

@@ -1,7 +1,7 @@
 """ReLU networks: one autograd node on the CPU, float32 where bfloat16 would lose the signal.
 
 On the CPU a training step spends its time in small matrix products. There the whole network is one autograd
-node whose products run in oneDNN: on an AMD processor twice as fast as the float32 products of MKL that
+node whose wide products run in oneDNN: on an AMD processor twice as fast as the float32 products of MKL that
 `nn.Linear` takes (docs/benchmarks.md). Elsewhere, in evaluation and under `torch.compile` it is the plain
 sequence of its layers.
 

@@ -109,8 +109,8 @@ class ParticleGNN(MessagePassing):
         node: φv. `mlp` as published, `linear` for A(v)·ē + h(v), `power` for m^(−p)·A·ē + h(v).
         node_width: hidden units of φv; `width` if None.
         scale_output: multiply φv's output by the mean |acceleration| of the training set.
-        silent_start: all messages are zero before the first step, so that what they carry is learned, and not
-            left from the random start in directions that φv does not read.
+        silent_start: all messages, or with `GaussianHead` their means, are zero before the first step, so
+            that what they carry is learned, and not left from the random start where φv does not read it.
         extra_features: further node features K that the data bring.
     """
 

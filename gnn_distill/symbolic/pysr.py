@@ -31,7 +31,7 @@ class PySREngine:
     ```
 
     Args:
-        iterations: of the search; published: 6000 (7000 for `charge`).
+        iterations: of the search; published: 6000 (7000 for `charge`, and for `kl` on r1).
         maxsize: largest complexity; published: 23 (25 for `charge`).
         parsimony: price of a unit of complexity while searching.
         batching: whether a generation sees only a random batch of the points.

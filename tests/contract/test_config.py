@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from gnn_distill.build import build
 from gnn_distill.config import register
 from gnn_distill.progress import Reporter
-from gnn_distill.run import stage_keys
+from gnn_distill.run import PLACE, stage_keys
 from tests.conftest import TINY
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -101,6 +101,17 @@ def test_stage_keys_change_with_what_the_stage_depends_on():
     assert [s for s in base if base[s] != trained[s]] == ["train", "analyse", "distil", "report"]
     assert all(base[s] != keys("seed=1")[s] for s in base)
     assert keys("threads=1") == base
+    assert keys("trainer=ddp", "trainer.accelerator=cpu") == base  # begun on one device, ended on two
+
+
+def test_every_trainer_has_the_same_settings_but_for_the_place():
+    register()
+    found = {}
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        for option in ("cpu", "gpu", "ddp"):
+            trainer = compose("config", ["profile=laptop", f"trainer={option}"]).trainer
+            found[option] = {key: trainer[key] for key in trainer if key not in PLACE}
+    assert found["cpu"] == found["gpu"] == found["ddp"] and found["cpu"]["limit_train_batches"] == 300
 
 
 BAD = [

@@ -112,7 +112,7 @@ def test_two_processes_train_as_one(train, tmp_path: Path, monkeypatch: pytest.M
         torch.testing.assert_close(two["state_dict"][key], value, rtol=1e-4, atol=1e-5)
     assert {p.name for p in (tmp_path / "two").iterdir()} == {p.name for p in (tmp_path / "one").iterdir()}
     rows = [load_run(tmp_path / name).metrics for name in ("one", "two")]
-    assert len(rows[1]) == 3
+    assert len(rows[1]) == 3 and rows[1][0] == rows[0][0]  # the epoch before the break is not made again
     for alone, together in zip(*rows, strict=True):
         assert together == pytest.approx(alone, rel=1e-5)
 
