@@ -77,7 +77,7 @@ class ScheduleConfig:
         end: fraction of all epochs after which `target_dims` are left.
         target_dims: message dimensions left at the end; `auto` stops where the validation loss would rise.
         sample: validation graphs that importance is measured on.
-        tolerance: a cut is refused where the validation loss exceeds the lowest so far by this factor (auto only).
+        tolerance: auto refuses a cut where the validation loss exceeds the lowest so far by this factor.
         patience: refused cuts to one dimension less that end the pruning (auto only).
     """
 

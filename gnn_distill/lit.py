@@ -104,6 +104,11 @@ class DistilModule(L.LightningModule):
         """How much of the training is done, from 0 to 1."""
         return self.global_step / self._steps
 
+    @property
+    def fully_penalised(self) -> bool:
+        """Whether the regulariser has its full weight by now."""
+        return self.progress >= float(getattr(self.regulariser, "full_weight_from", 0.0))
+
     def on_fit_start(self) -> None:
         """Tell the parts that draw random numbers which share of a batch this process has."""
         self._share = Share(self.global_rank, self.trainer.world_size)
@@ -176,7 +181,7 @@ class DistilModule(L.LightningModule):
         self.log_dict(train | val, sync_dist=many)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=many)
         self.log("active_dims", float(self.model.active_dims), sync_dist=many)
-        settled = self.settled and self.progress >= getattr(self.regulariser, "warmup", 0.0)
+        settled = self.settled and self.fully_penalised
         selection = val["val/mae_per_graph"] if settled else UNSETTLED / (1 + self.current_epoch)
         self.log("val/selection", selection, sync_dist=many)
 

@@ -31,11 +31,13 @@ class Messages(NamedTuple):
         value: shape [..., E, M], the messages that are summed.
         mean: shape [..., E, M], their means; the same tensor for a deterministic head.
         log_variance: shape [..., E, M], or None for a deterministic head.
+        exists: 1 where the edge exists in its graph, 0 where not, shape [..., E, 1]; all exist if None.
     """
 
     value: Tensor
     mean: Tensor
     log_variance: Tensor | None
+    exists: Tensor | None = None
 
 
 class DeterministicHead(nn.Module):
@@ -215,9 +217,9 @@ class ParticleGNN(MessagePassing):
 
     def edge_update(self, x_i: Tensor, x_j: Tensor) -> Messages:
         """φe on receivers' features `x_i` [..., F] and senders' `x_j` [..., F]: masked messages."""
-        value, mean, log_variance = self.head(self.edge_net(self._edge_inputs(x_i, x_j)))
-        masked = value * self.mask
-        return Messages(masked, masked if mean is value else mean * self.mask, log_variance)
+        sent = self.head(self.edge_net(self._edge_inputs(x_i, x_j)))
+        value = sent.value * self.mask
+        return Messages(value, value if sent.mean is sent.value else sent.mean * self.mask, sent.log_variance)
 
     def message(self, messages: Tensor) -> Tensor:
         """Messages [E, M] as they are summed."""
@@ -239,8 +241,8 @@ class ParticleGNN(MessagePassing):
         messages = self.edge_update(x[:, receiver], x[:, sender])
         if edge_mask is not None:
             exists = edge_mask[..., None].to(x.dtype)
-            value, mean, s = messages
-            messages = Messages(value * exists, mean * exists, None if s is None else s * exists)
+            value, mean, s, _ = messages
+            messages = Messages(value * exists, mean * exists, None if s is None else s * exists, exists)
         return self.node(x, self.total(messages.value, x.shape[1])), messages
 
     def _scaled(self, x: Tensor) -> Tensor:

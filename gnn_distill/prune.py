@@ -129,7 +129,7 @@ class PruneMessages(L.Callback):
         lit.settled = wanted == target
         if self.target_dims == AUTO:
             final = trainer.current_epoch + 1 == trainer.max_epochs  # no epoch is left to put a cut back
-            surplus = 0 if final else self._trials.cut(model.active_dims, surplus)
+            surplus = 0 if final or not lit.fully_penalised else self._trials.cut(model.active_dims, surplus)
             lit.settled = final or self._trials.over(model.active_dims) or (lit.settled and surplus == 0)
             self._before = _snapshot(trainer, lit) if surplus > 0 else None
         if surplus <= 0:
@@ -142,7 +142,11 @@ class PruneMessages(L.Callback):
         """Let the cut on trial stand, or put the network back to where it was before."""
         if self.target_dims != AUTO:
             return
-        stands = self._trials.judge(float(trainer.callback_metrics["val/mae_per_graph"]))
+        loss = float(trainer.callback_metrics["val/mae_per_graph"])
+        if not module(pl_module).fully_penalised:
+            self._trials.best = loss  # which a rising penalty raises, without any cut
+            return
+        stands = self._trials.judge(loss)
         if not stands and self._before is not None:
             module(pl_module).load_state_dict(self._before["network"])
             trainer.optimizers[0].load_state_dict(copy.deepcopy(self._before["optimiser"]))

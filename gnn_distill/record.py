@@ -60,7 +60,7 @@ def statistics(model: ParticleGNN, data: Subset) -> Statistics:
     count, mean = 0, torch.zeros(dims, dtype=torch.float64)
     scatter, divergence = torch.zeros(dims, dims, dtype=torch.float64), torch.zeros(dims, dtype=torch.float64)
     for part in data.chunks(graphs_at_once(model, data)):
-        _, (_, e, s) = model(part.features, edge_mask=part.edge_mask)
+        _, (_, e, s, _) = model(part.features, edge_mask=part.edge_mask)
         exists = torch.ones(e.shape[:2], dtype=torch.bool) if part.edge_mask is None else part.edge_mask
         here = e[exists].double().cpu()
         if len(here) == 0:

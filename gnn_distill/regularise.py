@@ -62,6 +62,9 @@ class KLPenalty:
         warmup: fraction of all steps over which the weight rises linearly from zero.
         free_bits: nats of divergence from N(0, 1) per dim and edge that cost nothing: a dim whose mean
             divergence over the batch is below that is not pulled further (Kingma et al. 2016).
+
+    Attributes:
+        full_weight_from: fraction of the training after which the penalty has its full weight.
     """
 
     def __init__(self, weight: float = 1.0, warmup: float = 0.0, free_bits: float = 0.0) -> None:
@@ -69,6 +72,7 @@ class KLPenalty:
         check_range("regulariser.warmup", warmup, 0.0, 1.0)
         check_range("regulariser.free_bits", free_bits, 0.0)
         self.weight, self.warmup, self.free_bits = weight, warmup, free_bits
+        self.full_weight_from = warmup
 
     def __call__(self, messages: Messages, nodes: int, progress: float = 1.0) -> Tensor:
         """Penalty (scalar) of a batch of messages [..., M] that arrive at `nodes` particles in all."""
@@ -76,9 +80,11 @@ class KLPenalty:
             raise TypeError("KLPenalty needs messages with a variance: use model.head GaussianHead")
         s = messages.log_variance
         terms = 0.5 * (messages.mean**2 + torch.exp(s) - s)
+        edges: float | Tensor = terms.shape[:-1].numel()
+        if messages.exists is not None:
+            terms, edges = terms * messages.exists, messages.exists.sum()
         weight = self.weight * (min(1.0, progress / self.warmup) if self.warmup else 1.0)
         if self.free_bits == 0:
             return weight * terms.sum() / nodes
-        edges = terms.shape[:-1].numel()
         per_dim = terms.sum(tuple(range(terms.ndim - 1))) / edges
         return weight * per_dim.clamp(min=0.5 + self.free_bits).sum() * edges / nodes

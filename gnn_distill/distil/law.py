@@ -32,7 +32,7 @@ def distilled_law(experiment: Experiment, found: Found) -> tuple[Law, dict[str, 
     generator = torch.Generator().manual_seed(experiment.config["seed"])
     some = validation[torch.randperm(len(validation), generator=generator)[:VALIDATION_GRAPHS]]
     edges, nodes = edges_of(experiment, some), nodes_of(some)
-    law = law.with_signs([q for q in ("q1", "q2") if q in edges.names and is_sign(edges, q)])
+    law = law.with_signs([q for q in ("q1", "q2") if is_sign(q, recording.edges, edges)])
     if one_body:
         law = fit_one_body(law, edges, nodes)
     law = refit(law, edges, nodes)
@@ -64,10 +64,10 @@ def _assembled(experiment: Experiment, found: Found) -> Law | None:
     return from_messages(expressions, gauge)
 
 
-def is_sign(edges: Edges, name: str) -> bool:
-    """Whether a variable is ±1 on all edges."""
-    values = edges.variables[:, edges.names.index(name)]
-    return bool((abs(values) == 1).all())
+def is_sign(name: str, *sets: Edges) -> bool:
+    """Whether a charge, `q1` or `q2`, is ±1 on all edges of all sets."""
+    charges = [getattr(edges, name) for edges in sets]
+    return all(len(q) > 0 and bool((abs(q) == 1).all()) for q in charges)
 
 
 def edges_of(experiment: Experiment, graphs: Subset) -> Edges:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,24 +17,24 @@ SCHEDULES, ENDS = ("linear", "exp", "cosine"), (0.65, 0.75, 0.85)
 
 
 def grids(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
-    """Table 1 for each law that was pruned in more than one way."""
+    """Table 1 for each system and variant that was pruned in more than one way."""
     scores: list[tuple[str, str, Score]] = [
         ("", "robust R² against the force", mean_r2("force", "robust")),
         ("_best", "robust R² in the best gauge", mean_r2("best", "robust")),
         ("_validation", "robust R² in the best gauge, on validation graphs", validation_r2),
     ]
     made = []
-    for law in dict.fromkeys(e.row.partition(",")[0] for e in found if e.pruning):
-        mine = [e for e in found if e.pruning and e.law == law and (e.n, e.dim) == (4, 2)]
+    for system, variant in dict.fromkeys((e.system, e.variant) for e in found if e.pruning):
+        mine = [e for e in found if e.pruning and (e.system, e.variant) == (system, variant)]
         if len({e.pruning for e in mine}) > 1:
-            made += [_grid(mine, sweeps, law, *score) for score in scores]
+            made += [_grid(mine, sweeps, *score) for score in scores]
     return made
 
 
-def _grid(
-    mine: list[Entry], sweeps: Sequence[Sweep], law: str, suffix: str, what: str, score: Score
-) -> Table:
-    known = law == "charge" and score is not validation_r2
+def _grid(mine: list[Entry], sweeps: Sequence[Sweep], suffix: str, what: str, score: Score) -> Table:
+    system, variant = mine[0].system, mine[0].variant
+    usual = variant == "pruning"
+    known = system == "charge" and usual and score is not validation_r2
     ways = {_place(e) for e in mine}
     rows = tuple(dict.fromkeys([*SCHEDULES, *sorted(name for name, _ in ways)]))
     ends = sorted({*ENDS, *(end for _, end in ways)})
@@ -52,8 +53,9 @@ def _grid(
     )
     note = "Rows: pruning schedule; columns: fraction of the epochs after which it is done."
     note += _best(cells, rows, ends)
-    name = f"table1{suffix}" + ("" if law == "charge" else f"_{law}")
-    title = f"Table 1: pruning grid on {law}, {what}"
+    place = ([] if system == "charge" else [system]) + ([] if usual else [variant])
+    name = "_".join([f"table1{suffix}", *(re.sub(r"\W+", "_", part) for part in place)])
+    title = f"Table 1: pruning grid on {system}{'' if usual else f', {variant}'}, {what}"
     columns = tuple(f"{end:g}" for end in ends)
     return Table(name, title, note + count(cells, sweeps, "r2", 4), "r2", rows, columns, 4, cells)
 

@@ -58,7 +58,8 @@ def _table(found: Sequence[Entry], sweeps: Sequence[Sweep], target: str, words: 
         )
         for row in rows
     )
-    note = "One mark for each component; seeds are parted by |." + _count(cells, sweeps)
+    note = "One mark for each component; seeds are parted by |."
+    note += _count(rows, cells, {e.system for e in found}, sweeps)
     return Table(f"table5_{target}", f"Table 5: recovered, {words}", note, "marks", rows, columns, 0, cells)
 
 
@@ -74,24 +75,24 @@ def _measured(found: Sequence[Entry], sweep: int, row: str, column: str, target:
     return Measured(marks=tuple(" ".join(m) for m in verdicts), state="done")
 
 
-def _count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep]) -> str:
+def _count(
+    rows: Sequence[str], cells: tuple[tuple[Cell, ...], ...], systems: set[str], sweeps: Sequence[Sweep]
+) -> str:
+    """Components recovered: of what is published, and of other variants and settings."""
     text = ""
     for k, sweep in enumerate(sweeps):
-        known, new = (
-            [
-                m
-                for row in cells
-                for c in row
-                if (c.published is None) is unknown
-                for m in _marks(c.measured[k])
-            ]
-            for unknown in (False, True)
-        )
+        every = [
+            (row in systems and cell.published is not None, mark)
+            for row, line in zip(rows, cells, strict=True)
+            for cell in line
+            for mark in _marks(cell.measured[k])
+        ]
+        known, new = ([mark for published, mark in every if published is which] for which in (True, False))
         name = f" ({sweep.name})" if len(sweeps) > 1 else ""
         if known:
             text += f" {_share(known)} components recovered{name}; published: 26 of 40."
         if new:
-            text += f" Where nothing is published{name}: {_share(new)}."
+            text += f" {'Beside them' if known else 'Recovered'}{name}: {_share(new)}."
     return text
 
 

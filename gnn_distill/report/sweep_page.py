@@ -14,7 +14,8 @@ import yaml
 
 from gnn_distill.report.across import FIGURES
 from gnn_distill.report.collect import LOG, Job, Sweep, one_line
-from gnn_distill.report.entries import Entry, differing, flatten
+from gnn_distill.report.entries import Entry
+from gnn_distill.report.labels import differing, flatten
 from gnn_distill.report.published import R25
 from gnn_distill.report.recovered import TARGETS, marks
 from gnn_distill.report.status import summary

@@ -206,14 +206,14 @@ def frame(found: Sequence[Entry]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Rows and columns of a table by law and variant.
 
     Where the runs cover more than one published law, or variant, all published ones have their place: what
-    is missing can be seen. Not so where settings are compared.
+    is missing can be seen. Not so where most runs are there to compare settings.
     """
     order = sorted(found, key=lambda e: (e.law, e.n or 0, e.dim or 0, bool(e.label)))
     rows = dict.fromkeys(e.row for e in order)
     columns = [v for v in published.VARIANTS if any(e.variant == v for e in found)]
     other = sorted({e.variant for e in found} - set(columns))
     laws = {e.law for e in found} & set(PUBLISHED_LAWS)
-    if any(e.label for e in found):
+    if 2 * sum(bool(e.label) for e in found) > len(found):
         return tuple(rows), (*columns, *other)
     if len(laws) > 1:
         rows = dict.fromkeys([*rows, *(law for law in PUBLISHED_LAWS if law not in laws)])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from gnn_distill.config import register
-from gnn_distill.report.entries import flatten
+from gnn_distill.report.labels import flatten
 from tests.fuzz.test_own_files import table
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -79,12 +79,13 @@ def test_stops_at_the_dimension_of_space_and_resumes_in_the_middle_of_a_trial(da
         torch.testing.assert_close(resumed.state_dict()[key], value, rtol=0, atol=0)
 
 
-def test_the_last_epoch_cuts_nothing(data):
+def dims_of_epochs(data, epochs: int, regulariser=None) -> tuple[DistilModule, PruneMessages, list[int]]:
+    """Train with a schedule that ends with the last epoch; active dims of each epoch."""
     lit, datamodule, prune = parts(data, end=1.0)
-    dims = _Dims()
+    lit.regulariser, dims = regulariser or lit.regulariser, _Dims()
     trainer = L.Trainer(
         accelerator="cpu",
-        max_epochs=4,
+        max_epochs=epochs,
         callbacks=[prune, dims],
         logger=False,
         enable_checkpointing=False,
@@ -93,7 +94,21 @@ def test_the_last_epoch_cuts_nothing(data):
         num_sanity_val_steps=0,
     )
     trainer.fit(lit, datamodule=datamodule)
-    assert (
-        active_dims(3, 4.0, 6, 1, cosine) < active_dims(2, 4.0, 6, 1, cosine) == dims.seen[2] == dims.seen[3]
-    )
+    return lit, prune, dims.seen
+
+
+def test_the_last_epoch_cuts_nothing(data):
+    lit, _, seen = dims_of_epochs(data, 4)
+    assert active_dims(3, 4.0, 6, 1, cosine) < active_dims(2, 4.0, 6, 1, cosine) == seen[2] == seen[3]
     assert lit.settled
+
+
+class _Rising(NoPenalty):
+    full_weight_from = 0.6
+
+
+def test_nothing_is_cut_on_trial_while_the_penalty_rises(data):
+    _, prune, seen = dims_of_epochs(data, 6, _Rising())
+    assert active_dims(3, 6.0, 6, 1, cosine) < 6
+    assert seen[:4] == [6, 6, 6, 6] and seen[4] < 6
+    assert prune._trials.best < float("inf")

@@ -5,6 +5,7 @@ import pytest
 import sympy
 import torch
 
+from gnn_distill.distil.law import is_sign
 from gnn_distill.forces import Damped, ForceLaw, InverseDistance, Spring
 from gnn_distill.gauge import fit_gauge
 from gnn_distill.messages import Edges, edge_features
@@ -67,6 +68,17 @@ def test_powers_of_signs_go_by_parity():
     assert all(sympy.Pow(sympy.Symbol("q2"), -1) not in f.atoms(sympy.Pow) for f in law.components)
     only_first = Law.along(parse("q1**3/q2", NAMES), 2).with_signs(["q1"])
     assert only_first.radial == parse("q1/q2", NAMES)
+
+
+def test_charges_are_signs_only_if_they_are_on_all_edges():
+    edges, _ = world(Spring())
+    signs = np.sign(edges.q1)
+    ones, others = (
+        replace(edges, q1=signs),
+        replace(edges, q1=np.where(np.arange(len(signs)) == 7, 2.0, signs)),
+    )
+    assert is_sign("q1", ones, ones) and not is_sign("q1", ones, others) and not is_sign("q1", others, ones)
+    assert not is_sign("q2", ones) and not is_sign("q1", ones.where(np.zeros(len(signs), dtype=bool)))
 
 
 def test_refit_leaves_exponents_alone_and_never_does_harm():

@@ -106,8 +106,8 @@ def test_gaussian_head_samples_in_training_only():
 
 def test_gaussian_head_reads_means_at_even_outputs():
     raw = torch.arange(8.0).reshape(1, 8)
-    _, mean, log_variance = GaussianHead().eval()(raw)
-    assert mean.tolist() == [[0, 2, 4, 6]] and log_variance.tolist() == [[1, 3, 5, 7]]
+    sent = GaussianHead().eval()(raw)
+    assert sent.mean.tolist() == [[0, 2, 4, 6]] and sent.log_variance.tolist() == [[1, 3, 5, 7]]
 
 
 def test_message_std_streams_over_chunks():

@@ -75,7 +75,7 @@ def test_pruned_dimensions_are_never_selected(subset: Subset):
 def test_gaussian_messages_are_ranked_by_divergence(subset: Subset):
     model = network(head=GaussianHead())
     rec = record(model, subset, Spring(), sample_edges=240)
-    _, (_, mean, s) = model(subset.features)
+    _, (_, mean, s, _) = model(subset.features)
     normal = torch.distributions.Normal(mean, torch.exp(0.5 * s))
     kl = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0))
     assert rec.importance_kind == "kl" and "Gaussian" in rec.reason

@@ -60,3 +60,14 @@ def test_dims_below_the_free_bits_are_not_pulled():
     assert mean.grad is not None and mean.grad[..., 0].abs().max() == 0
     assert mean.grad[..., 1].abs().min() > 0
     torch.testing.assert_close(free.detach(), torch.tensor((1.5 + 5.0) * (N - 1)))
+
+
+def test_edges_that_do_not_exist_count_for_nothing():
+    torch.manual_seed(0)
+    mean = torch.randn(2, 6, 3)
+    exists = torch.zeros(2, 6, 1)
+    exists[:, :2] = 1
+    few = Messages(mean[:, :2], mean[:, :2], 0.3 * mean[:, :2])
+    many = Messages(mean * exists, mean * exists, 0.3 * mean * exists, exists)
+    for penalty in (KLPenalty(1.0), KLPenalty(1.0, free_bits=0.2)):
+        torch.testing.assert_close(penalty(many, 8), penalty(few, 8))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import platform
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from gnn_distill.report import formats
 from gnn_distill.report.across import scores
 from gnn_distill.report.collect import load_job, load_sweep
 from gnn_distill.report.command import main, write_sweep_report
-from gnn_distill.report.entries import differing, entries, flatten
+from gnn_distill.report.entries import entries
 from gnn_distill.report.grid import winner
+from gnn_distill.report.labels import differing, flatten, labels
 from gnn_distill.report.tables import Cell, Measured, Table, reached, tables
 
 CLASSES = {"spring": "Spring", "charge": "Coulomb", "r1": "InverseDistance"}
@@ -150,6 +153,55 @@ def test_one_setting_changed_at_a_time_is_named_by_the_change(tmp_path: Path):
     assert ticks == ["bottleneck", "basis=raw", "node=mlp", "optimiser=adam"]
 
 
+def named(*changes: dict[str, Any], base: dict[str, Any], variant: str = "l1") -> list[str]:
+    configs = [{"variant": variant, **base, **change} for change in changes]
+    return [label for label, _ in labels(configs, [variant] * len(configs))]
+
+
+def test_what_changes_a_result_names_a_row_and_what_does_not_names_none():
+    prune = {"target_dims": 2, "schedule": {"_target_": "x.cosine", "rate": 3.0}, "end": 0.65}
+    base = {"schedule": prune, "callbacks": {"prune": prune}, "dataset": {"law": {"rest_length": 1.0}}}
+    auto = prune | {"target_dims": "auto"}
+    steep = prune | {"schedule": {"_target_": "x.cosine", "rate": 6.0}}
+    changes = [{"schedule": p, "callbacks": {"prune": p}} for p in (auto, steep)]
+    changes.append({"dataset": {"law": {"rest_length": 2.0}}})
+    assert named({}, *changes, base=base) == ["", "target_dims=auto", "rate=6.0", "rest_length=2.0"]
+    place = {"trainer": {"accelerator": "gpu", "devices": 2}, "checkpoint_steps": 500, "seed": 1}
+    assert named({}, place, base={"trainer": {"accelerator": "cpu", "devices": 1}}) == ["", ""]
+
+
+def test_settings_of_one_name_are_told_apart():
+    base = {"profile": {"warmup": 0.05}, "regulariser": {"warmup": 0.5}}
+    changes = [{}, {"profile": {"warmup": 0.1}}, {"regulariser": {"warmup": 0.1}}]
+    assert named(*changes, base=base) == ["", "profile.warmup=0.1", "regulariser.warmup=0.1"]
+
+
+def test_usual_is_what_a_variant_usually_has():
+    weights = {"kl": 1.0, "l1": 0.01}
+    runs = [(law, v, {"weight": w}) for law in ("charge", "spring") for v, w in weights.items()]
+    runs += [("charge", v, {"weight": 0.1}) for v in weights]
+    configs = [{"variant": v, "dataset": {"stride": law}, "regulariser": r} for law, v, r in runs]
+    made = labels(configs, [(law, v) for law, v, _ in runs])
+    assert [label for label, _ in made] == [""] * 4 + ["weight=0.1"] * 2
+
+
+def test_different_settings_of_a_group_never_share_a_label():
+    rng = random.Random(0)
+    for _ in range(200):
+        runs = rng.randint(2, 8)
+        configs = [
+            {
+                "variant": "l1",
+                "a": {"x": rng.randint(0, 2), "y": rng.choice("pq")},
+                "b": {"x": rng.randint(0, 1)},
+            }
+            for _ in range(runs)
+        ]
+        made = [label for label, _ in labels(configs, [0] * runs)]
+        pairs = itertools.combinations(range(runs), 2)
+        assert all((made[i] == made[j]) is (configs[i] == configs[j]) for i, j in pairs), (configs, made)
+
+
 CHANGES = (", basis=raw", ", node=mlp", ", optimiser=adam")
 
 
@@ -201,7 +253,7 @@ def test_recovered_components_are_marked_and_counted(tmp_path: Path):
     assert "0 of 4 components" in table(tmp_path, "table5_components_raw").note
     make(tmp_path, "c", law="charge", variant="kl_tuned")
     note = table(tmp_path, "table5_pullback").note
-    assert "3 of 4 components recovered; published: 26 of 40. Where nothing is published: 2 of 2." in note
+    assert "3 of 4 components recovered; published: 26 of 40. Beside them: 2 of 2." in note
 
 
 def test_two_sweeps_are_compared_cell_by_cell(tmp_path: Path):
