@@ -243,12 +243,13 @@ def follow(config: DictConfig, experiment: str | None, chosen: set[str]) -> str 
     if source is None or {"schedule", "schedule.end"} & chosen:
         return None
     here = Path(config.hydra.sweep.dir)
-    beside = here.with_name(here.name.replace(str(experiment), source, 1))
+    alike = here.name.removeprefix(experiment) if experiment and here.name.startswith(experiment) else ""
     named = "/" in source or Path(source).is_dir()
-    grid = Path(source) if named else beside
+    grid = Path(source) if named else here.with_name(f"{source}{alike}")
     if named and not (grid / PLAN).exists():
         raise InputError("winner_of", source, "give the folder of a sweep, or the name of an experiment")
-    best = winner(load_sweep(grid)) if (grid / PLAN).exists() else None
+    finished = (grid / PLAN).exists() and grid.resolve() != here.resolve()
+    best = winner(load_sweep(grid)) if finished else None
     if best is None:
         end = f"{config.schedule.end:g}"
         return f"pruning: {config.hydra.runtime.choices.schedule}, end {end} (no finished grid in {grid})"

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from gnn_distill.errors import InputError
 from gnn_distill.report import formats
@@ -25,6 +26,7 @@ from gnn_distill.report.entries import entries
 from gnn_distill.report.grid import winner
 from gnn_distill.report.labels import differing, flatten, labels
 from gnn_distill.report.tables import Cell, Measured, Table, reached, tables
+from gnn_distill.sweep import follow
 
 CLASSES = {"spring": "Spring", "charge": "Coulomb", "r1": "InverseDistance"}
 HOSTILE = "<script>alert(1)</script>"
@@ -241,6 +243,37 @@ def test_pruning_grid_is_won_on_validation_graphs(tmp_path: Path):
     assert "Best: linear, 0.65" in t.note  # by the test graphs of this table
     plan(tmp_path, *(job.name for job in load_sweep(tmp_path).jobs), "one-more")
     assert winner(load_sweep(tmp_path)) is None  # not finished
+
+
+@pytest.mark.parametrize(
+    ("folder", "experiment", "source", "found"),
+    [
+        ("variants,a=1", "variants", "pruning_grid", True),
+        ("variants,a=2", "variants", "pruning_grid", False),
+        ("mine", "variants", "pruning_grid,a=1", True),
+        ("dataset,variant=pruning", None, "pruning_grid,a=1", True),
+        ("pruning_grid,a=1", None, "pruning_grid,a=1", False),  # not from itself
+    ],
+)
+def test_the_grid_that_a_sweep_follows(
+    tmp_path: Path, folder: str, experiment: str, source: str, found: bool
+):
+    grid(tmp_path / "pruning_grid,a=1")
+    plan(tmp_path / "pruning_grid,a=1", *(job.name for job in load_sweep(tmp_path / "pruning_grid,a=1").jobs))
+    config = OmegaConf.create(
+        {
+            "winner_of": source,
+            "schedule": {"end": 0.65},
+            "hydra": {
+                "sweep": {"dir": str(tmp_path / folder)},
+                "overrides": {"task": []},
+                "runtime": {"choices": {"schedule": "cosine"}},
+            },
+        }
+    )
+    said = follow(config, experiment, set())
+    assert list(config.hydra.overrides.task) == (["schedule=exp", "schedule.end=0.75"] if found else [])
+    assert said is not None and ("the winner of" if found else "no finished grid") in said
 
 
 def test_recovered_components_are_marked_and_counted(tmp_path: Path):
