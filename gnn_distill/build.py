@@ -220,7 +220,7 @@ def set_threads(threads: int | None) -> None:
         return
     check_int("threads", threads, 1, os.cpu_count() or 1)
     torch.set_num_threads(threads)
-    numba.set_num_threads(threads)
+    numba.set_num_threads(min(threads, getattr(numba.config, "NUMBA_NUM_THREADS", threads)))
 
 
 def _quiet() -> None:

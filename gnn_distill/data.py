@@ -36,6 +36,7 @@ class ParticleData:
         replaced: trajectories that could not be integrated and were drawn anew.
         adjacency: which sender reaches which receiver, [receiver, sender]: bool [n, n] for all graphs or
             [G, n, n] for each; None for the complete graph. No self-loops.
+        spacing: time between frames of the user's own data; None where it is unknown or not the same.
     """
 
     features: npt.NDArray[np.float32]
@@ -43,6 +44,7 @@ class ParticleData:
     frames: int
     replaced: int = 0
     adjacency: npt.NDArray[np.bool_] | None = None
+    spacing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -241,10 +243,11 @@ class NBodyDataModule(L.LightningDataModule):
             validation = validation[:validation_graphs]
         self.train, self.validation = (whole[i] if fits else View(whole, i) for i in (train, validation))
         self.test = whole[test]
+        self._home = self.train, self.validation
         self.split, self.batch_size, self.seed = split, batch_size, seed
 
     def train_dataloader(self) -> Batches:
-        """Shuffled training batches; the graphs move to the device for good if they fit."""
+        """Shuffled training batches; the graphs move to the device while training if they fit."""
         trainer = self.trainer
         self.train = self._resident(self.train)
         if trainer is None:
@@ -263,6 +266,10 @@ class NBodyDataModule(L.LightningDataModule):
         """Validation batches, in order."""
         self.validation = self._resident(self.validation)
         return Batches(self.validation, 4 * self.batch_size, share=self._share())
+
+    def teardown(self, stage: str) -> None:
+        """Give up the device's copies: what follows training works where the network then is."""
+        self.train, self.validation = self._home
 
     def _share(self) -> Share:
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else Share()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from gnn_distill.build import build
 from gnn_distill.config import register
 from gnn_distill.progress import Reporter
-from gnn_distill.ranks import end_with_parent
+from gnn_distill.ranks import end_with_parent, ready_file
 from gnn_distill.run import follow
 
 
@@ -22,7 +23,9 @@ def main(path: Path) -> None:
     cfg = OmegaConf.load(path / "config.yaml")
     if not isinstance(cfg, DictConfig):
         raise TypeError(f"{path / 'config.yaml'} is not a mapping")
-    follow(build(cfg, Reporter(Console(quiet=True))))
+    experiment = build(cfg, Reporter(Console(quiet=True)))
+    ready_file(path, int(os.environ["LOCAL_RANK"])).touch()
+    follow(experiment)
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ class ForceLaw:
         for module in sorted(modules, key=lambda m: m.__name__):
             try:
                 texts.append(inspect.getsource(module))
-            except (OSError, TypeError):  # typed at a prompt
-                texts.append(module.__name__)
+            except (OSError, TypeError):  # typed at a prompt: its compiled code stands in for the text
+                texts.append(str([_compiled(c) for c in cls.__mro__ if c.__module__ == module.__name__]))
         return "\n".join(texts)
 
     @property
@@ -101,6 +101,19 @@ class ForceLaw:
         d = np.linalg.norm(delta, axis=-1)
         size = self.magnitude(d + SOFTENING, m1, m2, q1, q2, self.params)
         return np.where(d > 0, size / np.where(d > 0, d, 1.0), 0.0)[..., None] * delta
+
+
+def _compiled(kind: type) -> list[str]:
+    """What the functions and settings of a class do, as far as its byte code tells."""
+    found = [f"{kind.__qualname__} {[f.name for f in fields(kind)]}"]
+    for name, value in sorted(vars(kind).items()):
+        code = getattr(getattr(value, "__func__", value), "__code__", None)
+        if code is not None:
+            constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
+            found.append(f"{name} {code.co_code.hex()} {constants} {code.co_names}")
+        elif isinstance(value, int | float | str):
+            found.append(f"{name} {value!r}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
-import joblib
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
@@ -90,7 +89,11 @@ def complete_before(cfg: DictConfig, path: Path) -> bool:
 
 def record_failure(cfg: DictConfig, path: Path, error: BaseException) -> None:
     """Make the run directory say that the job failed, also where it failed before its first stage."""
-    directory = RunDirectory(path)
+    try:
+        directory = RunDirectory(path)
+    except InputError:  # it is the status that is damaged
+        os.replace(path / "status.json", path / "status.json.damaged")
+        directory = RunDirectory(path)
     directory.fail(error)
     if (path / "config.yaml").exists():
         return
@@ -130,8 +133,8 @@ def shared_cores(cfg: DictConfig, launcher: DictConfig) -> Iterator[None]:
         return
     if cfg.threads is None:
         cfg.threads = share
-    with joblib.parallel_config(backend="sequential") if share < cfg.symbolic.jobs else nullcontext():
-        yield
+    cfg.symbolic.jobs = min(cfg.symbolic.jobs, share)
+    yield
 
 
 def cores_of_a_job(launcher: DictConfig) -> int | None:

@@ -81,6 +81,7 @@ class GaussianHead(nn.Module):
         return Messages(mean + torch.exp(0.5 * log_variance) * noise, mean, log_variance)
 
 
+EDGES_AT_ONCE = 12_288  # when messages are only looked at
 CLOSEST = 1e-6  # distance below which direction and logarithm are cut off
 
 
@@ -261,8 +262,17 @@ class ParticleGNN(MessagePassing):
         return torch.cat(known, dim=-1)
 
     @torch.no_grad()
-    def message_std(self, features: Tensor, edge_mask: Tensor | None = None, chunk: int = 1024) -> Tensor:
-        """Standard deviation [M] of each message dimension over all edges of graphs [B, n, F]."""
+    def message_std(
+        self, features: Tensor, edge_mask: Tensor | None = None, chunk: int | None = None
+    ) -> Tensor:
+        """Standard deviation [M] of each message dimension over all edges of graphs [B, n, F].
+
+        Args:
+            features: of the graphs.
+            edge_mask: which edges exist, shape [B, E]; all if None.
+            chunk: graphs at a time; as many as have `EDGES_AT_ONCE` edges if None.
+        """
+        chunk = chunk or max(1, EDGES_AT_ONCE // max(1, len(self.edges(features.shape[1])[0])))
         was_training = self.training
         self.eval()
         count, mean, m2 = 0, *torch.zeros(2, self.message_dim, dtype=torch.float64)

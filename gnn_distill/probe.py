@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float64]
 
 MASS_QUANTILES = (0.2, 0.35, 0.5, 0.65, 0.8)
 FIELD_CELLS = 13
-FIELD_GRAPHS = 64
+FIELD_GRAPHS, FIELD_EDGES = 64, 200_000
 FIELD_REACH, FIELD_CORE = 0.6, 0.05  # quantiles of |Δ| that bound the grid of senders
 
 
@@ -207,9 +207,11 @@ def _size(vectors: Tensor) -> Tensor:
 
 def _usable(e: Tensor, c: Tensor, data: Subset) -> Tensor:
     """Edges [B, E] that exist and whose force is not among the tenth of the smallest."""
-    kept = c.norm(dim=-1) > torch.quantile(c.norm(dim=-1).flatten()[:1_000_000].float(), 0.1)
-    kept &= e.norm(dim=-1) > 0
-    return kept if data.edge_mask is None else kept & data.edge_mask
+    size = c.norm(dim=-1)
+    exists = torch.ones_like(size, dtype=torch.bool) if data.edge_mask is None else data.edge_mask
+    known = size[exists][:1_000_000].float()
+    least = torch.quantile(known, 0.1) if len(known) else size.new_zeros(())
+    return exists & (size > least) & (e.norm(dim=-1) > 0)
 
 
 @torch.no_grad()
@@ -236,9 +238,12 @@ def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array
         components: selected message dimensions.
         spread: the standard deviation [K] of each.
     """
-    x, dim = data.features[:FIELD_GRAPHS], model.dim
-    receiver, sender = model.edges(x.shape[1])
-    distance = (x[:, receiver, :dim] - x[:, sender, :dim]).norm(dim=-1).flatten()
+    dim = model.dim
+    receiver, sender = model.edges(data.features.shape[1])
+    graphs = max(1, min(FIELD_GRAPHS, FIELD_EDGES // max(1, len(receiver))))
+    x, exists = data.features[:graphs], None if data.edge_mask is None else data.edge_mask[:graphs]
+    distance = (x[:, receiver, :dim] - x[:, sender, :dim]).norm(dim=-1)
+    distance = distance.flatten() if exists is None or not exists.any() else distance[exists]
     core, reach = (float(torch.quantile(distance, q)) for q in (FIELD_CORE, FIELD_REACH))
     line = torch.linspace(-reach, reach, FIELD_CELLS)
     grid = torch.zeros(FIELD_CELLS**2, dim)
@@ -249,8 +254,8 @@ def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array
     own[..., :dim] = x[..., :dim]
     with torch.no_grad():
         around = model.edge_update(own[:, receiver], x[:, sender]).mean
-        if data.edge_mask is not None:
-            around = around * data.edge_mask[:FIELD_GRAPHS, :, None]
+        if exists is not None:
+            around = around * exists[..., None]
         one, plus, minus = (me.expand(len(delta), -1).clone() for _ in range(3))
         plus[:, :dim], minus[:, :dim] = -delta, delta
         e = 0.5 * (model.edge_update(one, plus).mean - model.edge_update(one, minus).mean)

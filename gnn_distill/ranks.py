@@ -55,6 +55,11 @@ def started_here(trainer: L.Trainer) -> bool:
     return isinstance(environment, LightningEnvironment) and not environment.creates_processes_externally
 
 
+def ready_file(path: Path, rank: int) -> Path:
+    """The file by which a further process says that it has built everything and is about to join."""
+    return path / f".ready_{rank}"
+
+
 @contextmanager
 def started(trainer: L.Trainer, path: Path, threads: int | None) -> Iterator[None]:
     """The other processes of a training, started if nobody else does, ended with the block.
@@ -77,17 +82,24 @@ def started(trainer: L.Trainer, path: Path, threads: int | None) -> Iterator[Non
     }
     before, own_threads = dict(os.environ), torch.get_num_threads()
     logs = [path / f"rank_{k}.log" for k in range(1, trainer.world_size)]
-    children = []
+    ready = [ready_file(path, k) for k in range(1, trainer.world_size)]
+    children: list[subprocess.Popen[bytes]] = []
     try:
+        for file in ready:
+            file.unlink(missing_ok=True)
         for k, log in enumerate(logs, 1):
-            with log.open("w") as file:
+            with log.open("w") as output:
                 command = [sys.executable, "-m", "gnn_distill.follow", str(path)]
                 environment = before | shared | {"LOCAL_RANK": str(k)}
                 children.append(
                     subprocess.Popen(
-                        command, env=environment, stdout=file, stderr=file, start_new_session=True
+                        command, env=environment, stdout=output, stderr=output, start_new_session=True
                     )
                 )
+        while not all(file.exists() for file in ready):  # the first process would wait for them for hours
+            if any(child.poll() is not None for child in children):
+                raise RuntimeError(f"a further process ended before training: see {path}/rank_*.log")
+            time.sleep(0.05)
         os.environ.update(shared, LOCAL_RANK="0")
         torch.set_num_threads(each)
         yield
@@ -98,6 +110,8 @@ def started(trainer: L.Trainer, path: Path, threads: int | None) -> Iterator[Non
         for log in logs:
             log.unlink()
     finally:
+        for file in ready:
+            file.unlink(missing_ok=True)
         for child in children:
             if child.poll() is None:
                 child.kill()

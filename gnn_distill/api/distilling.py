@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,12 @@ import sympy
 
 from gnn_distill.distil.solve import Found, Work, solve
 from gnn_distill.distil.targets import HELD_OUT, Problem
-from gnn_distill.errors import InputError
+from gnn_distill.errors import InputError, check_choice
 from gnn_distill.forces import ForceLaw
 from gnn_distill.report.equations import readable
 from gnn_distill.symbolic.closed_form import Law
 from gnn_distill.symbolic.engine import MIN_POINTS, Engine, check_problem
+from gnn_distill.symbolic.family import Target
 from gnn_distill.symbolic.front import Equation, Front
 from gnn_distill.symbolic.operon import OperonEngine
 from gnn_distill.symbolic.refine import DELTAS
@@ -85,6 +87,7 @@ def distill(
     names: Sequence[str],
     *,
     law: ForceLaw | None = None,
+    target: Target | None = None,
     engine: Engine | None = None,
     groups: npt.ArrayLike | None = None,
     seed: int = 0,
@@ -106,6 +109,8 @@ def distill(
         names: of the columns of X: among `dx dy dz r m1 m2 q1 q2` with r = |Δ| + 0.01, 1 the receiver,
             2 the sender; r must be one of them. The unit of every quantity is that of the data.
         law: what the verdict compares with, one of `gnn_distill.forces`.
+        target: what y is: `pullback`, accelerations along the axes, or `components`, messages of any mixture
+            of axes; None takes as many columns as there are Δ for accelerations.
         engine: of symbolic regression; `OperonEngine()` if None.
         groups: number of the trajectory of each point [S], so that whole trajectories are held out.
         seed: everything random follows from it.
@@ -129,15 +134,22 @@ def distill(
     hidden = np.isin(unit, rng.permutation(units)[: max(1, round(HELD_OUT * len(units)))])
     if (~hidden).sum() < MIN_POINTS:
         raise InputError("X", len(inputs), f"{(~hidden).sum()} points are left to search on: give more")
-    posed = _posed(inputs, values, tuple(names), hidden)
+    posed = _posed(inputs, values, tuple(names), hidden, target)
     work = Work(engine or OperonEngine(), seed, say=progress or (lambda line: None))
     return Distilled(solve(work, posed, law, data_ranges(inputs, names)))
 
 
-def _posed(inputs: Array, values: Array, names: tuple[str, ...], hidden: npt.NDArray[np.bool_]) -> Problem:
+def _posed(
+    inputs: Array, values: Array, names: tuple[str, ...], hidden: npt.NDArray[np.bool_], target: Target | None
+) -> Problem:
     deltas = tuple(d for d in DELTAS if d in names)
-    vector = len(deltas) > 1 and values.shape[1] == len(deltas)
-    varies = np.ptp(inputs, axis=0) > 0
+    fits = len(deltas) > 1 and values.shape[1] == len(deltas)
+    if target is not None:
+        check_choice("target", target, get_args(Target))
+        if target == "pullback" and not fits:
+            raise InputError("target", target, "give y a column for each Δ among the names, or components")
+    vector = fits and target != "components"
+    varies = (np.ptp(inputs, axis=0) > 0) | np.isin(names, DELTAS)  # an axis stays, even an empty one
     kept = inputs[:, varies]
     return Problem(
         target="pullback" if vector else "components",

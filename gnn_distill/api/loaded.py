@@ -23,7 +23,8 @@ from gnn_distill.progress import Reporter
 from gnn_distill.report.story import law_of
 from gnn_distill.report.terminal import show
 from gnn_distill.run import load_weights
-from gnn_distill.symbolic.family import Target
+from gnn_distill.simulate import Simulation
+from gnn_distill.symbolic.family import Target, constant_inputs
 from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.verdict import Verdict, data_ranges, judge
 
@@ -130,14 +131,19 @@ class LoadedRun:
         m = self.messages
         ranges = data_ranges(m.variables, m.names)
         kind: Target = "pullback" if self.equations["target"] == "pullback" else "components"
-        return tuple(judge(self.fronts, law, m.names, dim=m.delta.shape[1], target=kind, ranges=ranges))
+        inputs = self.equations["variables"]
+        names = (*m.names, *(name for name in inputs if name not in m.names))
+        fixed, dim = constant_inputs(ranges, inputs), m.delta.shape[1]
+        return tuple(judge(self.fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed))
 
     @cached_property
     def model(self) -> ParticleGNN:
         """The trained network, in evaluation mode on the CPU."""
         if not (self.path / "checkpoints" / "last.ckpt").exists():
             raise self._missing("model", "train")
-        module = self._experiment.module
+        module, source = self._experiment.module, self._experiment.source
+        if not isinstance(source, Simulation) or source.law.graph != "complete":
+            self._experiment.datamodule  # noqa: B018  # tells the network who sends to whom
         load_weights(module, self.path)
         return module.model.eval()
 

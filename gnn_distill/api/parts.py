@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from gnn_distill.forces import SOFTENING
 from gnn_distill.messages import SPACE
@@ -131,9 +132,13 @@ class DistilledLaw:
         """R² of pair accelerations against the truth by `robust` and `ols`; None without a known law."""
         return self.content.get("r2_truth")
 
-    def module(self) -> LawModule:
-        """The law as a torch module that takes what the network takes."""
-        return LawModule.from_law(self.content)
+    def module(self, edges: tuple[Tensor, Tensor] | None = None) -> LawModule:
+        """The law as a torch module that takes what the network takes.
+
+        Args:
+            edges: receivers and senders, each [E], as `run.model.edges(n)` gives them; all pairs if None.
+        """
+        return LawModule.from_law(self.content, edges)
 
     def __str__(self) -> str:
         lines = [acceleration_text(*terms) for terms in law_terms(self.content)]

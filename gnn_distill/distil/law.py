@@ -12,10 +12,10 @@ from gnn_distill.distil.solve import Found
 from gnn_distill.gauge import fit_gauge
 from gnn_distill.messages import Edges, edge_features
 from gnn_distill.symbolic.closed_form import Law, Nodes, compare, fit_one_body, from_messages
-from gnn_distill.symbolic.end_to_end import intervals, refit
+from gnn_distill.symbolic.end_to_end import FIT_NODES, intervals, refit
 from gnn_distill.symbolic.given import GivenEngine
 
-VALIDATION_GRAPHS = 2000
+VALIDATION_GRAPHS, FEWEST_GRAPHS = 2000, 50
 
 
 def distilled_law(experiment: Experiment, found: Found) -> tuple[Law, dict[str, Any]] | None:
@@ -30,7 +30,8 @@ def distilled_law(experiment: Experiment, found: Found) -> tuple[Law, dict[str, 
     recording, one_body = experiment.recording, experiment.recording.pullback_kind == "odd"
     validation = experiment.datamodule.validation
     generator = torch.Generator().manual_seed(experiment.config["seed"])
-    some = validation[torch.randperm(len(validation), generator=generator)[:VALIDATION_GRAPHS]]
+    graphs = min(VALIDATION_GRAPHS, max(FEWEST_GRAPHS, -(-FIT_NODES // recording.n)))
+    some = validation[torch.randperm(len(validation), generator=generator)[:graphs]]
     edges, nodes = edges_of(experiment, some), nodes_of(some)
     law = law.with_signs([q for q in ("q1", "q2") if is_sign(q, recording.edges, edges)])
     if one_body:
@@ -48,8 +49,10 @@ def _assembled(experiment: Experiment, found: Found) -> Law | None:
     problem, picks = found.problem, found.picks
     if found.joint is not None:
         parents = [p[k] for p, k in zip(found.joint.parents, picks, strict=True)]
-        known = [k for k in parents if k is not None]
-        index = known[0] if known else found.joint.front.choice
+        verdicts = found.verdicts or (None,) * len(parents)
+        pairs = [(k, v) for k, v in zip(parents, verdicts, strict=True) if k is not None]
+        recovered = [k for k, v in pairs if v is not None and v.recovered]
+        index = next(iter([*recovered, *(k for k, _ in pairs)]), found.joint.front.choice)
         if isinstance(experiment.engine, GivenEngine):
             index = len(found.joint.front.equations) - 1  # what the user asked for, believed or not
         return Law.along(found.joint.front.equations[index].expression, len(picks))

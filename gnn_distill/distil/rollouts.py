@@ -55,7 +55,7 @@ def roll_out(experiment: Experiment, law: dict[str, Any]) -> tuple[dict[str, Arr
 def _tracks(experiment: Experiment) -> Tracks | None:
     """The first test trajectories; None where there are none."""
     source, test, frames = experiment.source, experiment.datamodule.test, experiment.data.frames
-    spacing = source.frame_spacing if isinstance(source, Simulation) else source.time_step
+    spacing = source.frame_spacing if isinstance(source, Simulation) else experiment.data.spacing
     dim = source.dim
     none = experiment.config["symbolic"]["rollouts"] == 0 or frames < 2 or len(test) < frames
     apart = experiment.config["split"] != "trajectories" or test.edge_mask is not None

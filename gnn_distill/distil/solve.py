@@ -13,7 +13,7 @@ from gnn_distill.distil.targets import Problem
 from gnn_distill.forces import ForceLaw
 from gnn_distill.symbolic.engine import Engine, Memory
 from gnn_distill.symbolic.extrapolate import Extrapolation, extrapolate
-from gnn_distill.symbolic.family import Target
+from gnn_distill.symbolic.family import Target, constant_inputs
 from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.given import GivenEngine
 from gnn_distill.symbolic.joint import Joint, along, vector_fronts
@@ -127,7 +127,8 @@ def judged(fronts: tuple[Front, ...], law: ForceLaw, posed: Problem, ranges: Ran
     kind: Target = "pullback" if posed.target == "pullback" else "components"
     names = list(ranges)
     dim = sum(name in DELTAS for name in names)
-    return tuple(judge(fronts, law, names, dim=dim, target=kind, ranges=ranges))
+    fixed = constant_inputs(ranges, posed.names)
+    return tuple(judge(fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed))
 
 
 def _shares_one_law(work: Work, posed: Problem) -> bool:

@@ -93,7 +93,7 @@ def problem(experiment: Experiment, target: str) -> Problem:
     if settings["probes"]:
         extra_inputs, extra = _probed(experiment, target, every, rng)
         inputs, first = np.concatenate([inputs, extra_inputs]), np.concatenate([first, extra])
-    varies = np.ptp(inputs, axis=0) > 0
+    varies = (np.ptp(inputs, axis=0) > 0) | np.isin(edges.names, SPACE)  # an axis stays, even an empty one
     names = tuple(name for name, used in zip(edges.names, varies, strict=True) if used)
     counts = weights(inputs[:, edges.names.index("r")], settings["weights"])
     held, rest = x[unseen][:, varies], values[len(seen) :]

@@ -15,12 +15,15 @@ import numpy.typing as npt
 from gnn_distill.data import ParticleData
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.forces import ForceLaw
-from gnn_distill.own.derive import Differentiator, blocks_of, complete
+from gnn_distill.own.derive import Differentiator, blocks_of, complete, spacing
 from gnn_distill.own.files import ENDINGS, read
 from gnn_distill.own.graph import GRAPHS, adjacency
+from gnn_distill.own.tracks import Tracks
 
 log = logging.getLogger(__name__)
 
+SMALLEST, LARGEST = 0.05, 200.0  # distances that the network and r = d + 0.01 are made for
+FAR = 1000.0  # distances from the origin, in distances between particles
 BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
 
 
@@ -41,7 +44,7 @@ class OwnData:
         drop_edges: leave out the first and last `window // 2` frames of a trajectory where something is
             derived; the fit there is one-sided and several times worse.
         graph: complete, chain, nearest, cutoff or file; None takes the file's edges if it has any, else
-            complete.
+            those of `law`, else complete.
         neighbours: senders per receiver, for `nearest`.
         radius: largest distance of an interaction, for `cutoff`.
         blocks: contiguous blocks of time that each trajectory is cut into, so that a split has units to
@@ -126,14 +129,44 @@ class OwnData:
         derived = tracks.velocities is None or tracks.accelerations is None
         v, a = complete(tracks, self.time_step, Differentiator(self.window, self.order))
         columns = (tracks.charges[..., None], tracks.masses[..., None], tracks.features)
-        x = np.concatenate([tracks.positions, v, *columns], -1)
+        x = np.concatenate([self._centred(tracks), v, *columns], -1)
         kept = self._kept(x.shape[0], x.shape[1], derived)
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
         self._warn_if_alike(tracks.positions.shape[0], np.concatenate(columns, -1)[:, 0])
-        joined = adjacency(self.graph, tracks, x[..., : self.dim], self.neighbours, self.radius)
+        joined = adjacency(self._graph(tracks), tracks, x[..., : self.dim], self.neighbours, self.radius)
         return ParticleData(
-            x.astype(np.float32), a.astype(np.float32), frames=kept.shape[1], adjacency=joined
+            x.astype(np.float32),
+            a.astype(np.float32),
+            frames=kept.shape[1],
+            adjacency=joined,
+            spacing=self._spacing(tracks),
         )
+
+    def _graph(self, tracks: Tracks) -> str | None:
+        """What decides who interacts; None takes all pairs."""
+        if self.graph is not None or tracks.edge_index is not None or self.law is None:
+            return self.graph
+        return None if self.law.graph == "complete" else self.law.graph
+
+    def _centred(self, tracks: Tracks) -> npt.NDArray[np.float64]:
+        """Positions; moved to the origin where single precision would blur distances so far from it."""
+        positions = tracks.positions
+        size = float(np.sqrt(positions.var(axis=2).sum(-1).mean()))
+        if size > 0 and not SMALLEST < size < LARGEST:
+            text = "%s: particles are about %.2g apart, where about 1 suits the network: change units"
+            log.warning(text, self.file, size)
+        if size > 0 and np.abs(positions).max() > FAR * size:
+            log.warning("%s: positions are far from the origin and have been moved there", self.file)
+            positions = positions - positions.mean(axis=(0, 1, 2))
+        return positions
+
+    def _spacing(self, tracks: Tracks) -> float | None:
+        """Time between the frames that are kept; None where it is unknown or differs."""
+        try:
+            step = spacing(tracks, self.time_step)
+        except InputError:  # which is none where nothing had to be derived
+            return None
+        return float(step[0]) * self.every if np.allclose(step, step[0], rtol=1e-6, atol=0.0) else None
 
     def _warn_if_alike(self, sims: int, kinds: npt.NDArray[np.float64]) -> None:
         """Say that few runs cannot show how the force depends on charge and mass: `kinds` [sims, n, K]."""

@@ -17,6 +17,7 @@ from gnn_distill.own.tracks import Array, Tracks, bad
 
 log = logging.getLogger(__name__)
 
+ROUNDED = 0.45  # of a given time step: how far rounding may move a time, and no frame be missing
 JITTER = 0.02  # of the time step: how far a frame may lie from a uniform clock (times are often rounded)
 
 
@@ -78,12 +79,17 @@ def spacing(tracks: Tracks, time_step: float | None) -> Array:
     step = (tracks.times[:, -1] - tracks.times[:, 0]) / (frames - 1)
     even = tracks.times[:, :1] + step[:, None] * np.arange(frames)
     off = np.abs(tracks.times - even) > JITTER * step[:, None]
+    if off.any() and time_step is not None and not tracks.counted:
+        due = tracks.times[:, :1] + time_step * np.arange(frames)
+        if (np.abs(tracks.times - due) < ROUNDED * time_step).all():
+            return np.full(sims, time_step)
     if off.any():
         s, k = (int(i) for i in np.argwhere(off)[0])
         problem = (
             f"times are not evenly spaced: {tracks.times[s, k]:g} at frame {k} where {even[s, k]:g} is due"
         )
         fix = "derivatives need even spacing: interpolate the missing frames, or cut there into trajectories"
+        fix += "; if times are only rounded, give what is between frames: dataset.time_step=0.01"
         raise bad(tracks.path, problem, fix)
     if tracks.counted:
         return step * (time_step or 1.0)

@@ -13,6 +13,7 @@ import yaml
 from gnn_distill.report import published
 from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms, readable
 from gnn_distill.report.figures import FIGURES
+from gnn_distill.report.gaps import missing
 from gnn_distill.report.story import (
     AXES,
     capitalised,
@@ -22,7 +23,6 @@ from gnn_distill.report.story import (
     formula,
     law_of,
     law_title,
-    missing,
     number,
     outcome,
     r2_rows,

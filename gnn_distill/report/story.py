@@ -78,7 +78,9 @@ def r2_text(value: float | None) -> str:
     """An R² to four decimals, to six where four would make it perfect."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.{6 if 0.99995 <= value < 1 else 4}f}".replace("-", "−")
+    if 0.99995 <= value < 1:
+        return f"{min(value, 0.999999):.6f}"  # never one that is not
+    return f"{value:.4f}".replace("-", "−")
 
 
 def mean(values: Sequence[float | None]) -> float | None:
@@ -248,7 +250,7 @@ def _gauge_sentence(analysis: dict[str, Any], force: float, best: float) -> str:
         f"features{add} without changing a prediction; here the factor is m₁^(−p) with p = {p:.2f}{off}."
     ).replace("-", "−")
     if best >= GOOD:
-        rest = f"So the messages follow {follow} with R² = {number(best, 3)}, and R² against F alone is "
+        rest = f"So the messages follow {follow} with R² = {r2_text(best)}, and R² against F alone is "
         return f"{freedom} {rest}{number(force, 2)} although nothing is wrong."
     rest = f"That raises R² from {number(force, 2)} against F alone to {number(best, 3)}; "
     return f"{freedom} {rest}such a factor does not explain the rest of the gap."
@@ -287,7 +289,7 @@ def outcome(run: Run) -> Outcome:
     if any(recovered):
         share = f"{sum(recovered)} of {len(entries)} components"
         return Outcome("partial", f"Only partly recovered: {law} was found on {share}.", details)
-    return Outcome("bad", f"Not recovered: no equation found has the form of {law}.", details)
+    return Outcome("bad", f"Not recovered: no equation found is {law} and fits these data.", details)
 
 
 def verdict_line(entry: dict[str, Any]) -> str:
@@ -296,23 +298,3 @@ def verdict_line(entry: dict[str, Any]) -> str:
     word = "recovered" + (f" {verdict['marks']}" if verdict.get("marks") else "")
     word = word if verdict.get("recovered") is True else "not recovered"
     return f"{component_name(entry)}: {word} – {with_signs(str(verdict.get('reason') or 'no reason given'))}"
-
-
-def missing(run: Run) -> list[str]:
-    """What the run directory lacks, and how to make it."""
-    gaps = [
-        (not run.metrics, "train", "loss curves and the network"),
-        (run.analysis is None, "analyse", "test losses, R² and most figures"),
-        (run.equations is None or run.law is None, "distil", "the equations and the verdict"),
-    ]
-    stages = [stage for absent, stage, _ in gaps if absent]
-    error = run.status.get("error")
-    stopped = [f"The last attempt stopped: {error}"] if error else []
-    if not stages:
-        return stopped
-    lines = [
-        *stopped,
-        *(f"Stage {stage} has not been run: {what} are missing." for absent, stage, what in gaps if absent),
-    ]
-    again = f"stages=[{','.join([*stages, 'report'])}] hydra.run.dir={run.path}"
-    return [*lines, f"To fill the gap, give the command of this run again with {again}"]

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from gnn_distill.forces import SOFTENING
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms
+from gnn_distill.report.gaps import missing
 from gnn_distill.report.story import (
     capitalised,
     data_line,
     explanations,
     law_title,
-    missing,
     number,
     outcome,
     published,

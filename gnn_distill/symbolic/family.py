@@ -61,7 +61,13 @@ class Fresh:
 
 
 def fresh_points(
-    law: ForceLaw, dim: int, ranges: Mapping[str, tuple[float, float]], *, seed: int = 0
+    law: ForceLaw,
+    dim: int,
+    ranges: Mapping[str, tuple[float, float]],
+    *,
+    fixed: Mapping[str, float] | None = None,
+    further: Sequence[str] = (),
+    seed: int = 0,
 ) -> Fresh:
     """Random points over a wider range than the data.
 
@@ -72,6 +78,8 @@ def fresh_points(
         law: the law to be judged.
         dim: 2 or 3 (1 works too).
         ranges: (lowest, highest) value in the data by name; r, m1, m2, q1 and q2 are used.
+        fixed: masses and charges that do not vary in the data, and so not here.
+        further: names of further features, which no law knows.
         seed: of the points.
     """
     if not 1 <= dim <= 3:
@@ -91,11 +99,26 @@ def fresh_points(
         low, high = ranges.get(name, (1.0, 1.0))
         if 0 < low < high:  # charges of other sizes than the simulated ones
             columns[name] *= np.exp(rng.uniform(np.log(low / WIDER), np.log(high * WIDER), FRESH_POINTS))
+    for name, value in (fixed or {}).items():
+        columns[name] = np.full(FRESH_POINTS, value)
+    for name in further:
+        columns[name] = rng.uniform(*ranges.get(name, (0.0, 1.0)), FRESH_POINTS)
     direction = rng.normal(size=(FRESH_POINTS, dim))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     for k, name in enumerate(DELTAS[:dim]):
         columns[name] = (columns["r"] - SOFTENING) * direction[:, k]
     return Fresh(columns, DELTAS[:dim])
+
+
+def constant_inputs(ranges: Mapping[str, tuple[float, float]], varying: Sequence[str]) -> dict[str, float]:
+    """Masses and charges of data in which they do not vary; one for those that are absent.
+
+    Args:
+        ranges: of the data by name, see `gnn_distill.symbolic.verdict.data_ranges`.
+        varying: names of the inputs that equations may use.
+    """
+    kinds = [name for name in ("m1", "m2", "q1", "q2") if name in ranges and name not in varying]
+    return {name: ranges[name][0] or 1.0 for name in kinds}
 
 
 @dataclass(frozen=True)

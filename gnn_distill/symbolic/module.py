@@ -78,6 +78,7 @@ class LawModule(nn.Module):
             named |= {f"q{side}": features[..., 2 * dim], f"m{side}": features[..., 2 * dim + 1]}
             named |= {f"f{k + 1}_{side}": f for k, f in enumerate(features[..., 2 * dim + 2 :].unbind(-1))}
         pairs = torch.stack([f(named).expand_as(named["r"]) for f in self._pair], dim=-1)
+        pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force
         total = pairs.new_zeros(*x.shape[:2], dim).index_add(1, receiver, pairs)
         return total + self._single(x) if self._alone else total
 

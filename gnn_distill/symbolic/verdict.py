@@ -12,6 +12,7 @@ import sympy
 
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.forces import ForceLaw
+from gnn_distill.symbolic.engine import FURTHER
 from gnn_distill.symbolic.family import (
     THRESHOLD,
     Fresh,
@@ -88,6 +89,7 @@ def judge(
     dim: int,
     target: Target,
     ranges: Mapping[str, tuple[float, float]] | None = None,
+    fixed: Mapping[str, float] | None = None,
 ) -> list[Verdict]:
     """A verdict for each component.
 
@@ -100,15 +102,21 @@ def judge(
             ``components``: message components, any mixture of axes, any power of the receiver's mass.
         ranges: (low, high) of the data by name, see `data_ranges`; fresh points go beyond both ends.
             None takes those of a usual simulation.
+        fixed: masses and charges that do not vary in the data, see `constant_inputs`: how the law depends on
+            them cannot be judged.
     """
     check_choice("symbolic.target", target, get_args(Target))
     if target == "pullback" and len(fronts) != dim:
         raise InputError("fronts", len(fronts), f"give one front for each of the {dim} axes")
-    fresh = fresh_points(law, dim, ranges or {})
+    further = [name for name in names if FURTHER.fullmatch(name)]
+    fresh = fresh_points(law, dim, ranges or {}, fixed=fixed, further=further)
     if unknown := set(names) - fresh.columns.keys():
         raise InputError("names", sorted(unknown), f"use names from {', '.join(fresh.columns)}")
     axes: list[int | None] = [k if target == "pullback" else None for k in range(len(fronts))]
     verdicts = [_judge_front(f, law, names, fresh, axis) for f, axis in zip(fronts, axes, strict=True)]
+    if fixed:
+        limit = f"; {', '.join(sorted(fixed))} never vary in the data, so nothing is said of them"
+        verdicts = [replace(v, reason=v.reason + limit) if v.recovered else v for v in verdicts]
     return verdicts if target == "pullback" else _mark_components(verdicts, fresh.deltas)
 
 

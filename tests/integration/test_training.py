@@ -191,3 +191,14 @@ def test_best_are_weights_that_have_borne_the_whole_penalty(
     losses = [epoch["val_mae_per_graph"] for epoch in load_run(tmp_path / "run").metrics]
     assert scores[0] > scores[1] > 1e6 * max(losses)  # 0.6 · 4 epochs end in the third
     assert scores[2:] == pytest.approx(losses[2:])
+
+
+def test_a_further_process_that_cannot_start_ends_the_run(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    environment = tmp_path / "sitecustomize.py"
+    environment.write_text("import os\nif os.environ.get('LOCAL_RANK') == '1': raise SystemExit(3)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="a further process ended before training: see .*rank_"):
+        train("run", "trainer=ddp", "trainer.accelerator=cpu")
+    assert load_run(tmp_path / "run").status["state"] == "failed"

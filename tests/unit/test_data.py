@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from gnn_distill.cache import load_or_simulate
 from gnn_distill.data import Batches, NBodyDataModule, Subset, View, split_indices, to_graphs
@@ -69,3 +70,13 @@ def test_too_little_data_is_refused(tmp_path):
     data = load_or_simulate(Simulation(Spring(), simulations=2, frames=5), tmp_path)
     with pytest.raises(InputError, match="simulations"):
         NBodyDataModule(data, "trajectories", 8, 0)
+
+
+def test_graphs_are_back_home_after_training(monkeypatch: pytest.MonkeyPatch):
+    data = to_graphs(simulate(Simulation(Spring(), simulations=20, frames=4)))
+    module = NBodyDataModule(data, "trajectories", batch_size=8, seed=0)
+    monkeypatch.setattr(module, "_resident", lambda subset: subset.to(torch.device("meta")))
+    module.train_dataloader(), module.val_dataloader()
+    assert module.train.device.type == module.validation.device.type == "meta"
+    module.teardown("fit")
+    assert module.train.device.type == module.validation.device.type == "cpu"

@@ -1,3 +1,6 @@
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -70,3 +73,27 @@ def test_coinciding_particles_feel_no_force():
 def test_parameters_are_checked():
     with pytest.raises(InputError, match="rest_length"):
         Spring(rest_length=-1)
+
+
+def typed(body: str) -> type[ForceLaw]:
+    """A law as it is typed in a notebook, where no source text can be had."""
+    module = types.ModuleType("typed_at_a_prompt")
+    sys.modules[module.__name__] = module
+    text = f"""
+from dataclasses import dataclass
+from gnn_distill.forces import ForceLaw
+@dataclass(frozen=True)
+class Mine(ForceLaw):
+    k: float = 1.0
+    name = "mine"
+    @staticmethod
+    def magnitude(r, m1, m2, q1, q2, params):
+        return {body}
+"""
+    exec(text, module.__dict__)
+    return module.Mine
+
+
+def test_a_law_typed_at_a_prompt_is_known_by_what_it_computes():
+    one, same, other = typed("-2 * r").source(), typed("-2 * r").source(), typed("-3 * r").source()
+    assert one == same != other

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gnn_distill.errors import InputError
+from gnn_distill.forces import Spring, String
 from gnn_distill.own import OwnData
 from tests.unit.test_own_bad_files import good
 
@@ -67,3 +68,53 @@ def test_a_folder_is_not_a_file(tmp_path: Path):
     (tmp_path / "folder.npz").mkdir()
     with pytest.raises(InputError, match="no such file"):
         OwnData(str(tmp_path / "folder.npz"))
+
+
+def saved(path: Path, **changes: object) -> str:
+    arrays = {k: v for k, v in (good() | changes).items() if v is not None}
+    np.savez(path / "t.npz", **arrays)
+    return str(path / "t.npz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "between"),
+    [
+        ({}, {"time_step": 0.01, "every": 2}, 0.02),
+        ({}, {}, None),
+        ({"times": 0.5 * np.arange(10)}, {"every": 3}, 1.5),
+        ({"times": np.arange(10) ** 2 / 10}, {}, None),  # uneven, which is no harm where nothing is derived
+    ],
+)
+def test_the_time_between_kept_frames_is_known(tmp_path: Path, changes, options, between):
+    data = OwnData(saved(tmp_path, **changes), blocks=1, **options).load()
+    assert data.spacing == (between if between is None else pytest.approx(between))
+
+
+def test_rounded_times_want_the_exact_step(tmp_path: Path):
+    path = saved(tmp_path, times=np.round(np.arange(10) / 60, 2), velocities=None, accelerations=None)
+    with pytest.raises(InputError, match="not evenly spaced.*if times are only rounded.*dataset.time_step"):
+        OwnData(path, drop_edges=False).load()
+    assert OwnData(path, drop_edges=False, time_step=1 / 60).load().spacing == pytest.approx(1 / 60)
+
+
+def test_a_law_of_neighbours_is_compared_along_the_chain(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 10, 4, 2))
+    path = saved(tmp_path, positions=x, velocities=x, accelerations=x, masses=np.ones(4))
+    joined = OwnData(path, law=String()).load().adjacency
+    assert joined is not None and joined.sum() == 6
+    assert OwnData(path, law=String(), graph="complete").load().adjacency is None
+    assert OwnData(path, law=Spring()).load().adjacency is None
+
+
+def test_positions_far_from_the_origin_are_moved_there(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    x = good()["positions"]
+    far = OwnData(saved(tmp_path, positions=x + [5e5, 5.4e6]), blocks=1).load().features[..., :2]
+    assert "have been moved" in caplog.text
+    np.testing.assert_allclose(far[:, 0] - far[:, 1], (x[:, :, 0] - x[:, :, 1]).reshape(-1, 2), atol=1e-6)
+    caplog.clear()
+    near = OwnData(saved(tmp_path), blocks=1).load().features[..., :2]
+    np.testing.assert_allclose(near, x.reshape(-1, 2, 2), rtol=1e-6)
+    assert "moved" not in caplog.text
+    OwnData(saved(tmp_path, positions=1e-6 * x), blocks=1).load()
+    assert "change units" in caplog.text

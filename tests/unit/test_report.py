@@ -248,7 +248,7 @@ def test_force_gap_is_explained_by_the_fitted_gauge(spring: Path) -> None:
     page, terminal = words(spring)
     for text in (Text(page).text, " ".join(terminal.split())):
         assert "m₁^(−p) with p = 0.98" in text
-        assert "follow F/m₁ (acceleration) with R² = 0.999, and R² against F alone is 0.84" in text
+        assert "follow F/m₁ (acceleration) with R² = 0.9991, and R² against F alone is 0.84" in text
 
 
 def test_no_gauge_sentence_where_force_already_fits(spring: Path) -> None:
@@ -274,7 +274,7 @@ def test_poor_messages_are_not_excused(spring: Path) -> None:
             (True, False),
             "Only partly recovered: Hooke's law was found on 1 of 2 components.",
         ),
-        ((False, False), "Not recovered: no equation found has the form of Hooke's law."),
+        ((False, False), "Not recovered: no equation found is Hooke's law and fits these data."),
     ],
 )
 def test_recovery_is_claimed_only_where_the_verdict_says_so(

@@ -183,5 +183,7 @@ def test_a_rollout_that_cannot_be_done_says_how_far_it_came():
     def explodes(x, v):
         return 1e3 * x * (1 + x**2)
 
+    x, _ = follow(lambda x, v: np.full_like(x, np.nan), tracks)
+    assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, 1:]).all()
     x, _ = follow(explodes, tracks, steps=50)
     assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, -1]).any()

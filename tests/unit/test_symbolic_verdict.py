@@ -6,7 +6,7 @@ import pytest
 
 from gnn_distill.errors import InputError
 from gnn_distill.forces import Coulomb, Discontinuous, ForceLaw, InverseDistance, InverseSquare, Spring
-from gnn_distill.symbolic.family import force_scale, fresh_points
+from gnn_distill.symbolic.family import constant_inputs, force_scale, fresh_points
 from gnn_distill.symbolic.front import Front, complexity
 from gnn_distill.symbolic.parse import parse
 from gnn_distill.symbolic.verdict import data_ranges, judge, judge_equation
@@ -134,10 +134,10 @@ def test_disguised_law_is_recovered(law, target, text):
     assert verdict.r2 > 0.99999
 
 
-def front(*texts, losses=None):
+def front(*texts, losses=None, names=NAMES):
     losses = losses or [2.0**-k for k in range(len(texts))]
-    expressions = [parse(t, NAMES) for t in texts]
-    return Front.from_rated([(complexity(e), v, e) for e, v in zip(expressions, losses, strict=True)], NAMES)
+    expressions = [parse(t, names) for t in texts]
+    return Front.from_rated([(complexity(e), v, e) for e, v in zip(expressions, losses, strict=True)], names)
 
 
 def marks(law, *texts):
@@ -310,3 +310,35 @@ def test_a_law_that_vanishes_over_a_range_is_judged():
         assert not verdict.recovered  # it acts below the cut as well
         assert np.isfinite(verdict.r2) and verdict.r2 < 0.99
     assert (force_scale(Discontinuous(cut=1e9), fresh_points(Discontinuous(), 2, {}), 0.0) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("law", "text", "fixed", "found"),
+    [
+        ("spring", "-2*dx*(r - 1)/r", {"m1": 1.0, "m2": 1.0}, True),
+        ("spring", "-2*dx*(r - 1)/r", {}, False),
+        ("charge", "dx/(m1*r**3)", {"q1": 1.0, "q2": 1.0}, True),
+        ("charge", "dx/(m1*r**2)", {"q1": 1.0, "q2": 1.0}, False),
+    ],
+)
+def test_what_never_varies_is_not_asked_for(law, text, fixed, found):
+    names = [n for n in NAMES if n not in fixed]
+    fresh = fresh_points(LAWS[law], 2, {}, fixed=fixed)
+    assert judge_equation(parse(text, NAMES), LAWS[law], names, fresh, 0).recovered is found
+
+
+def test_constant_inputs_are_those_of_the_data():
+    ranges = {"r": (0.5, 2.0), "m1": (3.0, 3.0), "m2": (1.0, 2.0), "q1": (0.0, 0.0), "q2": (0.0, 0.0)}
+    assert constant_inputs(ranges, ["dx", "r", "m2"]) == {"m1": 3.0, "q1": 1.0, "q2": 1.0}
+    fronts = [front("1.5", f"-2*{d}*(r - 1)/r", losses=[1.0, 1e-9]) for d in ("dx", "dy")]
+    (x, y) = judge(fronts, Spring(), NAMES, dim=2, target="pullback", fixed={"m1": 1.0, "m2": 1.0})
+    assert x.recovered and y.recovered and "m1, m2 never vary in the data" in x.reason
+
+
+def test_further_features_are_inputs_that_no_law_knows():
+    names = (*NAMES, "f1_1", "f1_2")
+    ranges = {"f1_1": (1.0, 2.0), "f1_2": (1.0, 2.0)}
+    texts = ("-2*dx*(r - 1)/(r*m1)", "-2*dy*(r - 1)*f1_2/(r*m1)")
+    fronts = [front("1.5", text, losses=[1.0, 1e-9], names=names) for text in texts]
+    (x, y) = judge(fronts, Spring(), names, dim=2, target="pullback", ranges=ranges)
+    assert x.recovered and not y.recovered
