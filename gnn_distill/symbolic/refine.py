@@ -35,6 +35,8 @@ UNSOUND = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
 DELTAS = ("dx", "dy", "dz")
 QUICK, THOROUGH = 12, 40
 """Steps of a refit while paring, and of a final one."""
+STALLED = 5
+"""Deletion stops after so many steps in a row that made nothing shorter."""
 POLISHES = 5
 """Most rounds of deleting once from every equation of the front."""
 LARGEST = 50
@@ -194,11 +196,16 @@ def mixed(expression: sympy.Expr, names: Sequence[str]) -> Iterator[sympy.Expr]:
 
 
 def pare(start: Fitted, points: Points, hopeless: Callable[[Fitted], bool]) -> list[Fitted]:
-    """Delete term after term, each time the one least missed; every step on the way."""
-    steps, current, seen = [start], start, {start.expression}
-    while fits := _shorter(current.expression, points, seen):
+    """Delete term after term, each time the one least missed; every step on the way.
+
+    SymPy multiplies a number into a sum, so a deletion may leave as much as there was, with other numbers.
+    """
+    steps, current, seen, stalled = [start], start, {start.expression}, 0
+    while stalled < STALLED and (fits := _shorter(current.expression, points, seen)):
         steps += fits
-        current = min(fits, key=lambda f: f.loss)
+        before, current = current, min(fits, key=lambda f: f.loss)
+        shorter = complexity(current.expression) < complexity(before.expression)
+        stalled = 0 if shorter else stalled + 1
         if hopeless(current):
             break
     return steps

@@ -2,16 +2,20 @@ import numpy as np
 import pytest
 import sympy
 
+from gnn_distill.symbolic import refine
 from gnn_distill.symbolic.front import Front, complexity
 from gnn_distill.symbolic.numeric import evaluate
 from gnn_distill.symbolic.parse import parse
 from gnn_distill.symbolic.points import Points, trim
 from gnn_distill.symbolic.refine import (
+    STALLED,
+    Fitted,
     clean_front,
     deletions,
     factored,
     forms,
     mixed,
+    pare,
     refit,
     template,
 )
@@ -124,3 +128,15 @@ def test_clean_front_repeats_exactly():
     raw = [parse("1.1*dx*m2/r**2 + 0.02*dy", NAMES), parse("dx*m2/(r**2 + 0.1)", NAMES)]
     first, second = (clean_front(raw, points, points) for _ in range(2))
     assert isinstance(first, Front) and first == second
+
+
+def test_deletion_ends_where_nothing_gets_shorter(monkeypatch):
+    # on messages of r1 a factor that was taken out came back into a sum with other digits, for ever
+    digits = iter(range(2, 100))
+
+    def other_digits(expression, points, seen):
+        return [Fitted(parse(f"{next(digits)}.5*dx + dy", NAMES), 1.0)]
+
+    monkeypatch.setattr(refine, "_shorter", other_digits)
+    start = Fitted(parse("1.5*dx + dy", NAMES), 1.0)
+    assert len(pare(start, points_of("dx"), lambda fit: False)) == 1 + STALLED
