@@ -23,6 +23,7 @@ DASHES = ("-", "--", ":", "-.")
 USUAL_END = 0.75
 COLUMNS = 2
 TITLE = 44  # characters of a line of a panel's title
+SHORT = 10  # characters of a name of which more than `FITTING` still stand side by side
 FITTING = 5  # names of variants that find room below a panel at the usual size
 
 MEASURES = (
@@ -93,7 +94,8 @@ def scores(found: Sequence[Entry]) -> Figure | None:
     systems = list(dict.fromkeys(e.system for e in scored))
     places = {system: _places([e for e in scored if e.system == system]) for system in systems}
     crowded = max(len(names) for names in places.values()) > FITTING
-    figure, panels = _panels(systems, wide=crowded)
+    wide = crowded and max(len(name) for names in places.values() for name in names.values()) > SHORT
+    figure, panels = _panels(systems, wide=wide)
     for axes, system in zip(panels, systems, strict=True):
         mine, names = [e for e in scored if e.system == system], places[system]
         index = {kind: k for k, kind in enumerate(names)}
@@ -111,8 +113,8 @@ def scores(found: Sequence[Entry]) -> Figure | None:
         if marks:
             axes.plot(*zip(*marks, strict=True), "_", color=BLACK, markersize=16, mew=1.5, label="published")
         axes.set(title=system, ylim=(-0.05, 1.08), ylabel="robust R²", xlim=(-0.5, len(names) - 0.5))
-        axes.set_xticks(range(len(names)), list(names.values()), fontsize=9 if crowded else 11)
-        if crowded:
+        axes.set_xticks(range(len(names)), list(names.values()), fontsize=8.5 if crowded else 11)
+        if wide:
             axes.tick_params(axis="x", rotation=35)
             for tick in axes.get_xticklabels():
                 tick.set(ha="right", rotation_mode="anchor")

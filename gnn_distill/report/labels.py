@@ -28,6 +28,7 @@ NOISE = (
 )
 """Settings that make no other row of a table: they change no result, or seeds, which are averaged over."""
 SCHEDULE = ("pruning", "pruning_end")
+PARAMETERS = "callbacks.prune.schedule."  # of a schedule; another one has none of that name
 OF_SCHEDULE = (
     "callbacks.prune.schedule._target_",
     "callbacks.prune.schedule._partial_",
@@ -61,6 +62,7 @@ def labels(configs: Sequence[Settings], groups: Sequence[Hashable]) -> list[tupl
     for group, config, whole in zip(groups, flat, configs, strict=True):
         peers = variants[whole.get("variant")]
         said = [k for k in kept[group] if k in SCHEDULE or not _usual(k, config.get(k), peers, flat)]
+        said = [k for k in said if k in config or not k.startswith(PARAMETERS)]
         words = {k: f"{short[k]}={config.get(k)}" for k in said}
         extra = [word for k, word in words.items() if k not in SCHEDULE]
         made.append((", ".join(words.values()), ", ".join(extra)))

@@ -172,6 +172,17 @@ def test_what_changes_a_result_names_a_row_and_what_does_not_names_none():
     assert named({}, place, base={"trainer": {"accelerator": "cpu", "devices": 1}}) == ["", ""]
 
 
+def test_parameters_of_one_schedule_are_not_asked_of_another():
+    schedules = [
+        {"_target_": "p.cosine"},
+        {"_target_": "p.exponential", "rate": 3.0},
+        {"_target_": "p.linear"},
+    ]
+    prunes = [{"schedule": s, "end": 0.65} for s in schedules]
+    made = named(*({"callbacks": {"prune": p}} for p in prunes), base={})
+    assert made == ["pruning=cosine", "pruning=exp", "pruning=linear"]
+
+
 def test_settings_of_one_name_are_told_apart():
     base = {"profile": {"warmup": 0.05}, "regulariser": {"warmup": 0.5}}
     changes = [{}, {"profile": {"warmup": 0.1}}, {"regulariser": {"warmup": 0.1}}]
