@@ -12,8 +12,6 @@ the tests.
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
@@ -21,6 +19,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gnn_distill.definition import definition
 from gnn_distill.errors import check_range
 
 SOFTENING = 1e-2
@@ -62,17 +61,16 @@ class ForceLaw:
         """The law's parameters, in the order in which `potential` and `magnitude` index them."""
         return tuple(float(getattr(self, f.name)) for f in fields(self))
 
+    @property
+    def described(self) -> str:
+        """The formula with the values of its parameters: `-2 (r - r0) with rest_length = 1`."""
+        values = [f"{f.name} = {value:g}" for f, value in zip(fields(self), self.params, strict=True)]
+        return self.formula + (f" with {', '.join(values)}" if values else "")
+
     @classmethod
     def source(cls) -> str:
         """Source text of the modules that define the law: what it computes may change with any of them."""
-        modules = {sys.modules[c.__module__] for c in cls.__mro__ if issubclass(c, ForceLaw)}
-        texts = []
-        for module in sorted(modules, key=lambda m: m.__name__):
-            try:
-                texts.append(inspect.getsource(module))
-            except (OSError, TypeError):  # typed at a prompt: its compiled code stands in for the text
-                texts.append(str([_compiled(c) for c in cls.__mro__ if c.__module__ == module.__name__]))
-        return "\n".join(texts)
+        return definition(cls, ForceLaw)
 
     @property
     def has_one_body_term(self) -> bool:
@@ -101,19 +99,6 @@ class ForceLaw:
         d = np.linalg.norm(delta, axis=-1)
         size = self.magnitude(d + SOFTENING, m1, m2, q1, q2, self.params)
         return np.where(d > 0, size / np.where(d > 0, d, 1.0), 0.0)[..., None] * delta
-
-
-def _compiled(kind: type) -> list[str]:
-    """What the functions and settings of a class do, as far as its byte code tells."""
-    found = [f"{kind.__qualname__} {[f.name for f in fields(kind)]}"]
-    for name, value in sorted(vars(kind).items()):
-        code = getattr(getattr(value, "__func__", value), "__code__", None)
-        if code is not None:
-            constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
-            found.append(f"{name} {code.co_code.hex()} {constants} {code.co_names}")
-        elif isinstance(value, int | float | str):
-            found.append(f"{name} {value!r}")
-    return found
 
 
 @dataclass(frozen=True)
@@ -224,28 +209,33 @@ class Coulomb(ForceLaw):
 
 @dataclass(frozen=True)
 class Superposition(ForceLaw):
-    """Charges that also attract by mass: V = q1 q2 / r − m1 m2 / r, charges ±1.
+    """Charges that also attract by mass: V = q1 q2 / r − k m1 m2 / r, charges ±1.
 
     ```yaml
-    law: {_target_: gnn_distill.forces.Superposition}
+    law: {_target_: gnn_distill.forces.Superposition, mass_coupling: 1.0}
     ```
     """
 
+    mass_coupling: float = 1.0
+
     name = "superposition"
     title = "electrostatics and gravity in superposition"
-    formula = "(q1 q2 - m1 m2) / r^2"
+    formula = "(q1 q2 - k m1 m2) / r^2"
     time_step = 1e-3
     charges = "sign"
 
+    def __post_init__(self) -> None:
+        check_range("dataset.law.mass_coupling", self.mass_coupling, 0.0, open_low=True)
+
     @staticmethod
     def potential(r, m1, m2, q1, q2, params):
-        """V(r) = (q1 q2 − m1 m2) / r."""
-        return (q1 * q2 - m1 * m2) / r
+        """V(r) = (q1 q2 − k m1 m2) / r."""
+        return (q1 * q2 - params[0] * m1 * m2) / r
 
     @staticmethod
     def magnitude(r, m1, m2, q1, q2, params):
-        """−dV/dr = (q1 q2 − m1 m2) / r²."""
-        return (q1 * q2 - m1 * m2) / (r * r)
+        """−dV/dr = (q1 q2 − k m1 m2) / r²."""
+        return (q1 * q2 - params[0] * m1 * m2) / (r * r)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ def summarise(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, A
         mean_abs_acceleration_per_graph: mean over graphs of Σ|a| over nodes and components;
         abs_acceleration: percentiles p1, p50, p99, p99.9 and max of |a| of one component;
         closest_approach: min and p1 of |Δ| over interacting pairs, None if there are none;
-        energy_drift: median, max and the number of trajectories, None where `energy_drift` says so.
+        energy_drift: median, max and the number of trajectories, None where `energy_drift` says so;
+        law: title and formula of the true law, None if it is not known.
     """
     graphs, n, width = data.features.shape
     return {
@@ -59,6 +60,7 @@ def summarise(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, A
         **_accelerations(data.accelerations),
         "closest_approach": _closest(data, dim),
         "energy_drift": energy_drift(data, dim, law),
+        "law": None if law is None else {"title": law.title, "formula": law.described},
     }
 
 

@@ -68,7 +68,7 @@ def _entry(sweep: int, job: Job) -> Entry:
     config, law = run.config, law_of(run.config)
     data = config.get("dataset") or {}
     target = str((data.get("law") or {}).get("_target_", "")).rpartition(".")[2]
-    name = law.name if law else getattr(getattr(forces, target, None), "name", law_title(config))
+    name = law.name if law else getattr(getattr(forces, target, None), "name", law_title(run))
     variant, pruning = str(config.get("variant")), schedule_of(config)
     return Entry(sweep, job, run, name, data.get("n"), data.get("dim"), variant, "", "", pruning)
 

@@ -21,7 +21,6 @@ from gnn_distill.report.story import (
     data_rows,
     explanations,
     formula,
-    law_of,
     law_title,
     number,
     outcome,
@@ -55,13 +54,12 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
 
 def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
     """Everything that the template shows, as plain data."""
-    law = law_of(run.config)
     return {
-        "title": capitalised(law_title(run.config)),
-        "formula": formula(law) if law else None,
+        "title": capitalised(law_title(run)),
+        "formula": formula(run),
         "variant": run.config.get("variant"),
         "profile": (run.config.get("profile") or {}).get("name"),
-        "dataset": run.config.get("dataset") or {},
+        "dataset": _dataset(run),
         "split": (run.analysis or {}).get("split", run.config.get("split")),
         "outcome": outcome(run),
         "equations": top_equations(run),
@@ -84,6 +82,13 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "stages": {k: v for k, v in (run.status.get("stages") or {}).items() if v.get("complete", True)},
         "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
     }
+
+
+def _dataset(run: Run) -> dict[str, Any]:
+    """The settings of the data, with what the data themselves say of particles and dimensions."""
+    told = run.data or {}
+    counted = {"n": told.get("particles"), "dim": told.get("dim")}
+    return (run.config.get("dataset") or {}) | {k: v for k, v in counted.items() if v is not None}
 
 
 def top_equations(run: Run) -> list[dict[str, Any]]:

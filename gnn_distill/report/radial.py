@@ -162,7 +162,7 @@ def _collapsed(axes: Axes, known: ForceLaw, share: Array, arrays: dict[str, Any]
     grid = np.geomspace(np.quantile(arrays["r"], SHOWN[0]), np.quantile(arrays["r"], SHOWN[1]), 300)
     true = unit_force(known, grid)
     _cloud(axes, arrays["r"], learned, true)
-    axes.plot(grid, true, label=f"true: {formula(known)}", **TRUE)
+    axes.plot(grid, true, label=f"true: {formula(run)}", **TRUE)
     equation = distilled_profile(run, grid, arrays["delta"].shape[1])
     if equation is not None:
         axes.plot(grid, equation, label="distilled equation", **DISTILLED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -102,12 +102,14 @@ def law_of(config: dict[str, Any]) -> ForceLaw | None:
         return None
 
 
-def law_title(config: dict[str, Any]) -> str:
+def law_title(run: Run) -> str:
     """The law's name as a physicist would say it."""
-    law = law_of(config)
+    law = law_of(run.config)
     if law is not None:
         return law.title
-    target = ((config.get("dataset") or {}).get("law") or {}).get("_target_")
+    if told := (run.data or {}).get("law"):
+        return str(told["title"])
+    target = ((run.config.get("dataset") or {}).get("law") or {}).get("_target_")
     return str(target).rpartition(".")[2] if target else "Unknown law"
 
 
@@ -116,10 +118,11 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def formula(law: ForceLaw) -> str:
-    """The magnitude of the pair force, its parameters filled in: `-2 (r - r0)` with r0 = 1."""
-    values = [f"{field.name} = {value:g}" for field, value in zip(fields(law), law.params, strict=True)]
-    return with_signs(law.formula + (f" with {', '.join(values)}" if values else ""))
+def formula(run: Run) -> str | None:
+    """The magnitude of the true pair force with its parameters' values; None if the law is unknown."""
+    law, told = law_of(run.config), (run.data or {}).get("law")
+    text = law.described if law else told and told["formula"]
+    return with_signs(str(text)) if text else None
 
 
 def published(run: Run) -> dict[str, float | None]:
@@ -282,7 +285,7 @@ def outcome(run: Run) -> Outcome:
         return Outcome("open", headline(entries), lines)
     details = [verdict_line(entry) for entry in entries]
     recovered = [verdict.get("recovered") is True for verdict in verdicts]
-    law, count = law_title(run.config), {1: "the one component", 2: "both components"}
+    law, count = law_title(run), {1: "the one component", 2: "both components"}
     every = count.get(len(entries), f"all {len(entries)} components")
     if all(recovered):
         return Outcome("good", f"This is {law}: recovered on {every}.", details)

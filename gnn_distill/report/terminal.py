@@ -35,7 +35,7 @@ def show(run: Run, console: Console) -> None:
     """Print the page, at most about 40 lines of 100 columns."""
     result = outcome(run)
     console.print()
-    _line(console, f"{capitalised(law_title(run.config))} · variant {run.config.get('variant')}", "bold")
+    _line(console, f"{capitalised(law_title(run))} · variant {run.config.get('variant')}", "bold")
     if line := data_line(run):
         _line(console, line)
     _losses(run, console)

@@ -41,6 +41,8 @@ SLACK, NEGLIGIBLE = 1.1, 0.01
 NEGLIGIBLE times the trivial loss; rivals below that do not count either."""
 WORTH_SAYING = 2.0
 """How many times better another equation must fit for the reason to mention it."""
+PRINTED = 1e-6
+"""An R² nearer to 1 would read 1.000000: what is missing is printed in its place."""
 OFF_AXIS = 0.02
 """Below this share of the largest coefficient a Δ component counts as absent."""
 
@@ -226,7 +228,9 @@ def _fault(member: Member, law: ForceLaw, deltas: Sequence[str], axis: int | Non
 def _quality(member: Member) -> str:
     if not np.isfinite(member.r2):
         return "it contains nothing of the law"
-    return f"R² = {member.r2:.6f} against it on fresh points over a wider range"
+    short_of_one = max(1.0 - member.r2, float(np.finfo(float).eps))
+    score = f"R² = {member.r2:.6f}" if short_of_one > PRINTED else f"1 − R² = {short_of_one:.0e}"
+    return f"{score} against it on fresh points over a wider range"
 
 
 def _describe(member: Member, law: ForceLaw, deltas: Sequence[str]) -> str:
@@ -238,7 +242,7 @@ def _describe(member: Member, law: ForceLaw, deltas: Sequence[str]) -> str:
     if abs(member.power) > 5e-3:
         text += f" · m1^{-member.power:.3g}"
     if abs(member.b) > 1e-12:
-        text += f" + {member.b:.3g}"
+        text += f" {'−' if member.b < 0 else '+'} {abs(member.b):.3g}"
     named = member.constants(law, deltas)
     extra = [f"{k} = {v:.4g}" for k, v in named.items() if k not in _LINEAR and not k.startswith("a_")]
     if member.eps1 or member.eps2:

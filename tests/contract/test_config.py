@@ -49,6 +49,13 @@ def test_every_option_builds(group: str, option: str, tracks: str):
     built(f"{group}={option}", "threads=1", *needed.get(option, []))
 
 
+@pytest.mark.parametrize("experiment", [o for g, o in OPTIONS if g == "experiment"])
+@pytest.mark.parametrize("engine", [o for g, o in OPTIONS if g == "symbolic"])
+def test_every_experiment_takes_every_engine(experiment: str, engine: str):
+    chosen = [f"experiment={experiment}", f"symbolic={engine}", "threads=1"]
+    built(*chosen, *(["symbolic.expression='-2*(r - 1)/m1'"] if engine == "given" else []))
+
+
 @pytest.mark.parametrize("dataset", LAWS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_law_builds_with_every_variant(dataset: str, variant: str):

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "gnn_distill"
 
 # A module may import from its own level and the ones before it.
 LEVELS = [
-    ["errors", "provenance", "redact", "heap"],
+    ["errors", "provenance", "redact", "heap", "definition"],
     ["files", "rundir"],
     ["forces"],
     ["simulate"],
@@ -59,6 +59,7 @@ LIGHTNING = {"data", "lit", "prune", "progress", "ranks", "trust", "checkpoint",
 NO_TORCH = {
     "errors",
     "provenance",
+    "definition",
     "forces",
     "simulate",
     "summary",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import yaml
 from rich.console import Console
 
 from gnn_distill import forces
+from gnn_distill.data import ParticleData
 from gnn_distill.errors import InputError
+from gnn_distill.forces import ForceLaw
 from gnn_distill.gauge import fit_gauge
 from gnn_distill.report import write_report
 from gnn_distill.report.curves import training
@@ -28,6 +30,7 @@ from gnn_distill.report.scatter import best_gauge
 from gnn_distill.report.story import outcome
 from gnn_distill.report.terminal import show
 from gnn_distill.rundir import load_run
+from gnn_distill.summary import summarise
 
 FIGURES = {
     "law", "pullback", "field", "residual", "messages", "importance", "relative_error", "training",
@@ -335,12 +338,41 @@ def test_three_dimensions(tmp_path: Path) -> None:
 
 def test_unknown_law(tmp_path: Path) -> None:
     path = make_run(tmp_path / "run", law=None)
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    del config["dataset"]["simulations"]  # tracks of the user's own
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
     page, terminal = report(path)
     text = Text(page).text
     assert figures(path) == {"law", "field", "importance", "training"}
     assert "The law behind these data is not known" in text and "The law behind these data" in terminal
     assert "ecovered on" not in text and "Published" not in text
     assert "mae_per_graph 0.4248" in text
+    assert "Units are those of the data" in text and "simulation" not in text
+
+
+@dataclass(frozen=True)
+class Yukawa(ForceLaw):
+    """A law that reports cannot import."""
+
+    strength: float = 1.0
+    title = "the Yukawa force"
+    formula = "-k m1 m2 exp(-r) / r"
+    potential = magnitude = staticmethod(lambda r, m1, m2, q1, q2, params: 0.0 * r)
+
+
+def test_a_law_of_the_users_own_is_named_from_the_data(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run")
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    config["dataset"] = {"law": {"_target_": "their.Yukawa", "k": 2.0}, "simulations": 60, "frames": 9}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    x = np.random.default_rng(0).normal(size=(18, 5, 8)).astype(np.float32)
+    few = ParticleData(x, x[..., :3], 9)
+    _write(path, "data", summarise(few, 3, Yukawa(2.0)))
+    page, terminal = words(path)
+    text = Text(page).text
+    assert "The Yukawa force, radial pair force −k m₁ m₂ exp(−r) / r with strength = 2;" in text
+    assert "5 particles in 3 dimensions, 60 trajectories of 9 frames" in text
+    assert "The Yukawa force" in terminal
 
 
 @pytest.mark.parametrize(

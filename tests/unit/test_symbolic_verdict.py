@@ -5,14 +5,22 @@ import numpy as np
 import pytest
 
 from gnn_distill.errors import InputError
-from gnn_distill.forces import Coulomb, Discontinuous, ForceLaw, InverseDistance, InverseSquare, Spring
+from gnn_distill.forces import (
+    Coulomb,
+    Discontinuous,
+    ForceLaw,
+    InverseDistance,
+    InverseSquare,
+    Spring,
+    Superposition,
+)
 from gnn_distill.symbolic.family import constant_inputs, force_scale, fresh_points
 from gnn_distill.symbolic.front import Front, complexity
 from gnn_distill.symbolic.parse import parse
 from gnn_distill.symbolic.verdict import data_ranges, judge, judge_equation
 
 NAMES = ("dx", "dy", "r", "m1", "m2", "q1", "q2")
-LAWS = {law.name: law for law in (Spring(), InverseDistance(), InverseSquare(), Coulomb())}
+LAWS = {law.name: law for law in (Spring(), InverseDistance(), InverseSquare(), Coulomb(), Superposition())}
 
 NEAR_MISSES = [
     # law, target, equation
@@ -67,6 +75,10 @@ NEAR_MISSES = [
     ("charge", "components", "m2*q1*q2*dx/r**3"),
     ("charge", "components", "dx/r**3"),
     ("charge", "components", "0.3"),
+    ("superposition", "pullback", "(q1*q2 - 3*m1*m2)*dx/(m1*r**3)"),
+    ("superposition", "pullback", "(q1*q2 + m1*m2)*dx/(m1*r**3)"),
+    ("superposition", "pullback", "-m2*dx/r**3"),
+    ("superposition", "components", "q1*q2*dx/r**3"),
 ]
 
 DISGUISES = [
@@ -112,6 +124,9 @@ DISGUISES = [
     ("charge", "components", "q2/q1*(dx - 0.3*dy)/(r**3*m1) - 1"),
     ("charge", "components", "q1*q2*dy/(r-0.02)**3"),
     ("charge", "components", "(q1+q2)**2*dx/r**3 - 2*dx/r**3"),
+    ("superposition", "pullback", "(q1*q2 - m1*m2)*dx/(m1*r**3)"),
+    ("superposition", "pullback", "0.98*q1*q2*dx/(m1*r**3) - 1.01*m2*dx/r**3"),
+    ("superposition", "components", "(q1/q2 - 0.97*m1*m2)*(dx + 2*dy)/r**3 + 1"),
 ]
 
 
@@ -162,6 +177,12 @@ def test_constants_are_those_of_the_equation():
     assert constants["b"] == pytest.approx(2.0, rel=1e-4)
     assert constants["mass_power"] == pytest.approx(0.5, abs=1e-4)
     assert constants["rest_length"] == pytest.approx(1.1, abs=1e-4)
+
+
+def test_an_r2_below_one_never_reads_as_one():
+    reason = verdict_on(Spring(), "pullback", "-2*dx*(r-1)/(r*m1) + 1e-5*dx").reason
+    assert "1 − R² = " in reason and "1.000000" not in reason
+    assert "; R² = 0.98" in verdict_on(Spring(), "pullback", "-2*dx*(r-1)/(r*m1) + 0.05*dx").reason
 
 
 def test_shift_inside_r_is_reported():
