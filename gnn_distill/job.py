@@ -9,8 +9,6 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
@@ -47,7 +45,8 @@ def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
         start = time.perf_counter()
         if cfg.gpus is not None:
             own_gpu(cfg.gpus)
-        with log.open("a", encoding="utf-8") as file, shared_cores(cfg, hydra.launcher):
+        share_cores(cfg, hydra.launcher)
+        with log.open("a", encoding="utf-8") as file:
             _work(cfg, path, Console(file=file, width=110, highlight=False), terminal)
         terminal.print(f"[green]✓[/] {name}  {time.perf_counter() - start:.1f} s")
     except RunIsBusyError as error:
@@ -124,17 +123,14 @@ def own_gpu(count: int) -> filelock.BaseFileLock:
     raise InputError("gpus", count, "all of them are taken: give no more jobs at a time than GPUs")
 
 
-@contextmanager
-def shared_cores(cfg: DictConfig, launcher: DictConfig) -> Iterator[None]:
+def share_cores(cfg: DictConfig, launcher: DictConfig) -> None:
     """Give a job that runs beside others its share of the cores."""
     share = cores_of_a_job(launcher)
     if share is None:
-        yield
         return
     if cfg.threads is None:
         cfg.threads = share
     cfg.symbolic.jobs = min(cfg.symbolic.jobs, share)
-    yield
 
 
 def cores_of_a_job(launcher: DictConfig) -> int | None:

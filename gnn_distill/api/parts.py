@@ -18,14 +18,14 @@ from gnn_distill.messages import SPACE
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms
 from gnn_distill.report.terminal import LEGEND, plain_distance
 from gnn_distill.symbolic.closed_form import Law
-from gnn_distill.symbolic.engine import VARIABLES
+from gnn_distill.symbolic.engine import FURTHER_NAMES, VARIABLES
 from gnn_distill.symbolic.export import latex
-from gnn_distill.symbolic.module import FURTHER, VELOCITIES, LawModule
+from gnn_distill.symbolic.module import VELOCITIES, LawModule
 from gnn_distill.symbolic.parse import parse
 
 Array = npt.NDArray[np.float64]
 
-READ = ("d", *VARIABLES, *VELOCITIES, *FURTHER)
+READ = ("d", *VARIABLES, *VELOCITIES, *FURTHER_NAMES)
 
 
 @dataclass(frozen=True)

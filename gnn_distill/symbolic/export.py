@@ -16,6 +16,7 @@ from sympy.printing.numpy import NumPyPrinter
 from gnn_distill.forces import SOFTENING
 from gnn_distill.rundir import atomic
 from gnn_distill.symbolic.closed_form import Law
+from gnn_distill.symbolic.engine import FURTHER
 from gnn_distill.symbolic.module import LawModule
 from gnn_distill.symbolic.parse import write
 
@@ -23,7 +24,6 @@ AXES = "xyz"
 LATEX = {f"d{a}": rf"\Delta {a}" for a in AXES} | {f"v{a}": f"v_{a}" for a in AXES}
 LATEX |= {f"{c}{i}": f"{c}_{i}" for c in "mq" for i in "12"}
 _FUNCTION = re.compile(r"\b(exp|log|sqrt|Abs|sin|cos)\(")
-_FURTHER = re.compile(r"f([1-9]\d*)_([12])")
 
 
 def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -97,9 +97,9 @@ def in_numpy(law: Law) -> str:
     alone = [printer.doprint(f).replace("numpy.", "np.") for f in law.one_body]
     names = ", ".join(f"d{a}" for a in AXES[: len(pair)])
     speeds = ", ".join(f"v{a}" for a in AXES[: len(pair)])
-    further = sorted({str(s) for f in law.components for s in f.free_symbols if _FURTHER.fullmatch(str(s))})
+    further = sorted({str(s) for f in law.components for s in f.free_symbols if FURTHER.fullmatch(str(s))})
     more = "".join(f", {name}" for name in further)
-    found = [_FURTHER.fullmatch(name) for name in further]
+    found = [FURTHER.fullmatch(name) for name in further]
     given = "".join(f", features[{'ij'[int(m[2]) - 1]}, {int(m[1]) - 1}]" for m in found if m)
     lines = [
         '"""The distilled law. Made by gnn_distill; needs NumPy only."""',

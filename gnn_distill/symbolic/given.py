@@ -11,7 +11,7 @@ import numpy.typing as npt
 import sympy
 
 from gnn_distill.errors import InputError, check_range
-from gnn_distill.symbolic.engine import VARIABLES, Memory, Progress, check_problem
+from gnn_distill.symbolic.engine import FURTHER_NAMES, VARIABLES, Memory, Progress, check_problem
 from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.joint import trivial
 from gnn_distill.symbolic.parse import parse
@@ -19,8 +19,6 @@ from gnn_distill.symbolic.points import Points, trim
 from gnn_distill.symbolic.refine import DELTAS, forms, mixed, refit
 
 Array = npt.NDArray[np.float64]
-
-FURTHER = tuple(f"f{k}_{side}" for k in range(1, 100) for side in (1, 2))
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class GivenEngine:
         check_range("symbolic.engine.near", self.near, 0.0, 0.5)
         check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
         try:
-            found = parse(self.expression, (*VARIABLES, *FURTHER))
+            found = parse(self.expression, (*VARIABLES, *FURTHER_NAMES))
         except InputError as error:
             raise InputError("symbolic.expression", error.value, error.fix) from error
         if not found.free_symbols:
@@ -58,7 +56,8 @@ class GivenEngine:
     @property
     def radial(self) -> bool:
         """Whether the equation is the size along Δ/d, rather than a component."""
-        return not {str(s) for s in parse(self.expression, (*VARIABLES, *FURTHER)).free_symbols} & set(DELTAS)
+        used = parse(self.expression, (*VARIABLES, *FURTHER_NAMES)).free_symbols
+        return not {str(symbol) for symbol in used} & set(DELTAS)
 
     def fit(
         self,

@@ -16,12 +16,11 @@ from gnn_distill.errors import InputError
 from gnn_distill.forces import SOFTENING
 from gnn_distill.messages import SPACE
 from gnn_distill.symbolic.constants import constants, replaced
-from gnn_distill.symbolic.engine import VARIABLES
+from gnn_distill.symbolic.engine import FURTHER_NAMES, VARIABLES
 from gnn_distill.symbolic.parse import parse
 
 Term = Callable[[Mapping[str, Tensor]], Tensor]
 VELOCITIES = ("vx", "vy", "vz")
-FURTHER = tuple(f"f{k}_{side}" for k in range(1, 100) for side in (1, 2))
 _FUNCTIONS: dict[type, Callable[[Tensor], Tensor]] = {
     sympy.exp: torch.exp,
     sympy.log: torch.log,
@@ -51,7 +50,7 @@ class LawModule(nn.Module):
     ) -> None:
         super().__init__()
         self.dim = len(acceleration)
-        pair = [parse(text, (*VARIABLES, *FURTHER)) for text in acceleration]
+        pair = [parse(text, (*VARIABLES, *FURTHER_NAMES)) for text in acceleration]
         alone = [parse(text, (*VELOCITIES, "m1")) for text in one_body]
         numbers = constants(*pair, *alone)
         self.constants = nn.Parameter(torch.tensor([float(c) for c in numbers], dtype=torch.float64))
