@@ -101,7 +101,8 @@ class _FusedMLP(torch.autograd.Function):
             gradients[2 * k] = _outer(g, x).float()
             gradients[2 * k + 1] = g.sum(0).float()
             if k > 0:
-                g = torch.ops.aten.threshold_backward(_linear(g, w.T), x, 0)
+                g = _linear(g, w.T)
+                torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)
         into_x = _linear(g, weights[0].T) if ctx.needs_input_grad[0] else None
         return into_x, None, None, *gradients
 
