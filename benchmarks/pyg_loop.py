@@ -48,24 +48,27 @@ def dataset(features: Tensor, accelerations: Tensor) -> list[Data]:
     return [Data(x=x, y=a, edge_index=edges) for x, a in pairs]
 
 
-def steps(data: list[Data], batch_size: int, width: int, message_dim: int, steps: int) -> Iterator[float]:
+def steps(
+    data: list[Data], batch_size: int, width: int, message_dim: int, steps: int, device: str = "cpu"
+) -> Iterator[Tensor]:
     """Train from scratch; yields the loss after each of `steps` optimiser steps."""
     features, dim = data[0].x.shape[1], data[0].y.shape[1]
-    model = Plain(features, message_dim, dim, width)
+    model = Plain(features, message_dim, dim, width).to(device)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-8)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     loader = DataLoader(data, batch_size=batch_size, shuffle=True, drop_last=True)
     done = 0
     while done < steps:
         for batch in loader:
+            batch = batch.to(device)
             x = batch.x.clone()
-            x[:, :dim] += 3.0 * torch.randn(batch.num_graphs, dim)[batch.batch]
+            x[:, :dim] += 3.0 * torch.randn(batch.num_graphs, dim, device=device)[batch.batch]
             loss = (model(x, batch.edge_index) - batch.y).abs().sum() / batch.num_graphs
             adam.zero_grad()
             loss.backward()
             adam.step()
             cosine.step()
             done += 1
-            yield float(loss.detach())
+            yield loss.detach()
             if done == steps:
                 return

@@ -2,7 +2,7 @@
 
     python benchmarks/train.py [--threads 2] [--blocks 7] [--steps 150]   # (a) steps/s, GFLOP/s
     python benchmarks/train.py --memory                                   # (b) peak memory of a paper run
-    python benchmarks/train.py --gpu                                      # (c) eager, compiled, CUDA graph
+    python benchmarks/train.py --gpu [--blocks 7] [--steps 1000]          # (c) eager, compiled, CUDA graph
 
 Steps are those of the `paper` profile's `standard` variant (batch 64, width 300, 100 message dims), ours
 through the real Lightning trainer, with the real data module. Each contender has a process of its own; blocks
@@ -10,6 +10,9 @@ of steps alternate between them. The plain loop runs twice: in the environment t
 the way of waiting for threads that the command line of this package sets. A block's figure is the median
 step, the table shows the median over blocks, and ratios are taken within each round before their median.
 CPU time counts all threads: it tells the work where others use the cores, too.
+
+(c) runs each contender by itself: some steps, in which it is compiled, too, then blocks of steps, before and
+after which it waits for the device. `--device cpu` tries it out where there is no GPU.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import lightning as L
@@ -209,49 +215,108 @@ def memory() -> None:
         print(f"peak memory {run.status['peak_rss_mib']:.0f} MiB, {run.status['stages']}")
 
 
-def gpu(blocks: int, steps: int) -> None:
-    if not torch.cuda.is_available():
+def gpu(device: str, blocks: int, steps: int) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
         print(f"no GPU here. One paper run of charge/pruning to the end:\n    {PAPER}")
         return
+    name = torch.cuda.get_device_name() if device == "cuda" else device
+    print(f"{name}, {blocks} blocks of {steps} steps, batch {BATCH}, width {WIDTH}\n")
+    print("| | ms a step | steps/s | × PyG loop |\n|---|---|---|---|")
+    loop = plain_on(device, WARM + blocks * steps)
+    slowest = row("PyG loop, fp32", per_step(lambda n: deque(islice(loop, n), 0), device, blocks, steps))
     for precision in ("32-true", "bf16-mixed"):
         for mode in ("null", "default", "reduce-overhead"):
-            options = ("trainer=gpu", f"trainer.precision={precision}", f"compile={mode}")
-            wall = statistics.median(throughput(steps, *options) for _ in range(blocks))
-            print(f"{torch.cuda.get_device_name()}  {precision:10}  compile={mode:15}  {wall:.0f} steps/s")
+            options = (f"trainer.precision={precision}", f"compile={mode}")
+            row(f"ours, {precision}, compile={mode}", ours_on(device, blocks, steps, *options), slowest)
+    for kind in (torch.float32, torch.bfloat16):
+        alone = products_on(device, kind)
+        row(f"products alone, eager, {kind}", per_step(alone, device, blocks, steps), slowest)
 
 
-def throughput(steps: int, *overrides: str) -> float:
-    """Steps per second of the second of two fits: the first compiles."""
-    e = experiment("profile.epochs=2", *overrides)
+def row(name: str, seconds: float, slowest: float | None = None) -> float:
+    """Print a row of the table; returns its `seconds` a step."""
+    faster = (slowest or seconds) / seconds
+    print(f"| {name} | {1e3 * seconds:.3f} | {1 / seconds:.0f} | {faster:.2f} |", flush=True)
+    return seconds
+
+
+def wait(device: str) -> None:
+    """Let the device finish."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def per_step(run: Callable[[int], object], device: str, blocks: int, steps: int) -> float:
+    """Seconds of one of the steps of which `run` does as many as it is told: the median over blocks."""
+    run(WARM)
+    seconds = []
+    for _ in range(blocks):
+        wait(device)
+        start = time.perf_counter()
+        run(steps)
+        wait(device)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds) / steps
+
+
+def plain_on(device: str, steps: int) -> Iterator[torch.Tensor]:
+    graphs = torch.randn(10_000, N, FEATURES), torch.randn(10_000, N, DIM)
+    return pyg_loop.steps(pyg_loop.dataset(*graphs), BATCH, WIDTH, MESSAGE, steps, device)
+
+
+def products_on(device: str, kind: torch.dtype) -> Callable[[int], None]:
+    """Nothing but the products of a step, launched one after another."""
+    layers = [
+        [torch.randn(s, device=device, dtype=kind) for s in ((r, i), (o, i), (r, o))]
+        for r, i, o in products()
+    ]
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            for k, (x, w, g) in enumerate(layers):
+                x @ w.T, g.T @ x
+                if k > 0:  # φe's inputs need no gradient
+                    g @ w
+
+    return run
+
+
+def ours_on(device: str, blocks: int, steps: int, *overrides: str) -> float:
+    """Seconds of a step: the median over the epochs after the first, without validation."""
     seconds: list[float] = []
 
     class Epochs(L.Callback):
-        def on_train_epoch_start(self, *_: object) -> None:
-            torch.cuda.synchronize()
-            seconds.append(-time.perf_counter())
+        def on_train_epoch_start(self, trainer: L.Trainer, *_: object) -> None:
+            wait(device)
+            self.begun, self.start = trainer.global_step, time.perf_counter()
 
-        def on_train_epoch_end(self, *_: object) -> None:
-            torch.cuda.synchronize()
-            seconds[-1] += time.perf_counter()
+        def on_validation_start(self, trainer: L.Trainer, *_: object) -> None:
+            wait(device)
+            seconds.append((time.perf_counter() - self.start) / (trainer.global_step - self.begun))
 
+    simulations = 3 + steps * BATCH // 70  # of 100 frames, 70 % of them for training
+    size = (f"profile.simulations={simulations}", f"profile.epochs={blocks + 1}")
+    e = experiment(f"trainer={'gpu' if device == 'cuda' else 'cpu'}", *size, *overrides)
     fit(e, Epochs(), steps)
-    return steps / seconds[-1]
+    torch.compiler.reset()
+    return statistics.median(seconds[1:])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--blocks", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"), help="of --gpu")
     arguments = parser.parse_args()
     if arguments.memory:
         memory()
     elif arguments.gpu:
-        gpu(arguments.blocks, max(1000, arguments.steps))
+        gpu(arguments.device, arguments.blocks, arguments.steps or 1000)
     else:
-        speed(arguments.threads, arguments.blocks, arguments.steps)
+        speed(arguments.threads, arguments.blocks, arguments.steps or 150)
 
 
 if __name__ == "__main__":

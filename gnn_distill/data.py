@@ -193,7 +193,7 @@ class Batches:
 
     def _order(self) -> Tensor:
         if self.epoch is None:
-            return torch.arange(len(self.subset))
+            return torch.arange(len(self.subset), device=self.subset.device)
         order = np.random.default_rng([self.seed, self.epoch()]).permutation(len(self.subset))
         return torch.from_numpy(order).to(self.subset.device)
 

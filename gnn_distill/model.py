@@ -275,11 +275,11 @@ class ParticleGNN(MessagePassing):
         chunk = chunk or max(1, EDGES_AT_ONCE // max(1, len(self.edges(features.shape[1])[0])))
         was_training = self.training
         self.eval()
-        count, mean, m2 = 0, *torch.zeros(2, self.message_dim, dtype=torch.float64)
+        count, mean, m2 = 0, *torch.zeros(2, self.message_dim, dtype=torch.float64, device=features.device)
         for part in range(0, len(features), chunk):
             exists = None if edge_mask is None else edge_mask[part : part + chunk]
             e = self(features[part : part + chunk], edge_mask=exists)[1].mean
-            e = (e.flatten(0, 1) if exists is None else e[exists]).double().cpu()
+            e = (e.flatten(0, 1) if exists is None else e[exists]).double()
             if len(e) == 0:
                 continue
             new, delta = count + e.shape[0], e.mean(0) - mean
@@ -300,5 +300,5 @@ def remove_generated(kind: type[MessagePassing]) -> None:
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """Receivers and senders, each [n (n−1)], of all directed edges without self-loops, by receiver."""
-    pairs = torch.ones(n, n, device=device).fill_diagonal_(0).nonzero()
-    return pairs[:, 0], pairs[:, 1]
+    receiver, other = torch.arange(n, device=device)[:, None], torch.arange(n - 1, device=device)
+    return receiver.expand(n, n - 1).flatten(), (other + (other >= receiver)).flatten()

@@ -80,7 +80,7 @@ class Optimisation:
             lr=self.learning_rate,
             betas=self.betas,
             weight_decay=self.weight_decay,
-            fused=self.fused,
+            fused=self.fused or None,  # not False, which would take weights one by one on a GPU
         )
 
 

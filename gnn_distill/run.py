@@ -177,6 +177,8 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
         default_root_dir=path,
     )
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+    if experiment.config["compile"] is not None:
+        torch.compiler.reset()  # else a process's jobs share dynamic shapes and a limit of recompilations
     try:
         trainer.fit(
             experiment.module, datamodule=experiment.datamodule, ckpt_path=checkpoint, weights_only=True
@@ -185,7 +187,7 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
         if stop.code == 1:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
         raise
-    except torch._dynamo.exc.BackendCompilerFailed as error:
+    except torch._dynamo.exc.ShortenTraceback as error:  # a compiler that failed, or a missing one
         fix = f"give null: the compiler of this machine failed ({str(error).splitlines()[0]})"
         raise InputError("compile", experiment.config["compile"], fix) from error
     finally:

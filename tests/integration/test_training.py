@@ -102,6 +102,20 @@ def test_mid_epoch_checkpoint_saves_steps(train, tmp_path: Path, monkeypatch: py
     assert steps == [*range(7, 21), *range(21)]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
+def test_what_was_saved_on_a_gpu_is_resumed_without_one(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = train("whole", "schedule.target_dims=auto")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        broken_off(train, "broken", 50, monkeypatch, "schedule.target_dims=auto")
+    with pytest.raises(RuntimeError, match="CUDA device"):
+        torch.load(tmp_path / "broken/checkpoints/last.ckpt", weights_only=True)
+    resumed = train("broken", "schedule.target_dims=auto")
+    assert same(whole["state_dict"], resumed["state_dict"])
+
+
 def test_two_processes_train_as_one(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     one = train("one")
     broken_off(train, "two", 30, monkeypatch)
@@ -168,6 +182,33 @@ def test_a_compiler_that_fails_is_named(train, tmp_path: Path, monkeypatch: pyte
     with pytest.raises(InputError, match=r"compile = 'default' .* give null: the compiler of this machine"):
         train("run", "compile=default")
     assert load_run(tmp_path / "run").status["state"] == "failed"
+
+
+def test_a_missing_compiler_is_named(train, monkeypatch: pytest.MonkeyPatch):
+    from torch._inductor.exc import TritonMissing
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        raise TritonMissing(None)
+
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, mode: compiler(f, backend=backend))
+    with pytest.raises(InputError, match="compile = 'reduce-overhead' .*Cannot find a working triton"):
+        train("run", "compile=reduce-overhead")
+
+
+def test_compiled_in_one_piece_and_once(train, monkeypatch: pytest.MonkeyPatch):
+    """Neither a growing mask, nor a rising penalty, nor the job before makes the compiler begin anew."""
+    compiler, graphs = torch.compile, []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda f, mode: compiler(f, backend=backend))
+    monkeypatch.setattr(torch._dynamo.config, "error_on_recompile", True)
+    train("one", "compile=default", "regulariser.warmup=0.5")
+    train("two", "compile=default", "profile.width=24", "trainer.precision=bf16-mixed")
+    assert len(graphs) == 2
 
 
 def test_where_pruning_never_ends_the_last_epoch_is_the_best(train, tmp_path: Path):
