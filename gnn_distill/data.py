@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gnn_distill.errors import check_choice, check_int
+from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.noise import Share
 from gnn_distill.simulate import Trajectories
 
@@ -243,6 +243,7 @@ class NBodyDataModule(L.LightningDataModule):
             validation = validation[:validation_graphs]
         self.train, self.validation = (whole[i] if fits else View(whole, i) for i in (train, validation))
         self.test = whole[test]
+        check_edges(self.graph, mask, {"training": train, "validation": validation, "test": test})
         self._home = self.train, self.validation
         self.split, self.batch_size, self.seed = split, batch_size, seed
 
@@ -285,6 +286,20 @@ class NBodyDataModule(L.LightningDataModule):
     def transfer_batch_to_device(self, batch: Subset, device: torch.device, dataloader_idx: int) -> Subset:
         """Lightning does not know a `Subset`."""
         return batch.to(device)
+
+
+def check_edges(graph: tuple[Tensor, Tensor] | None, mask: Tensor | None, parts: dict[str, Tensor]) -> None:
+    """Refuse data where no particles interact in one of the parts of the split.
+
+    Args:
+        graph: of `common_edges`; `mask` likewise.
+        mask: which of the edges each graph has, or None.
+        parts: numbers of the graphs of each part.
+    """
+    for name, index in parts.items():
+        if graph is not None and (len(graph[0]) == 0 or (mask is not None and not mask[index].any())):
+            fix = "join more particles: a larger dataset.radius, other edges, or more trajectories"
+            raise InputError("dataset.graph", f"no edge in any {name} graph", fix)
 
 
 def common_edges(

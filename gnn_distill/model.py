@@ -286,7 +286,7 @@ class ParticleGNN(MessagePassing):
             m2 = m2 + ((e - e.mean(0)) ** 2).sum(0) + delta**2 * (count * e.shape[0] / new)
             mean, count = mean + delta * (e.shape[0] / new), new
         self.train(was_training)
-        return torch.sqrt(m2 / count)
+        return torch.sqrt(m2 / max(1, count))
 
 
 def remove_generated(kind: type[MessagePassing]) -> None:

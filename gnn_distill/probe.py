@@ -79,6 +79,16 @@ class Field:
     q2: float
 
 
+def moving(delta: Tensor) -> list[int]:
+    """The axes along which particles are ever apart, from Δ [..., D]; all axes if there are none.
+
+    Where motion is planar, the network knows nothing of places beyond the plane.
+    """
+    dim = delta.shape[-1]
+    found = [k for k in range(dim) if bool((delta[..., k] != 0).any())]
+    return found or list(range(dim))
+
+
 def rotations(dim: int) -> Tensor:
     """Rotations and their opposites, evenly spread: a central force averages to zero, shape [R, D, D]."""
     if dim == 2:
@@ -103,10 +113,12 @@ def offsets(model: ParticleGNN, one: Tensor, two: Tensor) -> Tensor:
         Shape [..., M].
     """
     dim, total = model.dim, torch.zeros(())
-    turns = rotations(dim).to(one)
     delta = one[..., :dim] - two[..., :dim]
+    axes = moving(delta)
+    turns = rotations(len(axes)).to(one)
     for turn in turns:
-        moved = torch.cat([one[..., :dim] - delta @ turn.T, two[..., dim:]], -1)
+        moved = two.clone()
+        moved[..., axes] = one[..., axes] - delta[..., axes] @ turn.T
         total = total + model.edge_update(one, moved).mean
     return total / len(turns)
 
@@ -216,18 +228,18 @@ def _usable(e: Tensor, c: Tensor, data: Subset) -> Tensor:
 
 @torch.no_grad()
 def typical(x: Tensor, dim: int) -> Tensor:
-    """A typical particle's features [F]: at rest at the origin, medians elsewhere.
+    """A typical particle's features [F]: at rest, medians elsewhere.
 
     The charge is the upper quartile, since charges of both signs have a median of nothing.
     """
     own = x.flatten(0, 1).median(0).values
-    own[: 2 * dim] = 0.0
+    own[dim : 2 * dim] = 0.0
     own[2 * dim] = torch.quantile(x[..., 2 * dim].flatten()[:1_000_000], 0.75, interpolation="nearest")
     return own
 
 
 def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array) -> Field:
-    """Put one sender on a grid around one receiver, in the plane of the first two axes.
+    """Put one sender on a grid around one receiver, in the plane of the first two axes of any motion.
 
     φv's Jacobian is averaged over the surroundings that receivers of some test graphs have; the odd part
     in Δ is taken, so offsets drop out.
@@ -247,9 +259,11 @@ def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array
     core, reach = (float(torch.quantile(distance, q)) for q in (FIELD_CORE, FIELD_REACH))
     line = torch.linspace(-reach, reach, FIELD_CELLS)
     grid = torch.zeros(FIELD_CELLS**2, dim)
-    grid[:, :2] = torch.cartesian_prod(line, line)
-    delta = grid[grid.norm(dim=-1) > max(core, 0.25 * reach)].to(x)
     me = typical(data.features, dim)
+    axes = moving(data.features[..., :dim] - data.features[:1, :1, :dim])
+    axes = sorted([*axes, *(k for k in range(dim) if k not in axes)][:2])
+    grid[:, axes] = torch.cartesian_prod(line, line)
+    delta = grid[grid.norm(dim=-1) > max(core, 0.25 * reach)].to(x)
     own = me.expand_as(x).clone()
     own[..., :dim] = x[..., :dim]
     with torch.no_grad():
@@ -257,7 +271,7 @@ def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array
         if exists is not None:
             around = around * exists[..., None]
         one, plus, minus = (me.expand(len(delta), -1).clone() for _ in range(3))
-        plus[:, :dim], minus[:, :dim] = -delta, delta
+        plus[:, :dim], minus[:, :dim] = me[:dim] - delta, me[:dim] + delta
         e = 0.5 * (model.edge_update(one, plus).mean - model.edge_update(one, minus).mean)
     _, slope = jacobian(model, own, model.total(around, x.shape[1]))
     c = torch.einsum("dm,sm->sd", slope.flatten(0, 1).mean(0), e)

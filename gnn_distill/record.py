@@ -147,7 +147,7 @@ def record(
         model: trained network; it is put into evaluation mode.
         data: the test set.
         law: the true law, or None.
-        sample_edges: edges of which all M dims are kept, in whole graphs drawn at random.
+        sample_edges: edges of which all M dims are kept, in whole graphs drawn at random of those with edges.
         path_points: quadrature points of the path-averaged pull-back.
         seed: of that draw.
         pullback: `share`, `odd`, or `path` for the share with the path-averaged Jacobian.
@@ -161,12 +161,13 @@ def record(
     mask = model.mask.cpu().numpy() > 0
     found = statistics(model, data)
 
-    drawn = np.random.default_rng(seed).permutation(len(data))[: max(1, sample_edges // max(1, per_graph))]
-    drawn.sort()
-    some = data[torch.from_numpy(drawn)]
     exists = np.ones((len(data), per_graph), dtype=bool)
     if data.edge_mask is not None:
         exists = data.edge_mask.cpu().numpy()
+    order = np.random.default_rng(seed).permutation(len(data))
+    drawn = order[exists[order].any(axis=1)][: max(1, sample_edges // max(1, per_graph))]
+    drawn.sort()
+    some = data[torch.from_numpy(drawn)]
     here = exists[drawn].reshape(-1)
     sampled, offset, difference = _sampled(model, some, path_points)
     sampled, offset, difference = sampled[here], offset[here], difference[here]

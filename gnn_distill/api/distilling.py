@@ -56,8 +56,10 @@ class Distilled:
 
     @property
     def recovered(self) -> bool | None:
-        """Whether the law was recovered on all components; None where none was given to compare with."""
-        return None if self.verdicts is None else all(v.recovered for v in self.verdicts)
+        """Whether the law was recovered on all components along which anything moves; None without a law."""
+        if self.verdicts is None:
+            return None
+        return all(v.recovered for k, v in enumerate(self.verdicts) if not self.found.problem.still(k))
 
     @property
     def law(self) -> Law | None:
@@ -117,15 +119,17 @@ def distill(
         progress: called with one line of text now and then.
 
     Raises:
-        InputError: wrong shapes or names, NaN or infinity, too few points, a constant y.
+        InputError: wrong shapes or names, NaN or infinity, too few points, a constant y (other than along an
+            axis along which nothing moves).
     """
     inputs, values = np.array(X, dtype=np.float64), np.array(y, dtype=np.float64)
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or "r" not in names:
         fix = "give X [S, K] and y [S] or [S, D], with r among the names"
         raise InputError("X, y, names", (inputs.shape, values.shape, tuple(names)), fix)
+    vector = _is_vector(names, values, target)
     for column in values.T:
-        check_problem(inputs, column, names)
+        check_problem(inputs, column, names, may_be_constant=vector)
     rng = np.random.default_rng([seed, 2])
     unit = np.arange(len(inputs)) if groups is None else np.unique(groups, return_inverse=True)[1]
     if unit.shape != (len(inputs),):
@@ -134,21 +138,26 @@ def distill(
     hidden = np.isin(unit, rng.permutation(units)[: max(1, round(HELD_OUT * len(units)))])
     if (~hidden).sum() < MIN_POINTS:
         raise InputError("X", len(inputs), f"{(~hidden).sum()} points are left to search on: give more")
-    posed = _posed(inputs, values, tuple(names), hidden, target)
+    posed = _posed(inputs, values, tuple(names), hidden, vector)
     work = Work(engine or OperonEngine(), seed, say=progress or (lambda line: None))
     return Distilled(solve(work, posed, law, data_ranges(inputs, names)))
 
 
-def _posed(
-    inputs: Array, values: Array, names: tuple[str, ...], hidden: npt.NDArray[np.bool_], target: Target | None
-) -> Problem:
-    deltas = tuple(d for d in DELTAS if d in names)
+def _is_vector(names: Sequence[str], values: Array, target: Target | None) -> bool:
+    """Whether the columns of `values` are accelerations along the axes."""
+    deltas = [d for d in DELTAS if d in names]
     fits = len(deltas) > 1 and values.shape[1] == len(deltas)
     if target is not None:
         check_choice("target", target, get_args(Target))
         if target == "pullback" and not fits:
             raise InputError("target", target, "give y a column for each Δ among the names, or components")
-    vector = fits and target != "components"
+    return fits and target != "components"
+
+
+def _posed(
+    inputs: Array, values: Array, names: tuple[str, ...], hidden: npt.NDArray[np.bool_], vector: bool
+) -> Problem:
+    deltas = tuple(d for d in DELTAS if d in names)
     varies = (np.ptp(inputs, axis=0) > 0) | np.isin(names, DELTAS)  # an axis stays, even an empty one
     kept = inputs[:, varies]
     return Problem(

@@ -30,8 +30,7 @@ def distilled_law(experiment: Experiment, found: Found) -> tuple[Law, dict[str, 
     recording, one_body = experiment.recording, experiment.recording.pullback_kind == "odd"
     validation = experiment.datamodule.validation
     generator = torch.Generator().manual_seed(experiment.config["seed"])
-    graphs = min(VALIDATION_GRAPHS, max(FEWEST_GRAPHS, -(-FIT_NODES // recording.n)))
-    some = validation[torch.randperm(len(validation), generator=generator)[:graphs]]
+    some = validation[torch.randperm(len(validation), generator=generator)[: refit_graphs(recording.n)]]
     edges, nodes = edges_of(experiment, some), nodes_of(some)
     law = law.with_signs([q for q in ("q1", "q2") if is_sign(q, recording.edges, edges)])
     if one_body:
@@ -65,6 +64,11 @@ def _assembled(experiment: Experiment, found: Found) -> Law | None:
     values = problem.values[: len(here)]
     gauge = fit_gauge(values, truth[here], edges.m1[here], edges.receiver[here], centred=False)
     return from_messages(expressions, gauge)
+
+
+def refit_graphs(n: int) -> int:
+    """Graphs of n particles that constants are refitted on: few where a graph has many edges."""
+    return min(VALIDATION_GRAPHS, max(FEWEST_GRAPHS, -(-FIT_NODES // n)))
 
 
 def is_sign(name: str, *sets: Edges) -> bool:

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from gnn_distill.build import Experiment
+from gnn_distill.data import chain
+from gnn_distill.forces import ForceLaw
+from gnn_distill.record import EDGES_AT_ONCE
 from gnn_distill.simulate import Simulation
 from gnn_distill.symbolic.module import LawModule
-from gnn_distill.symbolic.rollout import Accelerations, Tracks, compare_rollouts
+from gnn_distill.symbolic.rollout import Accelerations, Tracks, compare_rollouts, evaluations
 
 Array = npt.NDArray[np.float64]
 
@@ -20,6 +23,8 @@ Array = npt.NDArray[np.float64]
 def roll_out(experiment: Experiment, law: dict[str, Any]) -> tuple[dict[str, Array], dict[str, Any]] | None:
     """Arrays of `rollout.npz` and a summary for `law.json`.
 
+    All trajectories are integrated together, as many as have `EDGES_AT_ONCE` edges, and for a bounded number
+    of evaluations; a rollout that spends them ends early, which the summary and a line of text say.
     None where there is no trajectory to follow: single frames, an unknown time between them, edges that
     change with time, or further features that may do so.
 
@@ -49,7 +54,22 @@ def roll_out(experiment: Experiment, law: dict[str, Any]) -> tuple[dict[str, Arr
 
     model.eval()
     movers = {"network": mover(network, torch.float32), "law": mover(module, torch.float64)}
-    return compare_rollouts(movers, tracks, experiment.source.law)
+    limit = evaluations(count * len(model.edges(n)[0]))
+    arrays, summary = compare_rollouts(movers, tracks, _law_of_energy(experiment, n), limit)
+    for name in movers:
+        if why := summary[name]["ended"]:
+            until = f"{summary[name]['until']:.3g} of {summary['time']:.3g}"
+            experiment.report.line(f"  rollout of the {name} ended at a time of {until}: {why}")
+    return arrays, summary
+
+
+def _law_of_energy(experiment: Experiment, n: int) -> ForceLaw | None:
+    """The true law if particles interact as it says, all or along a chain; energies are summed like that."""
+    law, joined = experiment.source.law, experiment.data.adjacency
+    if law is None or joined is None:
+        return law if law is None or law.graph == "complete" else None
+    usual = chain(n) if law.graph == "chain" else ~np.eye(n, dtype=bool)
+    return law if np.array_equal(joined, usual) else None
 
 
 def _tracks(experiment: Experiment) -> Tracks | None:
@@ -61,7 +81,9 @@ def _tracks(experiment: Experiment) -> Tracks | None:
     apart = experiment.config["split"] != "trajectories" or test.edge_mask is not None
     if none or apart or spacing is None or test.features.shape[-1] > 2 * dim + 2:
         return None
-    count = min(experiment.config["symbolic"]["rollouts"], len(test) // frames)
+    edges = len(experiment.module.model.edges(test.features.shape[1])[0])
+    fit = max(1, EDGES_AT_ONCE // max(1, edges))
+    count = min(experiment.config["symbolic"]["rollouts"], len(test) // frames, fit)
     x: Array = test.features[: count * frames].double().numpy()
     x = x.reshape(count, frames, *x.shape[1:])
     times = float(spacing) * np.arange(frames)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
+import numpy as np
+import sympy
 from threadpoolctl import threadpool_limits
 
 from gnn_distill.distil.targets import Problem
@@ -21,6 +23,7 @@ from gnn_distill.symbolic.refine import DELTAS
 from gnn_distill.symbolic.verdict import Verdict, judge
 
 Ranges = Mapping[str, tuple[float, float]]
+STILL = "nothing moves along this axis: no equation for it can be right or wrong"
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,13 @@ def solve(work: Work, posed: Problem, law: ForceLaw | None, ranges: Ranges) -> F
 
 
 def judged(fronts: tuple[Front, ...], law: ForceLaw, posed: Problem, ranges: Ranges) -> tuple[Verdict, ...]:
-    """A verdict for each component."""
+    """A verdict for each component; one along which nothing moves says so."""
     kind: Target = "pullback" if posed.target == "pullback" else "components"
     names = list(ranges)
     dim = sum(name in DELTAS for name in names)
     fixed = constant_inputs(ranges, posed.names)
-    return tuple(judge(fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed))
+    found = judge(fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed)
+    return tuple(replace(v, reason=STILL) if posed.still(k) else v for k, v in enumerate(found))
 
 
 def _shares_one_law(work: Work, posed: Problem) -> bool:
@@ -156,6 +160,9 @@ def _one_by_one(work: Work, posed: Problem) -> tuple[Front, ...]:
         label = posed.labels[k]
         name, what = f"{posed.target}_{label}", f"{posed.target} {label}"
         y, names = posed.values[:, k], list(posed.names)
+        if posed.still(k):
+            points, _ = posed.points(k)
+            return Front.build([sympy.Float(float(np.median(y)))], points.X, y, points.names, points.loss)
         return work.fit(name, posed.X, y, names, posed.weights, work.seed + k, what)
 
     jobs = min(work.jobs, len(posed.labels))

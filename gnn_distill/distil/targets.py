@@ -56,6 +56,11 @@ class Problem:
     edges: Index
     mass_slope: float | None = None
 
+    def still(self, k: int) -> bool:
+        """Whether component k is that of an axis along which nothing moves."""
+        label = str(self.labels[k])
+        return label in self.names and not self.X[:, self.names.index(label)].any()
+
     def points(self, k: int) -> tuple[Points, Points]:
         """Component k on seen and on held-out edges."""
         parts = ((self.X, self.values), (self.unseen, self.unseen_values))

@@ -32,11 +32,12 @@ def field(run: Run, arrays: dict[str, Any]) -> Figure | None:
     """True pair acceleration, learned contribution and raw messages around one typical particle."""
     if "field_delta" not in arrays:
         return None
-    position = arrays["field_delta"][:, :2]
-    panels = [("network, read through the node model", arrays["field_pullback"][:, :2])]
+    axes_shown = plane(arrays["field_delta"])
+    position = arrays["field_delta"][:, axes_shown]
+    panels = [("network, read through the node model", arrays["field_pullback"][:, axes_shown])]
     true = true_field(run, arrays)
     if true is not None:
-        panels.insert(0, ("true $F/m_1$", true[:, :2]))
+        panels.insert(0, ("true $F/m_1$", true[:, axes_shown]))
     raw = arrays["field_messages"]
     if raw.shape[1] >= 2:
         names = ", ".join(str(int(k)) for k in arrays["components"][:2])
@@ -50,7 +51,8 @@ def field(run: Run, arrays: dict[str, Any]) -> Figure | None:
     for k, (ax, (title, vectors)) in enumerate(zip(axes, panels, strict=True)):
         own = raw.shape[1] >= 2 and k == len(panels) - 1
         _arrows(ax, position, vectors, _norm(np.linalg.norm(vectors, axis=1)) if own else norm)
-        ax.set(title=title, xlabel="$x$ seen from the source", ylabel="" if k else "$y$ seen from the source")
+        across, up = (f"${'xyz'[axis]}$ seen from the source" for axis in axes_shown)
+        ax.set(title=title, xlabel=across, ylabel="" if k else up)
     bar = figure.colorbar(
         ScalarMappable(norm, COLOURS), ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02
     )
@@ -58,6 +60,12 @@ def field(run: Run, arrays: dict[str, Any]) -> Figure | None:
     bar.ax.xaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
     bar.set_label("size of the pair acceleration (messages: their own scale)")
     return figure
+
+
+def plane(delta: Array) -> list[int]:
+    """The two axes of the plane that the positions [S, D] lie in."""
+    spread = np.ptp(delta, axis=0) > 0
+    return sorted(np.argsort(~spread, kind="stable")[:2].tolist())
 
 
 def true_field(run: Run, arrays: dict[str, Any]) -> Array | None:
@@ -79,8 +87,9 @@ def caption(run: Run) -> str:
     if "field_m1" not in arrays:
         return ""
     q, m = float(arrays["field_q1"]), float(arrays["field_m1"])
-    plane = " in the plane z = 0" if arrays["field_delta"].shape[1] == 3 else ""
-    return f"Both particles are typical of the data: at rest, m = {m:.2g}, q = {q:.2g}{plane}.".replace(
+    shown = plane(arrays["field_delta"])
+    where = f" in the {''.join('xyz'[k] for k in shown)} plane" if arrays["field_delta"].shape[1] == 3 else ""
+    return f"Both particles are typical of the data: at rest, m = {m:.2g}, q = {q:.2g}{where}.".replace(
         "-", "−"
     )
 

@@ -185,13 +185,15 @@ def _medians(axes: Axes, arrays: dict[str, Any], run: Run) -> None:
 
 
 def _median_line(axes: Axes, r: Array, values: Array, label: str, style: dict[str, Any]) -> None:
-    centres, quantiles = binned(r, values)
+    known = np.isfinite(values)
+    centres, quantiles = binned(r[known], values[known])
     axes.plot(centres, quantiles[1], label=label, **style)
 
 
 def _cloud(axes: Axes, r: Array, learned: Array, guide: Array) -> None:
     """Density of the edges, their median and central 68 % per bin of r; limits from `guide`."""
-    low, high = float(np.min(guide)), float(np.max(guide))
+    known = guide[np.isfinite(guide)]  # a law need not have a value where particles coincide
+    low, high = (float(v) for v in np.quantile(known if len(known) else learned, (0.0, 1.0)))
     pad = 0.2 * (high - low) or 1.0
     span = np.quantile(r, SHOWN)
     outside = density(axes, r, learned, (float(span[0]), float(span[1])), (low - pad, high + pad))

@@ -55,6 +55,7 @@ def caption(run: Run) -> str:
     summary = (run.law or {}).get("rollouts") or {}
     ends = [
         f"{summary[name]['position_error']:.2g} after a time of {summary[name]['until']:.3g} for the {label}"
+        + (f" (ended there: {why})" if (why := summary[name].get("ended")) else "")
         for name, (label, _) in MOVERS.items()
         if summary.get(name, {}).get("position_error") is not None
     ]

@@ -86,9 +86,10 @@ class Law:
         return replace(self, components=tuple(map(parity, self.components)), radial=radial)
 
     def pair(self, edges: Edges) -> Array:
-        """Contributions of the edges, shape [E, D]."""
+        """Contributions of the edges, shape [E, D]; none where Δ = 0, which has no direction."""
         x = edges.variables
-        return np.stack([evaluate(f, x, edges.names) for f in self.components], axis=1)
+        found = np.stack([evaluate(f, x, edges.names) for f in self.components], axis=1)
+        return np.where((edges.delta == 0).all(axis=1, keepdims=True), 0.0, found)
 
     def alone(self, nodes: Nodes) -> Array:
         """One-body accelerations, shape [N, D]."""

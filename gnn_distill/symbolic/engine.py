@@ -72,13 +72,13 @@ class Engine(Protocol):
 
 
 def check_problem(
-    X: Array, y: Array, names: Sequence[str], weights: Array | None = None
+    X: Array, y: Array, names: Sequence[str], weights: Array | None = None, may_be_constant: bool = False
 ) -> tuple[Array, Array, Array]:
     """Checked copies of X [S, K], y [S] and weights [S] (ones if None) in double precision.
 
     Raises:
-        InputError: for wrong shapes or names, NaN or infinity, too few points, constant y, or
-            negative weights.
+        InputError: for wrong shapes or names, NaN or infinity, too few points, constant y unless it may be
+            so, or negative weights.
     """
     X, y = np.array(X, dtype=np.float64), np.array(y, dtype=np.float64)
     w = np.ones(y.shape) if weights is None else np.array(weights, dtype=np.float64)
@@ -91,7 +91,7 @@ def check_problem(
     for what, values in (("X", X), ("y", y), ("weights", w)):
         if bad := int(np.count_nonzero(~np.isfinite(values))):
             raise InputError(f"symbolic {what}", f"{bad} values NaN or infinite", "remove those points")
-    if np.ptp(y) <= 1e-12 * np.abs(y).max():
+    if not may_be_constant and np.ptp(y) <= 1e-12 * np.abs(y).max():
         raise InputError("symbolic y", f"constant {y[0]:g}", "choose a message component that varies")
     if w.min() < 0 or w.max() == 0:
         raise InputError("symbolic weights", float(w.min()), "give weights ≥ 0, not all zero")

@@ -84,10 +84,11 @@ def extrapolate(front: Front, seen: Points, unseen: Points) -> Extrapolation:
 
 
 def _scale(r: Array, y: Array) -> Array:
-    """Mean size of y [S] among points of similar r [S]."""
+    """Mean size of y [S] among points of similar r [S]; one where y is nothing."""
     _, group, count = np.unique(strata(r), return_inverse=True, return_counts=True)
     mean = np.bincount(group, np.abs(y)) / count
-    return np.maximum(mean, 1e-3 * np.abs(y).mean())[group]
+    size = np.maximum(mean, 1e-3 * np.abs(y).mean())
+    return np.where(size > 0, size, 1.0)[group]
 
 
 def _stretched(points: Points, factor: float) -> Array:

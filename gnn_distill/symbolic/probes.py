@@ -18,6 +18,7 @@ from gnn_distill.data import Subset
 from gnn_distill.forces import SOFTENING
 from gnn_distill.messages import Edges, edge_features
 from gnn_distill.model import ParticleGNN
+from gnn_distill.probe import moving
 
 Array = npt.NDArray[np.float64]
 
@@ -25,6 +26,7 @@ ROTATIONS = 8
 MASS_STEP = math.sqrt(2)
 RANGE = (0.005, 0.995)
 """Probes have distances between these quantiles of the data."""
+EDGES_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,18 @@ def pairs_of(model: ParticleGNN, graphs: Subset, edges: npt.NDArray[np.int64]) -
         slots = torch.nonzero(graphs.edge_mask.reshape(-1))[:, 0][slots]
     graph, edge = slots // len(receiver), slots % len(receiver)
     needed, back = torch.unique(graph, return_inverse=True)
-    part = graphs[needed]
-    with torch.no_grad():
-        messages = model(part.features, edge_mask=part.edge_mask)[1].mean
-        total = model.total(messages, n)
-    one, two = receiver[edge], sender[edge]
+    part, one, two = graphs[needed], receiver[edge], sender[edge]
     x = part.features
-    return Pairs(x[back, one], x[back, two], total[back, one])
+    return Pairs(x[back, one], x[back, two], _totals(model, part)[back, one])
+
+
+@torch.no_grad()
+def _totals(model: ParticleGNN, graphs: Subset) -> Tensor:
+    """Summed messages [G, n, M], for as many graphs at a time as have `EDGES_AT_ONCE` edges."""
+    n = graphs.features.shape[1]
+    size = max(1, EDGES_AT_ONCE // max(1, len(model.edges(n)[0])))
+    messages = (model(part.features, edge_mask=part.edge_mask)[1].mean for part in graphs.chunks(size))
+    return torch.cat([model.total(e, n) for e in messages])
 
 
 @torch.no_grad()
@@ -112,14 +119,15 @@ def _heavier(one: Tensor, dim: int, factor: float) -> Tensor:
 
 
 def _odd(model: ParticleGNN, one: Tensor, two: Tensor, components: tuple[int, ...]) -> Array:
-    """Messages less their average over rotations of Δ about the receiver, shape [S, K]."""
+    """Messages less their average over rotations of Δ where particles move, shape [S, K]."""
     delta = one[:, : model.dim] - two[:, : model.dim]
+    axes = moving(delta)
     e = messages_at(model, one, two, components)
     mean = torch.zeros_like(e)
-    turns = rotations(model.dim)
+    turns = rotations(len(axes))
     for turn in turns:
         moved = two.clone()
-        moved[:, : model.dim] = one[:, : model.dim] - delta @ turn.T.to(delta.dtype)
+        moved[:, axes] = one[:, axes] - delta[:, axes] @ turn.T.to(delta.dtype)
         mean += messages_at(model, one, moved, components) / len(turns)
     return (e - mean).numpy()
 
@@ -148,7 +156,9 @@ def designed(pairs: Pairs, dim: int, count: int, rng: np.random.Generator) -> Pa
     distance = (pairs.one[:, :dim] - pairs.two[:, :dim]).double().norm(dim=1).numpy()
     low, high = np.quantile(distance, RANGE)
     length = np.exp(rng.uniform(np.log(max(low, SOFTENING / 10)), np.log(high), count))
-    direction = rng.normal(size=(count, dim))
+    direction = np.zeros((count, dim))
+    axes = moving(pairs.one[:, :dim] - pairs.two[:, :dim])
+    direction[:, axes] = rng.normal(size=(count, len(axes)))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     delta = torch.from_numpy(length[:, None] * direction).to(one.dtype)
     two[:, :dim] = one[:, :dim] - delta

@@ -5,9 +5,10 @@ Shapes: S trajectories, T frames, n particles, D space dims.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,10 @@ Accelerations = Callable[[Array, Array], Array]
 """(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D]."""
 
 TOLERANCE = 1e-6
-STEPS = 4000
-"""A rollout that needs more ends where it is."""
+EVALUATIONS = 24_000
+"""Accelerations that a rollout may ask for, six a step; one that needs more ends where it is."""
+EDGES = 10_000_000
+"""Edges of all those evaluations together: what bounds the time where there are many particles."""
 
 
 @dataclass(frozen=True)
@@ -42,44 +45,71 @@ class Tracks:
     charges: Array
 
 
-def follow(accelerations: Accelerations, tracks: Tracks, steps: int = STEPS) -> tuple[Array, Array]:
+class Course(NamedTuple):
+    """Where a rollout led.
+
+    Attributes:
+        positions: at the frames, shape [S, T, n, D], NaN from where it ended; `velocities` likewise.
+        ended: why it ended before the last frame; None where it did not.
+    """
+
+    positions: Array
+    velocities: Array
+    ended: str | None
+
+
+class _SpentError(Exception):
+    """No further accelerations may be asked for."""
+
+
+def evaluations(edges: int) -> int:
+    """How many accelerations a rollout may ask for if each takes so many edges."""
+    return min(EVALUATIONS, EDGES // max(1, edges))
+
+
+def follow(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIONS) -> Course:
     """Integrate from the first frame of `tracks` with an adaptive Runge–Kutta pair.
 
-    Returns:
-        Positions and velocities at the frames, each [S, T, n, D]; NaN from where the steps were spent
-        or one failed.
+    It ends at the last frame, where a step fails since accelerations are not finite or too steep, or
+    where `limit` accelerations have been asked for, rejected steps and the first one's size included.
     """
     x0, v0 = tracks.positions[:, 0], tracks.velocities[:, 0]
     shape, half = x0.shape, x0.size
+    asked = itertools.count(1)
 
     def derivative(_: float, y: Array) -> Array:
+        if next(asked) > limit:
+            raise _SpentError
         x, v = y[:half].reshape(shape), y[half:].reshape(shape)
         return np.concatenate([v.ravel(), accelerations(x, v).ravel()])
 
     found = np.full((len(tracks.times), 2 * half), np.nan)
     found[0] = np.concatenate([x0.ravel(), v0.ravel()])
-    first, last = float(tracks.times[0]), float(tracks.times[-1])
-    with np.errstate(all="ignore"):
-        if not np.isfinite(derivative(first, found[0])).all():  # where SciPy's first step would never end
-            return _tracked(found, shape)
-        solver = RK45(derivative, first, found[0], last, rtol=TOLERANCE, atol=TOLERANCE)
-        for _ in range(steps):
-            before = solver.t
-            solver.step()
-            if solver.status == "failed":
-                break
-            passed = np.flatnonzero((tracks.times > before) & (tracks.times <= solver.t))
-            if len(passed):
-                found[passed] = solver.dense_output()(tracks.times[passed]).T
-            if solver.status == "finished":
-                break
-    return _tracked(found, shape)
-
-
-def _tracked(found: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """Positions and velocities [S, T, n, D] from states [T, 2 S n D]."""
+    try:
+        with np.errstate(all="ignore"):
+            reached = _integrate(derivative, tracks.times, found)
+        ended = None if reached else "a step failed"
+    except _SpentError:
+        ended = f"{limit} evaluations were spent"
     x, v = (part.reshape(-1, *shape).swapaxes(0, 1) for part in np.split(found, 2, axis=1))
-    return x, v
+    return Course(x, v, ended)
+
+
+def _integrate(derivative: Callable[[float, Array], Array], times: Array, found: Array) -> bool:
+    """Fill `found` [T, Y] from its first row on; whether the last one was reached."""
+    first, last = float(times[0]), float(times[-1])
+    if not np.isfinite(derivative(first, found[0])).all():
+        return False
+    solver = RK45(derivative, first, found[0], last, rtol=TOLERANCE, atol=TOLERANCE)
+    while solver.status == "running":
+        before = solver.t
+        solver.step()
+        if solver.status == "failed":
+            return False
+        passed = np.flatnonzero((times > before) & (times <= solver.t))
+        if len(passed):
+            found[passed] = solver.dense_output()(times[passed]).T
+    return True
 
 
 def position_error(positions: Array, tracks: Tracks) -> Array:
@@ -108,7 +138,7 @@ def energy_drift(energies: Array) -> Array:
 
 
 def compare_rollouts(
-    movers: dict[str, Accelerations], tracks: Tracks, law: ForceLaw | None
+    movers: dict[str, Accelerations], tracks: Tracks, law: ForceLaw | None, limit: int = EVALUATIONS
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Roll out each of `movers` and compare it with the truth.
 
@@ -116,10 +146,11 @@ def compare_rollouts(
         movers: by name, such as `network` and `law`.
         tracks: the truth.
         law: the true law, for energies; energy is left out where it is unknown or not conserved.
+        limit: accelerations that each rollout may ask for.
 
     Returns:
         Arrays for `rollout.npz`: times, and for each name positions, error and drift; and a summary: medians
-        over trajectories at the last frame that was reached, and its time.
+        over trajectories at the last frame that was reached, its time, and why it was the last.
     """
     conserved = law is not None and conserves_energy(law)
     arrays: dict[str, Array] = {"times": tracks.times, "true_positions": tracks.positions}
@@ -127,12 +158,12 @@ def compare_rollouts(
         arrays["true_drift"] = energy_drift(energy(law, tracks.positions, tracks.velocities, tracks))
     summary: dict[str, Any] = {"trajectories": len(tracks.positions), "time": float(np.ptp(tracks.times))}
     for name, accelerations in movers.items():
-        x, v = follow(accelerations, tracks)
+        x, v, ended = follow(accelerations, tracks, limit)
         error = position_error(x, tracks)
         arrays |= {f"{name}_positions": x, f"{name}_error": error}
         last = int(np.flatnonzero(np.isfinite(error).any(axis=0))[-1])
         until = float(tracks.times[last] - tracks.times[0])
-        summary[name] = {"position_error": _median(error[:, last]), "until": until}
+        summary[name] = {"position_error": _median(error[:, last]), "until": until, "ended": ended}
         if law is not None and conserved:
             drift = energy_drift(energy(law, x, v, tracks))
             arrays[f"{name}_drift"] = drift

@@ -99,6 +99,21 @@ def test_distill_judges_what_it_found():
     assert "relative error" in blind.reasons[0]
 
 
+def test_distill_is_told_what_the_columns_are():
+    edges, _ = world(Spring(), graphs=25)
+    given = GivenEngine("-3*(r - 1.5)*dx/(m1*r)")
+    mixed = edges.acceleration @ np.array([[0.8, 0.5], [-0.6, 0.9]]) + 3.0
+    found = distill(edges.variables, mixed, FORCE, law=Spring(), target="components", engine=given)
+    assert found.recovered and found.found.problem.labels == (0, 1) and found.found.joint is None
+    assert found.law is None  # messages are no accelerations
+    taken = distill(edges.variables, mixed, FORCE, law=Spring(), engine=given).found.problem
+    assert (taken.target, taken.labels) == ("pullback", ("dx", "dy"))  # as many columns as there are Δ
+    named = distill(edges.variables, edges.acceleration, FORCE, target="pullback", engine=given)
+    assert named.found.problem.labels == ("dx", "dy") and named.law is not None
+    one = distill(edges.variables, mixed[:, 0], FORCE, law=Spring(), engine=given)
+    assert one.found.problem.target == "components" and one.recovered
+
+
 def test_distill_holds_out_whole_groups():
     edges, _ = world(Spring(), graphs=60)
     groups = edges.receiver // 4
@@ -115,6 +130,10 @@ def test_distill_holds_out_whole_groups():
         ({"names": ("dx", "dy", "m1", "m2", "q1", "q2")}, "X, y, names"),
         ({"names": (*FORCE[:-1], "mass")}, "symbolic names"),
         ({"y": np.ones(720)}, "constant"),
+        ({"y": np.ones((720, 2)), "target": "components"}, "constant"),
+        ({"target": "messages"}, "target = 'messages'.*components.*pullback"),
+        ({"target": "pullback", "y": np.arange(720.0)}, "target.*a column for each Δ"),
+        ({"target": "pullback", "names": ("r", "m1", "m2", "q1", "q2", "f1_1", "f1_2")}, "a column for each"),
         ({"groups": np.ones(3)}, "groups"),
     ],
 )
@@ -162,6 +181,31 @@ def test_a_run_from_python_can_be_read(analysed):
     np.testing.assert_allclose(total, pulled.accelerations, rtol=1e-3, atol=1e-4)
     error = np.abs(pulled.accelerations - test.accelerations.numpy()).mean()
     assert error == pytest.approx(analysed.analysis["test"]["mae"], rel=1e-4)
+
+
+def own_ring(path: Path) -> list[str]:
+    """Five particles that each feel the next one only."""
+    rng = np.random.default_rng(0)
+    edges = np.stack([(np.arange(5) + 1) % 5, np.arange(5)])
+    tracks = {
+        name: rng.standard_normal((20, 5, 5, 2)) for name in ("positions", "velocities", "accelerations")
+    }
+    np.savez(path, edge_index=edges, **tracks)
+    return ["dataset=own", f"dataset.path={path}"]
+
+
+@pytest.mark.parametrize("kind", ["chain", "given"])
+def test_the_model_of_a_run_knows_who_sends_to_whom(kind: str, tmp_path: Path, cache: Path):
+    data = own_ring(tmp_path / "ring.npz") if kind == "given" else ["dataset=string"]
+    stages = ["profile.epochs=1", "stages=[simulate,train,analyse]", f"cache={cache}"]
+    gnn_distill.run_pipeline(compose([*TINY, *data, *stages]), tmp_path / "run", quiet=True)
+    run = load_run(tmp_path / "run")
+    n, ends = (5, [(i, (i + 1) % 5) for i in range(5)]) if kind == "given" else (4, [])
+    ends = ends or [(0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (3, 2)]
+    assert list(zip(*(part.tolist() for part in run.model.edges(n)), strict=True)) == ends
+    test = run.graphs()
+    error = (run.model(test.features)[0] - test.accelerations).abs().mean()
+    assert float(error.detach()) == pytest.approx(run.analysis["test"]["mae"], rel=1e-4)
 
 
 def test_what_a_stage_has_not_made_is_named(analysed):

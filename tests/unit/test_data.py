@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gnn_distill.cache import load_or_simulate
-from gnn_distill.data import Batches, NBodyDataModule, Subset, View, split_indices, to_graphs
+from gnn_distill.data import Batches, NBodyDataModule, ParticleData, Subset, View, split_indices, to_graphs
 from gnn_distill.errors import InputError
 from gnn_distill.forces import Coulomb, Spring
 from gnn_distill.simulate import Simulation, simulate
@@ -80,3 +80,17 @@ def test_graphs_are_back_home_after_training(monkeypatch: pytest.MonkeyPatch):
     assert module.train.device.type == module.validation.device.type == "meta"
     module.teardown("fit")
     assert module.train.device.type == module.validation.device.type == "cpu"
+
+
+@pytest.mark.parametrize("part", ["training", "validation", "test"])
+def test_parts_of_a_split_without_interaction_are_named(part: str):
+    features, accelerations = np.zeros((20, 3, 6), np.float32), np.zeros((20, 3, 2), np.float32)
+    parts = dict(zip(("training", "validation", "test"), split_indices(20, 1, "frames", 0), strict=True))
+    joined = np.broadcast_to(~np.eye(3, dtype=bool), (20, 3, 3)).copy()
+    NBodyDataModule(ParticleData(features, accelerations, 1, adjacency=joined), "frames", 4, seed=0)
+    joined[parts[part]] = False
+    with pytest.raises(InputError, match=f"dataset.graph.*no edge in any {part} graph.*dataset.radius"):
+        NBodyDataModule(ParticleData(features, accelerations, 1, adjacency=joined), "frames", 4, seed=0)
+    with pytest.raises(InputError, match="no edge"):
+        nobody = np.zeros((3, 3), dtype=bool)
+        NBodyDataModule(ParticleData(features, accelerations, 1, adjacency=nobody), "frames", 4, seed=0)

@@ -182,3 +182,25 @@ def test_no_generated_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.Mo
     assert model.propagate.__module__.endswith("Fresh_propagate")
     model(graphs().flatten(0, 1), batched_edge_index(5, 4))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("chunk", [None, 1, 3, 100])
+def test_message_std_does_not_depend_on_chunks_or_their_edges(masked: bool, chunk: int | None, monkeypatch):
+    monkeypatch.setattr("gnn_distill.model.EDGES_AT_ONCE", 30)  # what None takes: two graphs
+    model, x = network(), graphs(8)
+    exists = torch.rand(8, 12, generator=torch.Generator().manual_seed(0)) < 0.4
+    exists[2:5] = False  # whole chunks without an edge
+    e = model(x)[1].mean.double()
+    expected = (e[exists] if masked else e.flatten(0, 1)).std(0, unbiased=False).detach()
+    asked: list[int] = []
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda x, **k: asked.append(len(x)) or forward(x, **k))
+    found = model.message_std(x, exists if masked else None, chunk)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
+    assert max(asked) == min(8, chunk or 2) and sum(asked) == 8
+
+
+def test_message_std_of_no_edges_is_nothing():
+    nobody = torch.zeros(5, 12, dtype=torch.bool)
+    assert (network().message_std(graphs(5), nobody) == 0).all()

@@ -5,6 +5,7 @@ import torch
 from gnn_distill.data import Subset
 from gnn_distill.forces import Spring
 from gnn_distill.model import GaussianHead, ParticleGNN, complete_graph
+from gnn_distill.probe import field
 from gnn_distill.record import EDGES_AT_ONCE, graphs_at_once, record, statistics, trimmed_std
 
 
@@ -159,3 +160,63 @@ def test_path_averaged_pullback_is_an_option(subset: Subset):
     assert path.pullback_kind == "path"
     apart = np.linalg.norm(plain.pullback - path.pullback, axis=1) / np.linalg.norm(plain.pullback, axis=1)
     assert plain.path_difference == pytest.approx(np.median(apart), rel=1e-3) and plain.path_difference > 1e-3
+
+
+class Watched(ParticleGNN):
+    """Notes where it is asked for messages, and how many."""
+
+    def edge_update(self, x_i, x_j):
+        self.most = max(getattr(self, "most", 0), x_i[..., 0].numel())
+        self.places = [*getattr(self, "places", []), x_i[..., :2].flatten(0, -2), x_j[..., :2].flatten(0, -2)]
+        return super().edge_update(x_i, x_j)
+
+
+def watched() -> Watched:
+    torch.manual_seed(0)
+    return Watched(2, 3, width=8, layers=1).eval()
+
+
+def test_the_force_field_is_asked_for_where_the_data_are(subset: Subset):
+    x = subset.features.clone()
+    x[..., :2] += torch.tensor([300.0, -500.0])
+    model = watched()
+    found = field(model, Subset(x, subset.accelerations), [0, 1], np.ones(2))
+    reach = np.abs(found.delta).max()
+    assert 0.5 < reach < 3.0  # distances between particles, not to the origin
+    span = x[..., :2].abs().flatten(0, 1).max(0).values
+    assert all((place.abs() <= span + reach).all() for place in model.places)
+    assert all((place.abs() > 250).all() for place in model.places)
+
+
+def test_the_force_field_needs_no_interaction(subset: Subset):
+    nobody = Subset(subset.features, subset.accelerations, torch.zeros(1100, 12, dtype=torch.bool))
+    found = field(network(), nobody, [0, 1], np.ones(2))
+    assert len(found.delta) > 50 and np.isfinite(found.pullback).all() and np.isfinite(found.messages).all()
+    somebody = Subset(subset.features, subset.accelerations, nobody.edge_mask.clone())
+    somebody.edge_mask[7, 5] = True
+    receiver, sender = complete_graph(4)
+    apart = (subset.features[7, receiver[5], :2] - subset.features[7, sender[5], :2]).norm()
+    assert field(network(), somebody[:20], [0], np.ones(1)).delta.max() == pytest.approx(
+        float(apart), rel=1e-5
+    )
+
+
+def test_the_force_field_looks_at_few_edges_whatever_the_data(
+    subset: Subset, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gnn_distill.probe.FIELD_EDGES", 240)
+    model = watched()
+    field(model, subset, [0, 1], np.ones(2))
+    assert model.most == 240
+    monkeypatch.setattr("gnn_distill.probe.FIELD_EDGES", 1)  # less than one graph has
+    model = watched()
+    field(model, subset, [0, 1], np.ones(2))
+    assert model.most <= 13**2
+
+
+def test_the_sample_is_of_graphs_that_have_edges(subset: Subset):
+    exists = torch.zeros(1100, 12, dtype=torch.bool)
+    exists[1000, [3, 8]] = True
+    data = Subset(subset.features, subset.accelerations, exists)
+    rec = record(network(), data, Spring(), sample_edges=240)
+    assert rec.sample.tolist() == [0, 1] and np.isfinite(rec.importance).all() and rec.importance.max() > 0

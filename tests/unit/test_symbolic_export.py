@@ -1,20 +1,30 @@
 """The law as a torch module, in other languages, and let run."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import sympy
 import torch
 
-from gnn_distill.forces import Damped, Spring, String
+from gnn_distill.forces import Damped, Discontinuous, Spring, String
 from gnn_distill.simulate import Simulation, simulate
 from gnn_distill.symbolic.closed_form import Law
 from gnn_distill.symbolic.end_to_end import intervals, refit
 from gnn_distill.symbolic.export import export
 from gnn_distill.symbolic.module import LawModule
 from gnn_distill.symbolic.parse import parse
-from gnn_distill.symbolic.rollout import Tracks, compare_rollouts, energy, energy_drift, follow
+from gnn_distill.symbolic.rollout import (
+    EDGES,
+    EVALUATIONS,
+    Tracks,
+    compare_rollouts,
+    energy,
+    energy_drift,
+    evaluations,
+    follow,
+)
 from tests.unit.test_closed_form import NAMES, world
 
 RADIAL = "-2.0*(r - 1.0)/m1"
@@ -183,7 +193,46 @@ def test_a_rollout_that_cannot_be_done_says_how_far_it_came():
     def explodes(x, v):
         return 1e3 * x * (1 + x**2)
 
-    x, _ = follow(lambda x, v: np.full_like(x, np.nan), tracks)
-    assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, 1:]).all()
-    x, _ = follow(explodes, tracks, steps=50)
-    assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, -1]).any()
+    x, _, ended = follow(lambda x, v: np.full_like(x, np.nan), tracks)
+    assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, 1:]).all() and ended == "a step failed"
+    x, _, ended = follow(explodes, tracks, limit=300)
+    assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, -1]).any() and ended == "300 evaluations were spent"
+    assert follow(lambda x, v: -x, tracks).ended is None
+
+
+def test_a_rollout_that_meets_nan_ends_where_it_was():
+    tracks = tracks_of(Spring(), frames=10)
+    until = tracks.times[6]
+
+    def pole(x, v):
+        """Free fall from rest, up to the height that is reached after `until`."""
+        return np.full_like(x, 1.0 if np.abs(x - tracks.positions[:, 0]).max() < until**2 / 2 else np.nan)
+
+    still = replace(tracks, velocities=np.zeros_like(tracks.velocities))
+    x, _, ended = follow(pole, still)
+    assert ended == "a step failed"
+    fallen = np.isfinite(x).all(axis=(0, 2, 3))
+    assert fallen.tolist() == [True] * 6 + [fallen[6]] + [False] * 3
+    assert x[:, 5] == pytest.approx(x[:, 0] + tracks.times[5] ** 2 / 2)
+
+
+def test_evaluations_of_a_rollout_are_bounded_whatever_the_law():
+    tracks, asked = tracks_of(Spring(), frames=5), []
+
+    def stiff(x, v):
+        asked.append(1)
+        return -1e12 * x - 1e9 * v
+
+    _, summary = compare_rollouts({"law": stiff}, tracks, Spring(), limit=100)
+    assert len(asked) == 100 and summary["law"]["ended"] == "100 evaluations were spent"
+    assert 0 <= summary["law"]["until"] < summary["time"] == pytest.approx(np.ptp(tracks.times))
+    assert evaluations(12 * 12) == EVALUATIONS  # twelve trajectories of four particles
+    assert evaluations(10_000) * 10_000 <= EDGES < (evaluations(10_000) + 1) * 10_000
+
+
+def test_no_energy_where_the_potential_jumps():
+    tracks = tracks_of(Discontinuous(), frames=5)
+    _, summary = compare_rollouts({"law": lambda x, v: 0 * x}, tracks, Discontinuous())
+    assert "energy_drift" not in summary["law"]
+    _, summary = compare_rollouts({"law": lambda x, v: 0 * x}, tracks, Discontinuous(cut=1.0))
+    assert summary["law"]["energy_drift"] >= 0

@@ -108,3 +108,22 @@ def test_rotations_average_every_vector_to_zero(dim):
     assert torch.stack(turns).sum(0).abs().max() < 1e-12
     assert any(torch.allclose(t, torch.eye(dim, dtype=torch.float64)) for t in turns)
     assert all(torch.allclose(t @ t.T, torch.eye(dim, dtype=torch.float64), atol=1e-12) for t in turns)
+
+
+def test_sums_of_many_graphs_are_made_a_few_at_a_time(graphs, monkeypatch):
+    model, seen = Perfect(Spring(), 0.0), []
+
+    def edge_update(one, two):
+        seen.append(len(one))
+        return Perfect.edge_update(model, one, two)
+
+    monkeypatch.setattr(model, "edge_update", edge_update)
+    whole = pairs_of(model, graphs, EDGES)
+    assert seen == [80]  # small systems at once
+    monkeypatch.setattr("gnn_distill.symbolic.probes.EDGES_AT_ONCE", 12 * 30)
+    parts = pairs_of(model, graphs, EDGES)
+    assert seen[1:] == [30, 30, 20]
+    for name in ("one", "two", "total"):
+        assert torch.equal(getattr(parts, name), getattr(whole, name))
+    monkeypatch.setattr("gnn_distill.symbolic.probes.EDGES_AT_ONCE", 1)
+    assert torch.equal(pairs_of(model, graphs, EDGES).total, whole.total) and seen[4:] == [1] * 80
