@@ -12,10 +12,9 @@ from torch import Tensor
 from gnn_distill.build import Experiment
 from gnn_distill.data import chain
 from gnn_distill.forces import ForceLaw
-from gnn_distill.record import EDGES_AT_ONCE
 from gnn_distill.simulate import Simulation
 from gnn_distill.symbolic.module import LawModule
-from gnn_distill.symbolic.rollout import Accelerations, Tracks, compare_rollouts, evaluations
+from gnn_distill.symbolic.rollout import Accelerations, Tracks, compare_rollouts, evaluations, trajectories
 
 Array = npt.NDArray[np.float64]
 
@@ -23,8 +22,8 @@ Array = npt.NDArray[np.float64]
 def roll_out(experiment: Experiment, law: dict[str, Any]) -> tuple[dict[str, Array], dict[str, Any]] | None:
     """Arrays of `rollout.npz` and a summary for `law.json`.
 
-    All trajectories are integrated together, as many as have `EDGES_AT_ONCE` edges, and for a bounded number
-    of evaluations; a rollout that spends them ends early, which the summary and a line of text say.
+    All trajectories are integrated together, fewer where there are many particles, for a bounded number of
+    evaluations; a rollout that spends them ends early, which the summary and a line of text say.
     None where there is no trajectory to follow: single frames, an unknown time between them, edges that
     change with time, or further features that may do so.
 
@@ -82,8 +81,7 @@ def _tracks(experiment: Experiment) -> Tracks | None:
     if none or apart or spacing is None or test.features.shape[-1] > 2 * dim + 2:
         return None
     edges = len(experiment.module.model.edges(test.features.shape[1])[0])
-    fit = max(1, EDGES_AT_ONCE // max(1, edges))
-    count = min(experiment.config["symbolic"]["rollouts"], len(test) // frames, fit)
+    count = min(experiment.config["symbolic"]["rollouts"], len(test) // frames, trajectories(edges))
     x: Array = test.features[: count * frames].double().numpy()
     x = x.reshape(count, frames, *x.shape[1:])
     times = float(spacing) * np.arange(frames)

@@ -20,10 +20,9 @@ from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.given import GivenEngine
 from gnn_distill.symbolic.joint import Joint, along, vector_fronts
 from gnn_distill.symbolic.refine import DELTAS
-from gnn_distill.symbolic.verdict import Verdict, judge
+from gnn_distill.symbolic.verdict import STILL, Verdict, judge
 
 Ranges = Mapping[str, tuple[float, float]]
-STILL = "nothing moves along this axis: no equation for it can be right or wrong"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from gnn_distill.report.equations import with_signs
 from gnn_distill.report.published import OLS_R2, ROBUST_R2, TEST_LOSS, cell
 from gnn_distill.report.unknown import headline
 from gnn_distill.rundir import Run
+from gnn_distill.symbolic.verdict import STILL
 
 AXES = ("x", "y", "z")
 GAP = 0.02
@@ -284,13 +285,13 @@ def outcome(run: Run) -> Outcome:
         lines = [f"{name}: {with_signs(text)}" for name, text in told if text]
         return Outcome("open", headline(entries), lines)
     details = [verdict_line(entry) for entry in entries]
-    recovered = [verdict.get("recovered") is True for verdict in verdicts]
+    recovered = [v.get("recovered") is True for v in verdicts if v.get("reason") != STILL]
     law, count = law_title(run), {1: "the one component", 2: "both components"}
-    every = count.get(len(entries), f"all {len(entries)} components")
-    if all(recovered):
+    every = count.get(len(recovered), f"all {len(recovered)} components")
+    if recovered and all(recovered):
         return Outcome("good", f"This is {law}: recovered on {every}.", details)
     if any(recovered):
-        share = f"{sum(recovered)} of {len(entries)} components"
+        share = f"{sum(recovered)} of {len(recovered)} components"
         return Outcome("partial", f"Only partly recovered: {law} was found on {share}.", details)
     return Outcome("bad", f"Not recovered: no equation found is {law} and fits these data.", details)
 

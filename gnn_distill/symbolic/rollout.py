@@ -24,6 +24,8 @@ Accelerations = Callable[[Array, Array], Array]
 TOLERANCE = 1e-6
 EVALUATIONS = 24_000
 """Accelerations that a rollout may ask for, six a step; one that needs more ends where it is."""
+ENOUGH = 5_000
+"""What a good law of twelve trajectories needs, twice over."""
 EDGES = 10_000_000
 """Edges of all those evaluations together: what bounds the time where there are many particles."""
 
@@ -60,6 +62,11 @@ class Course(NamedTuple):
 
 class _SpentError(Exception):
     """No further accelerations may be asked for."""
+
+
+def trajectories(edges: int) -> int:
+    """How many trajectories of so many edges each may have `ENOUGH` evaluations together, at least one."""
+    return max(1, EDGES // (ENOUGH * max(1, edges)))
 
 
 def evaluations(edges: int) -> int:

@@ -41,6 +41,8 @@ SLACK, NEGLIGIBLE = 1.1, 0.01
 NEGLIGIBLE times the trivial loss; rivals below that do not count either."""
 WORTH_SAYING = 2.0
 """How many times better another equation must fit for the reason to mention it."""
+STILL = "nothing moves along this axis: no equation for it can be right or wrong"
+"""The reason of a component that cannot be judged."""
 PRINTED = 1e-6
 """An R² nearer to 1 would read 1.000000: what is missing is printed in its place."""
 OFF_AXIS = 0.02

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gnn_distill import compose
-from gnn_distill.job import cores_of_a_job, shared_cores
+from gnn_distill.job import cores_of_a_job, share_cores
 from gnn_distill.request import request_key
 
 RAY = {"ray": {"remote": {"num_cpus": 3}}}
@@ -50,12 +50,12 @@ def test_a_job_searches_no_more_components_at_a_time_than_it_has_cores(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
     config = compose(asked)
     key = request_key(config)
-    with shared_cores(config, OmegaConf.create({"n_jobs": 2})):
-        assert (config.threads, config.symbolic.jobs) == (threads, jobs)
+    share_cores(config, OmegaConf.create({"n_jobs": 2}))
+    assert (config.threads, config.symbolic.jobs) == (threads, jobs)
     assert request_key(config) == key  # what is asked for stays the same
 
 
 def test_a_job_by_itself_has_what_it_asks_for():
     config = compose(["symbolic.jobs=3"])
-    with shared_cores(config, OmegaConf.create({})):
-        assert (config.threads, config.symbolic.jobs) == (None, 3)
+    share_cores(config, OmegaConf.create({}))
+    assert (config.threads, config.symbolic.jobs) == (None, 3)

@@ -8,7 +8,7 @@ import torch
 
 from gnn_distill import distill
 from gnn_distill.data import Subset
-from gnn_distill.distil.solve import STILL, Work, solve
+from gnn_distill.distil.solve import Work, solve
 from gnn_distill.distil.targets import problem
 from gnn_distill.forces import Spring
 from gnn_distill.messages import edge_features
@@ -17,7 +17,7 @@ from gnn_distill.probe import field, moving, offsets, typical
 from gnn_distill.report.fields import plane
 from gnn_distill.symbolic.given import GivenEngine
 from gnn_distill.symbolic.probes import designed, gauge_fixed, pairs_of
-from gnn_distill.symbolic.verdict import data_ranges
+from gnn_distill.symbolic.verdict import STILL, data_ranges
 from tests.integration.test_distil import experiment
 
 HEIGHT = 1.5

@@ -31,6 +31,7 @@ from gnn_distill.report.story import outcome
 from gnn_distill.report.terminal import show
 from gnn_distill.rundir import load_run
 from gnn_distill.summary import summarise
+from gnn_distill.symbolic.verdict import STILL
 
 FIGURES = {
     "law", "pullback", "field", "residual", "messages", "importance", "relative_error", "training",
@@ -289,6 +290,16 @@ def test_recovery_is_claimed_only_where_the_verdict_says_so(
         assert "y: not recovered – it contains nothing of the law" in text
         assert "This is" not in text
     assert len(re.findall('<tr class="hit">', page)) == sum(recovered)
+
+
+def test_an_axis_along_which_nothing_moves_is_not_counted(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run", dim=3, recovered=(True, True, False))
+    equations = json.loads((path / "equations.json").read_text())
+    equations["components"][2]["verdict"]["reason"] = STILL
+    _write(path, "equations", equations)
+    text = Text(words(path)[0]).text
+    assert "This is Hooke's law: recovered on both components." in text
+    assert f"z: not recovered – {STILL}" in text
 
 
 def test_terminal_page_fits_one_screen(spring: Path) -> None:
