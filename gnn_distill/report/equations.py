@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy
 from matplotlib.figure import Figure
+from sympy.printing.latex import LatexPrinter
 
 from gnn_distill.errors import InputError
 from gnn_distill.forces import SOFTENING
@@ -77,7 +78,7 @@ def in_distance(expression: str) -> str | None:
 def acceleration_image(axis: str, pair: str, one_body: str | None) -> str | None:
     """The same line as an image, see `set_equation`."""
     try:
-        alone = f"{_latex(one_body)} +" if one_body else ""
+        alone = f"{as_latex(one_body)} +" if one_body else ""
     except InputError:
         return None
     return set_equation(rf"a_{axis} \, = \, {alone} \sum_j \;", pair)
@@ -100,19 +101,27 @@ def set_equation(left: str, expression: str, size: float = 17.0) -> str | None:
         size: of the font, in points.
     """
     try:
-        right = _latex(expression)
+        right = as_latex(expression)
         return _image(f"${left} {right}$", size)
     except (InputError, ValueError):
         return None
 
 
-def _latex(expression: str) -> str:
-    parsed = parse(expression, VARIABLES)
-    short = sympy.factor_terms(parsed).xreplace({f: sympy.Float(f, 4) for f in parsed.atoms(sympy.Float)})
+class _Printer(LatexPrinter):
+    """Numbers with the digits that `readable` gives them."""
+
+    def _print_Float(self, expr: sympy.Float) -> str:
+        mantissa, _, power = _NUMBER.sub(_shorten, repr(float(expr))).partition("e")
+        return rf"{mantissa} \cdot 10^{{{int(power)}}}" if power else mantissa
+
+
+def as_latex(expression: str) -> str:
+    """An expression in LaTeX, in brackets where it is a sum or negative; digits as in `readable`."""
+    parsed = sympy.factor_terms(parse(expression, VARIABLES))
     names = {sympy.Symbol(name): latex for name, latex in LATEX.items()}
-    latex = sympy.latex(short, symbol_names=names, full_prec=True, mul_symbol=r" \, ")
+    latex = _Printer({"symbol_names": names, "mul_symbol": r" \, "}).doprint(parsed)
     latex = str(latex).replace(r"\frac", r"\dfrac")
-    return rf"\left( {latex} \right)" if short.is_Add or latex.startswith("-") else latex
+    return rf"\left( {latex} \right)" if parsed.is_Add or latex.startswith("-") else latex
 
 
 def _image(formula: str, size: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gnn_distill.report import published
-from gnn_distill.report.equations import readable, set_equation, with_signs
+from gnn_distill.report.equations import as_latex, readable, set_equation, with_signs
 from gnn_distill.report.story import r2_text
 
 
@@ -67,6 +67,18 @@ def test_pruning_grid_has_its_best_where_published() -> None:
 )
 def test_readable(text: str, shown: str) -> None:
     assert readable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        ("dx*m2/(-0.815471838417616*r - 0.299974806347024)", r"0.8155 \, r + 0.3000"),
+        ("5822.992903259781*dx/(r - 0.01)", r"\dfrac{5823 \, \Delta x}{r - 0.01}"),
+        ("0.000012345678*dx", r"1.235 \cdot 10^{-5} \, \Delta x"),
+    ],
+)
+def test_set_equations_have_the_digits_of_the_text(expression: str, shown: str) -> None:
+    assert shown in as_latex(expression) and set_equation("a =", expression) is not None
 
 
 def test_sentences_keep_their_numbers() -> None:
