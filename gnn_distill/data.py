@@ -37,6 +37,9 @@ class ParticleData:
         adjacency: which sender reaches which receiver, [receiver, sender]: bool [n, n] for all graphs or
             [G, n, n] for each; None for the complete graph. No self-loops.
         spacing: time between frames of the user's own data; None where it is unknown or not the same.
+        blocks: pieces of time that each trajectory of a file was cut into; they count as trajectories.
+        notes: how the data were made from a file, in sentences for the report.
+        doubts: what keeps a law from being found in them, in sentences for the report.
     """
 
     features: npt.NDArray[np.float32]
@@ -45,6 +48,9 @@ class ParticleData:
     replaced: int = 0
     adjacency: npt.NDArray[np.bool_] | None = None
     spacing: float | None = None
+    blocks: int = 1
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def summarise(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, A
         law: the true law, if it is known.
 
     Returns:
-        graphs, trajectories, frames, particles, dim, extra_features, replaced: counts;
+        graphs, trajectories, frames, particles, dim, extra_features, replaced, blocks: counts;
+        notes, doubts: sentences about data from a file;
         mean_abs_acceleration_per_graph: mean over graphs of Σ|a| over nodes and components;
         abs_acceleration: percentiles p1, p50, p99, p99.9 and max of |a| of one component;
         closest_approach: min and p1 of |Δ| over interacting pairs, None if there are none;
@@ -57,6 +58,9 @@ def summarise(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, A
         "dim": dim,
         "extra_features": width - 2 * dim - 2,
         "replaced": data.replaced,
+        "blocks": data.blocks,
+        "notes": list(data.notes),
+        "doubts": list(data.doubts),
         **_accelerations(data.accelerations),
         "closest_approach": _closest(data, dim),
         "energy_drift": energy_drift(data, dim, law),

@@ -127,12 +127,22 @@ class OwnData:
         """
         tracks = read(self.file, self.dim)
         derived = tracks.velocities is None or tracks.accelerations is None
-        v, a = complete(tracks, self.time_step, Differentiator(self.window, self.order))
+        v, a, made = complete(tracks, self.time_step, Differentiator(self.window, self.order))
         columns = (tracks.charges[..., None], tracks.masses[..., None], tracks.features)
-        x = np.concatenate([self._centred(tracks), v, *columns], -1)
-        kept = self._kept(x.shape[0], x.shape[1], derived)
+        positions, moved = self._centred(tracks.positions)
+        x = np.concatenate([positions, v, *columns], -1)
+        sims, blocks = x.shape[0], self._blocks(x.shape[0])
+        kept = self._kept(x.shape[1], blocks, derived)
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
-        self._warn_if_alike(tracks.positions.shape[0], np.concatenate(columns, -1)[:, 0])
+        notes = [*(d.note for d in made), *moved, *self._cut(sims, blocks, kept.shape[1])]
+        kinds = np.concatenate(columns, -1)[:, 0]
+        doubts = [
+            *self._units(tracks.positions),
+            *(d.doubt for d in made if d.doubt),
+            *self._alike(sims, kinds),
+        ]
+        for sentence in (*notes, *doubts):
+            log.warning("%s: %s", self.file, sentence)
         joined = adjacency(self._graph(tracks), tracks, x[..., : self.dim], self.neighbours, self.radius)
         return ParticleData(
             x.astype(np.float32),
@@ -140,6 +150,9 @@ class OwnData:
             frames=kept.shape[1],
             adjacency=joined,
             spacing=self._spacing(tracks),
+            blocks=blocks,
+            notes=tuple(notes),
+            doubts=tuple(doubts),
         )
 
     def _graph(self, tracks: Tracks) -> str | None:
@@ -148,17 +161,23 @@ class OwnData:
             return self.graph
         return None if self.law.graph == "complete" else self.law.graph
 
-    def _centred(self, tracks: Tracks) -> npt.NDArray[np.float64]:
-        """Positions; moved to the origin where single precision would blur distances so far from it."""
-        positions = tracks.positions
-        size = float(np.sqrt(positions.var(axis=2).sum(-1).mean()))
-        if size > 0 and not SMALLEST < size < LARGEST:
-            text = "%s: particles are about %.2g apart, where about 1 suits the network: change units"
-            log.warning(text, self.file, size)
-        if size > 0 and np.abs(positions).max() > FAR * size:
-            log.warning("%s: positions are far from the origin and have been moved there", self.file)
-            positions = positions - positions.mean(axis=(0, 1, 2))
-        return positions
+    def _centred(self, positions: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], list[str]]:
+        """Positions, and a note if single precision would have blurred distances so far from the origin."""
+        size = _extent(positions)
+        if size == 0 or np.abs(positions).max() <= FAR * size:
+            return positions, []
+        moved = positions - positions.mean(axis=(0, 1, 2))
+        return moved, ["positions are far from the origin and have been moved there"]
+
+    def _units(self, positions: npt.NDArray[np.float64]) -> list[str]:
+        """A doubt, where distances are not those that the network is made for."""
+        size = _extent(positions)
+        if size == 0 or SMALLEST < size < LARGEST:
+            return []
+        return [
+            f"Particles are about {size:.2g} apart, where about 1 suits the network: change units, that is "
+            f"divide all lengths in the file by about {size:.1g}"
+        ]
 
     def _spacing(self, tracks: Tracks) -> float | None:
         """Time between the frames that are kept; None where it is unknown or differs."""
@@ -168,26 +187,39 @@ class OwnData:
             return None
         return float(step[0]) * self.every if np.allclose(step, step[0], rtol=1e-6, atol=0.0) else None
 
-    def _warn_if_alike(self, sims: int, kinds: npt.NDArray[np.float64]) -> None:
-        """Say that few runs cannot show how the force depends on charge and mass: `kinds` [sims, n, K]."""
+    def _alike(self, sims: int, kinds: npt.NDArray[np.float64]) -> list[str]:
+        """A doubt, where few runs cannot show how force depends on charge and mass: `kinds` [sims, n, K]."""
         different = len(np.unique(kinds.reshape(-1, kinds.shape[-1]), axis=0))
-        if sims < 3 and different > 1:
-            log.warning(
-                "%s: %d run%s with %d different particles: any function of mass and charge that fits these "
-                "will do. To learn how the force depends on them, add runs with others",
-                *(self.file, sims, "s" * (sims > 1), different),
-            )
+        if sims > 2 or different < 2:
+            return []
+        return [
+            f"{sims} run{'s' * (sims > 1)} with {different} different particles: any function of mass and "
+            "charge that fits these will do. To learn how the force depends on them, add runs with others"
+        ]
 
-    def _kept(self, sims: int, frames: int, derived: bool) -> npt.NDArray[np.int64]:
-        """Frame numbers [blocks, L] that are kept of each trajectory."""
-        lost = self.window // 2 if derived and self.drop_edges else 0
+    def _blocks(self, sims: int) -> int:
+        """Pieces that each trajectory is cut into."""
         blocks = self.blocks or (BLOCKS if sims < 3 else 1)
         if sims * blocks < 3:
             fix = f"{sims} trajectories give too few blocks for three parts of a split: use {BLOCKS}"
             raise InputError("dataset.blocks", self.blocks, fix)
+        return blocks
+
+    def _kept(self, frames: int, blocks: int, derived: bool) -> npt.NDArray[np.int64]:
+        """Frame numbers [blocks, L] that are kept of each trajectory."""
+        lost = self.window // 2 if derived and self.drop_edges else 0
         gap = self.window if derived else 0
-        kept = lost + blocks_of(frames - 2 * lost, blocks, gap, self.every)
-        if blocks > 1:
-            text = "%s: each trajectory (of %d) is cut into %d blocks of %d frames"
-            log.warning(text, self.file, sims, blocks, kept.shape[1])
-        return kept
+        return lost + blocks_of(frames - 2 * lost, blocks, gap, self.every)
+
+    def _cut(self, sims: int, blocks: int, frames: int) -> list[str]:
+        """A note on blocks, if there are any."""
+        return (
+            [f"each trajectory (of {sims}) is cut into {blocks} blocks of {frames} frames"]
+            if blocks > 1
+            else []
+        )
+
+
+def _extent(positions: npt.NDArray[np.float64]) -> float:
+    """RMS distance of the particles from their centre; positions [S, T, n, D]."""
+    return float(np.sqrt(positions.var(axis=2).sum(-1).mean()))

@@ -5,7 +5,6 @@ Shape letters: S trajectories, T frames, n particles, D space dims.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +14,9 @@ from scipy.signal import savgol_coeffs, savgol_filter
 from gnn_distill.errors import InputError
 from gnn_distill.own.tracks import Array, Tracks, bad
 
-log = logging.getLogger(__name__)
-
 ROUNDED = 0.45  # of a given time step: how far rounding may move a time, and no frame be missing
+NOISY = 0.05  # share of a derivative that may be error from scatter before it is doubted
+WIDER = (9, 11, 15, 21, 31, 41, 61, 81, 101)  # windows to try against it
 JITTER = 0.02  # of the time step: how far a frame may lie from a uniform clock (times are often rounded)
 
 
@@ -99,41 +98,83 @@ def spacing(tracks: Tracks, time_step: float | None) -> Array:
     return step
 
 
-def complete(tracks: Tracks, time_step: float | None, fit: Differentiator) -> tuple[Array, Array]:
-    """Velocities and accelerations, derived where the file has none, with a warning of what that costs.
+@dataclass(frozen=True)
+class Derived:
+    """A derivative that a file lacked, and how exact it is.
+
+    Attributes:
+        name: accelerations or velocities.
+        note: what they were derived from, and how, with their error.
+        doubt: what to do about an error that is too large; None where it is small.
+    """
+
+    name: str
+    note: str
+    doubt: str | None
+
+
+def complete(
+    tracks: Tracks, time_step: float | None, fit: Differentiator
+) -> tuple[Array, Array, list[Derived]]:
+    """Velocities and accelerations, those that the file lacks derived.
 
     Returns:
-        Velocities and accelerations, both [S, T, n, D].
+        Velocities and accelerations, both [S, T, n, D], and what was derived.
     """
     v, a = tracks.velocities, tracks.accelerations
     if v is not None and a is not None:
-        return v, a
+        return v, a, []
     frames = tracks.positions.shape[1]
     if frames < fit.window:
         problem = f"{frames} frames (of the shortest trajectory) are fewer than dataset.window={fit.window}"
         raise bad(tracks.path, problem, "track longer, or set a smaller dataset.window and dataset.order")
-    dt = spacing(tracks, time_step)
+    dt, made = spacing(tracks, time_step), []
     if a is None:
         source, times = (tracks.positions, 2) if v is None else (v, 1)
         a = fit(source, dt, times)
-        _warn("accelerations", "positions" if v is None else "velocities", source, a, dt, times, fit)
+        made.append(
+            _told("accelerations", "positions" if v is None else "velocities", source, dt, times, fit)
+        )
     if v is None:
         v = fit(tracks.positions, dt, 1)
-        _warn("velocities", "positions", tracks.positions, v, dt, 1, fit)
-    return v, a
+        made.append(_told("velocities", "positions", tracks.positions, dt, 1, fit))
+    return v, a, made
 
 
-def _warn(
-    name: str, of: str, source: Array, derived: Array, dt: Array, derivative: int, fit: Differentiator
-) -> None:
-    size, error = float(np.sqrt((derived**2).mean())), fit.error(source, dt, derivative)
+def _told(name: str, of: str, source: Array, dt: Array, derivative: int, fit: Differentiator) -> Derived:
+    error, size = _error_and_size(source, dt, derivative, fit)
     power = "noise/dt²" if derivative == 2 else "noise/dt"
-    log.warning(
-        "%s are derived from %s (polynomials of order %d over a window of %d frames, dt = %.3g). "
-        "Scatter of the %s makes an error of about %.2g in them, beside a typical size of %.2g; "
-        "noise enters as %s: widen dataset.window if that is too much",
-        *(name, of, fit.order, fit.window, dt.mean(), of, error, size, power),
+    note = (
+        f"{name} are derived from {of} (polynomials of order {fit.order} over a window of {fit.window} "
+        f"frames, dt = {dt.mean():.3g}). Scatter of the {of} makes an error of about {error:.2g} in them, "
+        f"beside a typical size of {size:.2g}; noise enters as {power}"
     )
+    if not error > NOISY * size:
+        return Derived(name, note, None)
+    percent = f"{100 * error / max(size, 1e-300):.0f} %"
+    doubt = f"Scatter of the {of} makes an error of about {percent} in the {name} derived from them"
+    return Derived(name, note, f"{doubt}: {_remedy(source, dt, derivative, fit)}")
+
+
+def _remedy(source: Array, dt: Array, derivative: int, fit: Differentiator) -> str:
+    """The narrowest window that makes the error small, or the best of those that leave half of the frames."""
+    tried = [w for w in WIDER if fit.window < w <= source.shape[1] // 2]
+    shares = []
+    for window in tried:
+        error, size = _error_and_size(source, dt, derivative, Differentiator(window, fit.order))
+        shares.append(error / max(size, 1e-300))
+        if shares[-1] <= NOISY:
+            break
+    if not shares or not min(shares) < np.inf:
+        return "track more exactly, or longer and with a wider dataset.window"
+    share, window = min(zip(shares, tried, strict=False))
+    found = f"with dataset.window={window} it is about {100 * share:.0f} %"
+    return found if share <= NOISY else f"{found}, which is still much; track more exactly"
+
+
+def _error_and_size(source: Array, dt: Array, derivative: int, fit: Differentiator) -> tuple[float, float]:
+    """Error that scatter makes in a derivative, and its typical size (both RMS)."""
+    return fit.error(source, dt, derivative), float(np.sqrt((fit(source, dt, derivative) ** 2).mean()))
 
 
 def blocks_of(frames: int, blocks: int, gap: int, every: int) -> npt.NDArray[np.int64]:

@@ -11,6 +11,8 @@ import jinja2
 import yaml
 
 from gnn_distill.report import published
+from gnn_distill.report.data_facts import data_rows
+from gnn_distill.report.doubts import doubts, share_text
 from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms, readable
 from gnn_distill.report.figures import FIGURES
 from gnn_distill.report.gaps import missing
@@ -18,7 +20,6 @@ from gnn_distill.report.story import (
     AXES,
     capitalised,
     component_name,
-    data_rows,
     explanations,
     formula,
     law_title,
@@ -48,7 +49,7 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "r2": r2_text, "readable": readable}
+    environment.filters |= {"number": number, "r2": r2_text, "readable": readable, "capitalised": capitalised}
     return environment.get_template("run.html.j2").render(content(run, figures))
 
 
@@ -68,6 +69,7 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "transform": transform_rows(run),
         "axes": AXES,
         "data": data_rows(run),
+        "notes": (run.data or {}).get("notes") or [],
         "explanations": explanations(run),
         "published": published_cells(run),
         "source": published.R25,
@@ -77,7 +79,8 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "law": run.law,
         "law_rows": law_rows(run),
         "figures": {name: _embed(name, path, run) for name, path in figures.items()},
-        "missing": missing(run),
+        "missing": [*doubts(run), *missing(run)],
+        "share": share_text(run),
         "status": run.status,
         "stages": {k: v for k, v in (run.status.get("stages") or {}).items() if v.get("complete", True)},
         "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),

@@ -152,7 +152,7 @@ def _collapsed_by_equation(axes: Axes, share: Array, arrays: dict[str, Any], run
     equation = distilled_profile(run, grid, arrays["delta"].shape[1])
     if equation is None:
         raise ValueError("a law that was taken apart cannot be evaluated")
-    _cloud(axes, arrays["r"], learned, equation)
+    _cloud(axes, arrays["r"], learned, np.append(equation, binned(arrays["r"], learned)[1]))
     axes.plot(grid, equation, label="distilled equation", **DISTILLED)
     axes.set_ylabel("radial acceleration, unit masses and charges")
 

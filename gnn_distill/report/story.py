@@ -12,6 +12,7 @@ import numpy as np
 from gnn_distill import forces
 from gnn_distill.errors import InputError
 from gnn_distill.forces import ForceLaw
+from gnn_distill.report.doubts import doubts
 from gnn_distill.report.equations import with_signs
 from gnn_distill.report.published import OLS_R2, ROBUST_R2, TEST_LOSS, cell
 from gnn_distill.report.unknown import headline
@@ -59,15 +60,6 @@ class Outcome:
     level: Level
     headline: str
     details: list[str]
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A named number as text, and what it means."""
-
-    name: str
-    value: str
-    meaning: str = ""
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -178,52 +170,6 @@ def _all_messages(analysis: dict[str, Any]) -> list[Scores]:
     return [Scores("subspace", "all messages", meaning, found[name]["robust"], found[name]["ols"])]
 
 
-def data_rows(run: Run) -> list[Fact]:
-    """What the data are like, for the table of the page; empty for a run that has not written it down."""
-    data = run.data
-    if not data:
-        return []
-    near, drift, a = data["closest_approach"], data["energy_drift"], data["abs_acceleration"]
-    shape = f"{data['particles']} particles in {data['dim']} dimensions"
-    extra = f", {data['extra_features']} further features each" if data["extra_features"] else ""
-    rows = [
-        Fact("graphs", f"{data['graphs']:,}", shape + extra),
-        Fact("trajectories", f"{data['trajectories']:,}", f"of {data['frames']:,} frames"),
-        Fact("Σ|a| per graph", number(data["mean_abs_acceleration_per_graph"]), "mean over graphs"),
-        Fact("median |a|", _plain(a["p50"]), "of one component"),
-        Fact("99.9 % of |a| below", _plain(a["p99.9"])),
-        Fact("largest |a|", _plain(a["max"])),
-    ]
-    if near:
-        closer = f"1 % of the interacting pairs are closer than {number(near['p1'], 3)}"
-        rows.append(Fact("closest approach", number(near["min"], 2), closer))
-    if drift:
-        text = (
-            f"|ΔE| / max(1, |E|), largest of {drift['trajectories']:,} trajectories, median "
-            f"{number(drift['median'], 2)}; rounding to float32 alone gives 1e−7 to 1e−5"
-        )
-        rows.append(Fact("energy drift", number(drift["max"], 2), text))
-    return [*rows, Fact("replaced trajectories", f"{data['replaced']:,}", "could not be integrated")]
-
-
-def _plain(value: float | None) -> str:
-    return f"{value:,.0f}" if value is not None and 1e3 <= value < 1e8 else number(value, 3)
-
-
-def data_line(run: Run) -> str | None:
-    """What the data are like, in one line."""
-    data = run.data
-    if not data:
-        return None
-    made = "simulated" if "simulations" in (run.config.get("dataset") or {}) else "data:"
-    near = data["closest_approach"]
-    closest = f", closest approach {number(near['min'], 2)}" if near else ""
-    return (
-        f"{made} {data['trajectories']:,} trajectories of {data['frames']:,} frames, "
-        f"Σ|a| per graph {number(data['mean_abs_acceleration_per_graph'], 3)}{closest}"
-    )
-
-
 def explanations(run: Run) -> list[str]:
     """Sentences that keep a reader from misreading the R² table; made from its numbers."""
     rows = {row.name: row for row in r2_rows(run.analysis)}
@@ -283,7 +229,7 @@ def outcome(run: Run) -> Outcome:
     if None in verdicts:
         told = [(component_name(e), (e.get("extrapolation") or {}).get("reason")) for e in entries]
         lines = [f"{name}: {with_signs(text)}" for name, text in told if text]
-        return Outcome("open", headline(entries), lines)
+        return Outcome("open", headline(entries, bool(doubts(run))), lines)
     details = [verdict_line(entry) for entry in entries]
     recovered = [v.get("recovered") is True for v in verdicts if v.get("reason") != STILL]
     law, count = law_title(run), {1: "the one component", 2: "both components"}

@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gnn_distill.forces import SOFTENING
+from gnn_distill.report.data_facts import data_line
+from gnn_distill.report.doubts import doubts, share_text
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms
 from gnn_distill.report.gaps import missing
 from gnn_distill.report.story import (
     capitalised,
-    data_line,
     explanations,
     law_title,
     number,
@@ -59,8 +60,8 @@ def show(run: Run, console: Console) -> None:
     _line(console, result.headline, COLOURS[result.level])
     for detail in result.details:
         _line(console, "  " + detail)
-    for gap in missing(run):
-        _line(console, gap, "yellow")
+    for line in (*doubts(run), *missing(run)):
+        _line(console, line, "yellow")
     console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
 
 
@@ -84,7 +85,9 @@ def _losses(run: Run, console: Console) -> None:
         return
     reference = published(run)["mae_per_graph"]
     beside = "" if reference is None else f"  (published, other settings: {number(reference)})"
-    _line(console, f"test mae {number(test['mae'])}   mae_per_graph {number(test['mae_per_graph'])}{beside}")
+    part = f" ({text})" if (text := share_text(run)) else ""
+    mae, graph = number(test["mae"]), number(test["mae_per_graph"])
+    _line(console, f"test mae {mae}{part}   mae_per_graph {graph}{beside}")
 
 
 def _law_error(run: Run, console: Console) -> None:

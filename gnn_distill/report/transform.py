@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gnn_distill.report.story import Fact, number
+from gnn_distill.report.data_facts import Fact
+from gnn_distill.report.story import number
 from gnn_distill.rundir import Run
 
 FEATURES = {"m1": "mass", "q1": "charge", "v1": "velocity", "x1": "position", "f1": "further features"}

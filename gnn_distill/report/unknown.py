@@ -10,15 +10,20 @@ ROUGHLY = 0.5
 had up to 0.2, equations for too few data 0.6 and more."""
 
 OPEN = "The law behind these data is not known here: the equations were not checked against one."
-NONE = (
-    "No equation found holds outside of the range it was fitted to: this is no law yet. More runs, with "
-    "other masses, charges and distances, help most."
-)
+NONE = "No equation found holds outside of the range it was fitted to: this is no law yet."
+MORE = "More runs, with other masses, charges and distances, help most."
 
 
-def headline(entries: Sequence[dict[str, Any]]) -> str:
-    """One sentence about the components of `equations.json`."""
-    return OPEN if all(holds(entry.get("extrapolation") or {}) for entry in entries) else NONE
+def headline(entries: Sequence[dict[str, Any]], doubted: bool) -> str:
+    """What to think of the components of `equations.json`.
+
+    Args:
+        entries: the components.
+        doubted: something else is said to be wrong with data or network, which more data would not mend.
+    """
+    if all(holds(entry.get("extrapolation") or {}) for entry in entries):
+        return OPEN
+    return NONE if doubted else f"{NONE} {MORE}"
 
 
 def holds(extrapolation: dict[str, Any]) -> bool:

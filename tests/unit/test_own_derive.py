@@ -76,6 +76,30 @@ def test_the_error_from_noise_is_foretold(tmp_path: Path, caplog):
     assert "noise/dt²" in text and f"about {fit.error(noisy, dt, 2):.2g} in them" in text
 
 
+def test_a_wider_window_is_named_where_it_helps(tmp_path: Path):
+    arrays, rng = oscillators(frames=400), np.random.default_rng(1)
+    noisy = arrays["positions"] + rng.normal(0, 1e-3, (S, 400, N, 2))
+    np.savez(tmp_path / "t.npz", positions=noisy, dt=0.01)
+    doubts = OwnData(str(tmp_path / "t.npz")).load().doubts
+    window = int(doubts[0].partition("dataset.window=")[2].split()[0])
+    assert "in the accelerations derived from them" in doubts[0] and window > 7
+
+    better = OwnData(str(tmp_path / "t.npz"), window=window).load()
+    half = window // 2
+    true = arrays["accelerations"][:, half:-half].reshape(-1, N, 2)
+    error = np.sqrt(((better.accelerations - true) ** 2).mean() / (true**2).mean())
+    assert error < 0.1 and not any("accelerations" in doubt for doubt in better.doubts)
+
+
+def test_noise_that_no_window_averages_out_is_said_to_be_so(tmp_path: Path):
+    noisy = oscillators(frames=60)["positions"] + np.random.default_rng(1).normal(0, 0.1, (S, 60, N, 2))
+    np.savez(tmp_path / "t.npz", positions=noisy, dt=0.01)
+    assert "still much; track more exactly" in OwnData(str(tmp_path / "t.npz")).load().doubts[0]
+    short = {"positions": noisy[:, :8], "dt": 0.01}
+    np.savez(tmp_path / "t.npz", **short)
+    assert "or longer and with a wider" in OwnData(str(tmp_path / "t.npz"), blocks=1).load().doubts[0]
+
+
 def test_every_thins_after_derivation(tmp_path: Path):
     np.savez(tmp_path / "t.npz", **{k: oscillators()[k] for k in ("positions", "times")})
     dense, thin = (OwnData(str(tmp_path / "t.npz"), every=k).load() for k in (1, 5))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from gnn_distill.data import to_graphs
 from gnn_distill.forces import Coulomb, ForceLaw, Spring
 from gnn_distill.report.figures import FIGURES, draw
+from gnn_distill.report.story import outcome
 from gnn_distill.report.trajectories import FAR, frame, trajectories
 from gnn_distill.rundir import RunDirectory, load_run
 from gnn_distill.simulate import Simulation, simulate
@@ -70,6 +72,49 @@ def test_what_is_not_known_is_left_out(spring: Path) -> None:
     text = Text(page).text
     assert "The data graphs" in text and "2 further features each" in text
     assert "energy drift" not in text and "closest approach" not in text + terminal
+
+
+def of_a_file(path: Path, **values: object) -> Path:
+    """Make the data of a run those of a file: blocks of it, derived, and what else `values` say."""
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    config["dataset"] = {"path": "tracks.csv", "dim": 2}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    change(path, **values)
+    return path
+
+
+def test_notes_and_doubts_about_a_file_are_told(tmp_path: Path) -> None:
+    path = add_data(make_run(tmp_path / "run", law=None), Spring())
+    doubt = "Scatter of the positions makes an error of about 80 % in the accelerations"
+    of_a_file(path, blocks=20, trajectories=20, notes=["velocities are derived"], doubts=[doubt], law=None)
+    page, terminal = words(path)
+    text, terminal = Text(page).text, " ".join(terminal.split())
+    assert doubt in text and doubt in terminal
+    assert "Velocities are derived." in text and "velocities are derived" not in terminal
+    assert "blocks of time of 30 frames 20" in text and "data: 20 blocks of time of 30 frames" in terminal
+    assert "tracks.csv, of unknown law; 4 particles" in text and "replaced trajectories" not in text
+
+
+@pytest.mark.parametrize(("size", "told"), [(0.8, False), (0.08, True)])
+def test_a_network_that_learned_little_is_doubted(spring: Path, size: float, told: bool) -> None:
+    change(spring, mean_abs_acceleration_per_graph=size * 8)
+    page, terminal = words(spring)
+    percent = f"{100 * 0.0531 / size:.{0 if told else 1}f} % of the mean |a|"
+    for text in (Text(page).text, " ".join(terminal.split())):
+        assert f"mae 0.0531 ({percent})" in text
+        assert ("do not trust equations" in text) is told
+
+
+def test_doubts_take_the_place_of_advice_to_collect_more(tmp_path: Path) -> None:
+    path = add_data(make_run(tmp_path / "run", law=None), Spring())
+    equations = json.loads((path / "equations.json").read_text())
+    for entry in equations["components"]:
+        entry["extrapolation"] = {"equation": 0, "beyond": [0.9] * len(entry["front"]), "reason": "told"}
+    (path / "equations.json").write_text(json.dumps(equations))
+    change(path, doubts=[])
+    assert outcome(load_run(path)).headline.endswith("help most.")
+    change(path, doubts=["Particles are about 330 apart"])
+    assert outcome(load_run(path)).headline.endswith("no law yet.")
 
 
 def test_older_runs_have_no_table(tmp_path: Path) -> None:
