@@ -40,6 +40,8 @@ WIDER = 2.0
 DEFAULT_RANGES = {"r": (0.2, 8.0), "m1": (0.2, 5.0), "m2": (0.2, 5.0)}
 FLOOR = 1e-6
 """Smallest size of a force, in units of its median, that differences are divided by."""
+ROUNDING = 1e-20
+"""Squared size of what is left of values without b, relative to theirs, below which they are a constant."""
 _BUMPS = (0.8, 1.0, 1.25)
 
 
@@ -199,9 +201,10 @@ def _fit(values: Array, law: ForceLaw, fresh: Fresh, unknowns: _Unknowns) -> Mem
     scale = force_scale(law, fresh, full[2])
     design = _design(law, fresh, scale, full)
     linear, residual = _project(design, values / scale)
-    rest = values / scale - design[:, -1] * linear[-1]
+    whole = values / scale
+    rest = whole - design[:, -1] * linear[-1]
     total = float(rest @ rest)
-    r2 = 1.0 - float(residual @ residual) / total if total > 0 else -np.inf
+    r2 = 1.0 - float(residual @ residual) / total if total > ROUNDING * float(whole @ whole) else -np.inf
     r2 = r2 if np.any(linear[:-1] != 0) else -np.inf
     eps1, eps2, power, *params = (float(v) for v in full)
     *a, b = (float(v) for v in linear)

@@ -333,6 +333,14 @@ def test_a_law_that_vanishes_over_a_range_is_judged():
     assert (force_scale(Discontinuous(cut=1e9), fresh_points(Discontinuous(), 2, {}), 0.0) > 0).all()
 
 
+def test_a_constant_contains_nothing_of_a_law():
+    """What rounding leaves of it without b is no resemblance."""
+    for law in (Discontinuous(), LAWS["spring"]):
+        for text in ("-1.0146040807512691e-07", "0.5"):
+            verdict = verdict_on(law, "pullback", text)
+            assert verdict.r2 == -np.inf and "nothing of the law" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("law", "text", "fixed", "found"),
     [
