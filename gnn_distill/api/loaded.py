@@ -24,6 +24,7 @@ from gnn_distill.report.story import law_of
 from gnn_distill.report.terminal import show
 from gnn_distill.run import load_weights
 from gnn_distill.simulate import Simulation
+from gnn_distill.symbolic.extrapolate import borne_out
 from gnn_distill.symbolic.family import Target, constant_inputs
 from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.verdict import Verdict, data_ranges, judge
@@ -134,7 +135,12 @@ class LoadedRun:
         inputs = self.equations["variables"]
         names = (*m.names, *(name for name in inputs if name not in m.names))
         fixed, dim = constant_inputs(ranges, inputs), m.delta.shape[1]
-        return tuple(judge(self.fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed))
+        formal = judge(self.fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed)
+        tried = [entry.get("extrapolation") for entry in self.equations["components"]]
+        return tuple(
+            v if t is None else borne_out(v, t["inside"], t["beyond"])
+            for v, t in zip(formal, tried, strict=True)
+        )
 
     @cached_property
     def model(self) -> ParticleGNN:

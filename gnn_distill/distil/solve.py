@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from gnn_distill.distil.targets import Problem
 from gnn_distill.forces import ForceLaw
 from gnn_distill.symbolic.engine import Engine, Memory
-from gnn_distill.symbolic.extrapolate import Extrapolation, extrapolate
+from gnn_distill.symbolic.extrapolate import Extrapolation, borne_out, extrapolate
 from gnn_distill.symbolic.family import Target, constant_inputs
 from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.given import GivenEngine
@@ -120,7 +120,11 @@ def solve(work: Work, posed: Problem, law: ForceLaw | None, ranges: Ranges) -> F
         joint = _joint(work, posed) if _shares_one_law(work, posed) else None
         fronts = _one_by_one(work, posed) if joint is None else joint.components
         extrapolations = tuple(extrapolate(f, *posed.points(k)) for k, f in enumerate(fronts))
-        verdicts = None if law is None else judged(fronts, law, posed, ranges)
+        verdicts = None
+        if law is not None:
+            formal = judged(fronts, law, posed, ranges)
+            pairs = zip(formal, extrapolations, strict=True)
+            verdicts = tuple(borne_out(v, e.inside, e.beyond) for v, e in pairs)
         return Found(posed, fronts, joint, verdicts, extrapolations)
 
 

@@ -27,6 +27,7 @@ _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d+)?
 _DELTA = re.compile(r"\bd([xyz])\b")
 _INDEXED = re.compile(r"\b([mq])([12])\b")
 _REST = re.compile(r"\b(?:r0|rest_length)\b")
+_COUPLING = re.compile(r"\bmass_coupling\b")
 _SQUARE = re.compile(r"(?:\*\*|\^)([234])(?![\w.])")
 _SUPERSCRIPT = str.maketrans("234", "²³⁴")
 _SUBSCRIPT = str.maketrans("12", "₁₂")
@@ -44,7 +45,7 @@ def _shorten(match: re.Match[str]) -> str:
 
 def with_signs(text: str) -> str:
     """A sentence or expression with the signs of physics for names and operators."""
-    text = _REST.sub("r₀", _DELTA.sub(r"Δ\1", text))
+    text = _COUPLING.sub("k", _REST.sub("r₀", _DELTA.sub(r"Δ\1", text)))
     text = _INDEXED.sub(lambda m: m[1] + m[2].translate(_SUBSCRIPT), text)
     text = _SQUARE.sub(lambda m: m[1].translate(_SUPERSCRIPT), text).replace("**", "^")
     text = re.sub(r"(?<=[\w)₁₂²³⁴])\s*\*\s*(?=[\wΔ(])", " ", text)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-ROUGHLY = 0.5
-"""Relative error beyond the fitted range at which an equation holds at least roughly: laws that were right
-had up to 0.2, equations for too few data 0.6 and more."""
+from gnn_distill.symbolic.extrapolate import ROUGHLY
 
 OPEN = "The law behind these data is not known here: the equations were not checked against one."
 NONE = "No equation found holds outside of the range it was fitted to: this is no law yet."

@@ -7,6 +7,7 @@ import base64
 import numpy as np
 import pytest
 
+from gnn_distill.forces import Superposition
 from gnn_distill.report import published
 from gnn_distill.report.equations import as_latex, readable, set_equation, with_signs
 from gnn_distill.report.story import r2_text
@@ -83,6 +84,8 @@ def test_set_equations_have_the_digits_of_the_text(expression: str, shown: str) 
 
 def test_sentences_keep_their_numbers() -> None:
     assert with_signs("R² = 0.999998 with r0 = 1") == "R² = 0.999998 with r₀ = 1"
+    told = with_signs(Superposition(mass_coupling=0.5).described)
+    assert told == "(q₁ q₂ − k m₁ m₂) / r² with k = 0.5"
 
 
 @pytest.mark.parametrize(

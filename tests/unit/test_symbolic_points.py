@@ -5,7 +5,8 @@ import pytest
 import sympy
 
 from gnn_distill.errors import InputError
-from gnn_distill.symbolic.extrapolate import extrapolate
+from gnn_distill.forces import InverseSquare
+from gnn_distill.symbolic.extrapolate import borne_out, extrapolate
 from gnn_distill.symbolic.front import Front
 from gnn_distill.symbolic.given import GivenEngine
 from gnn_distill.symbolic.joint import along, vector_fronts
@@ -15,6 +16,7 @@ from gnn_distill.symbolic.operon import OperonEngine
 from gnn_distill.symbolic.parse import parse
 from gnn_distill.symbolic.points import Points
 from gnn_distill.symbolic.sampling import draw, strata, weights
+from gnn_distill.symbolic.verdict import judge
 
 NAMES = ("dx", "dy", "r", "m1", "m2")
 
@@ -137,6 +139,36 @@ def test_the_equation_that_extrapolates_is_preferred_to_the_one_that_fits():
     assert judged.beyond[judged.equation] < 0.1 and "unseen" in judged.reason
     worse = extrapolate(rated(seen, "0.5", imitation), seen, unseen)
     assert worse.beyond[-1] > 3 * judged.beyond[judged.equation]
+
+
+def test_a_wrong_law_among_equations_that_fit_badly_is_no_recovery():
+    """Coulomb's form stands on the front of a screened force, far from the equations that fit."""
+    law, names = InverseSquare(), ("dx", "dy", "r", "m1", "m2")
+    rng = np.random.default_rng(0)
+
+    def sample(graphs: int) -> Points:
+        d, m = rng.uniform(-4, 4, (graphs, 2)), np.exp(rng.normal(0, 0.5, (graphs, 2)))
+        r = np.linalg.norm(d, axis=1) + 0.01
+        X = np.column_stack([d, r, m])
+        return Points(X, evaluate(parse(screened, names), X, names), np.ones(graphs), names)
+
+    screened = "-m2*dx*exp(-r)*(1 + r)/r**3"
+    seen, unseen = sample(1500), sample(1500)
+    texts = ["0.01*dx", "-0.5*m2*dx/r**3", screened]
+    rated = [
+        (c, loss, parse(t, names)) for c, loss, t in zip((3, 9, 16), (1.0, 0.4, 0.01), texts, strict=True)
+    ]
+    front = Front.from_rated(rated, names)
+    formal, _ = judge([front, front], law, names, dim=2, target="pullback")
+    tried = extrapolate(front, seen, unseen)
+    assert formal.recovered and formal.equation == 1
+
+    refused = borne_out(formal, tried.inside, tried.beyond)
+    assert not refused.recovered and refused.equation is None and "off by" in refused.reason
+    assert borne_out(formal, (0.9, 0.7, 0.5), (0.9, 0.7, 0.4)) == formal  # nothing else is much better
+    assert borne_out(formal, (0.9, 0.2, 0.01), (0.9, 0.4, 0.01)) == formal  # it holds
+    assert not borne_out(formal, (0.9, None, 0.1), (0.9, None, 0.1)).recovered
+    assert borne_out(refused, tried.inside, tried.beyond) == refused
 
 
 def test_an_equation_with_a_pole_does_not_extrapolate():
