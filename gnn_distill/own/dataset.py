@@ -22,7 +22,7 @@ from gnn_distill.own.tracks import Tracks
 
 log = logging.getLogger(__name__)
 
-SMALLEST, LARGEST = 0.05, 200.0  # distances that the network and r = d + 0.01 are made for
+SMALLEST, LARGEST = 0.1, 10.0  # distances that the network and r = d + 0.01 are made for
 FAR = 1000.0  # distances from the origin, in distances between particles
 BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
 
@@ -126,6 +126,7 @@ class OwnData:
             InputError: naming the file, the array or column, what is wrong with it and the fix.
         """
         tracks = read(self.file, self.dim)
+        self._check_law(tracks)
         derived = tracks.velocities is None or tracks.accelerations is None
         v, a, made = complete(tracks, self.time_step, Differentiator(self.window, self.order))
         columns = (tracks.charges[..., None], tracks.masses[..., None], tracks.features)
@@ -154,6 +155,16 @@ class OwnData:
             notes=tuple(notes),
             doubts=tuple(doubts),
         )
+
+    def _check_law(self, tracks: Tracks) -> None:
+        """Refuse a law of charges for particles that have none: it would be compared with no force at all."""
+        if self.law is None or tracks.charges.any():
+            return
+        r, one, none = np.geomspace(0.1, 10.0, 20), np.ones(20), np.zeros(20)
+        charged, bare = (self.law.magnitude(r, one, one, q, q, self.law.params) for q in (one, none))
+        if np.any(charged) and not np.any(bare):
+            fix = f"it acts on charges and {self.file} has none: add them (column charge, array charges)"
+            raise InputError("dataset.law", self.law.title, fix)
 
     def _graph(self, tracks: Tracks) -> str | None:
         """What decides who interacts; None takes all pairs."""

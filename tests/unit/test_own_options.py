@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gnn_distill.errors import InputError
-from gnn_distill.forces import Spring, String
+from gnn_distill.forces import Coulomb, Spring, String
 from gnn_distill.own import OwnData
 from tests.unit.test_own_bad_files import good
 
@@ -105,6 +105,15 @@ def test_a_law_of_neighbours_is_compared_along_the_chain(tmp_path: Path):
     assert joined is not None and joined.sum() == 6
     assert OwnData(path, law=String(), graph="complete").load().adjacency is None
     assert OwnData(path, law=Spring()).load().adjacency is None
+
+
+def test_a_law_of_charges_is_refused_where_there_are_none(tmp_path: Path):
+    x = np.random.default_rng(0).standard_normal((3, 10, 4, 2))
+    bare = {"positions": x, "velocities": x, "accelerations": x, "masses": np.ones(4)}
+    with pytest.raises(InputError, match="dataset.law.*acts on charges.*array charges"):
+        OwnData(saved(tmp_path, **bare), law=Coulomb()).load()
+    assert OwnData(saved(tmp_path, **bare), law=Spring()).load().frames == 10
+    assert OwnData(saved(tmp_path, **bare, charges=np.ones(4)), law=Coulomb()).load().frames == 10
 
 
 def test_positions_far_from_the_origin_are_moved_there(tmp_path: Path, caplog: pytest.LogCaptureFixture):
