@@ -15,8 +15,8 @@ from torch import Tensor
 
 from gnn_distill.forces import SOFTENING
 from gnn_distill.messages import SPACE
-from gnn_distill.report.equations import acceleration_text, in_distance, law_terms
-from gnn_distill.report.terminal import LEGEND, plain_distance
+from gnn_distill.report.equations import acceleration_text, in_distance, law_terms, plain_distance
+from gnn_distill.report.terminal import LEGEND
 from gnn_distill.symbolic.closed_form import Law
 from gnn_distill.symbolic.engine import FURTHER_NAMES, VARIABLES
 from gnn_distill.symbolic.export import latex

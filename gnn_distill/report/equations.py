@@ -93,6 +93,15 @@ def law_terms(law: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     return list(zip("xyz", pairs, alone, strict=False))
 
 
+def plain_distance(law: Mapping[str, Any]) -> list[str]:
+    """The law in d = |Δ|, line by line, where that is simpler; empty elsewhere."""
+    terms = [(axis, in_distance(pair), alone) for axis, pair, alone in law_terms(law)]
+    if not terms or any(pair is None for _, pair, _ in terms):
+        return []
+    lines = [acceleration_text(axis, str(pair), alone) for axis, pair, alone in terms]
+    return ["that is, with the distance d = |Δ|:", *lines]
+
+
 def set_equation(left: str, expression: str, size: float = 17.0) -> str | None:
     """The equation as a `data:` address of an SVG image; None if it cannot be set.
 

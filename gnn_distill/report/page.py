@@ -13,7 +13,13 @@ import yaml
 from gnn_distill.report import published
 from gnn_distill.report.data_facts import data_rows
 from gnn_distill.report.doubts import doubts, share_text
-from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms, readable
+from gnn_distill.report.equations import (
+    acceleration_image,
+    acceleration_text,
+    law_terms,
+    plain_distance,
+    readable,
+)
 from gnn_distill.report.figures import FIGURES
 from gnn_distill.report.gaps import missing
 from gnn_distill.report.story import (
@@ -64,6 +70,7 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "split": (run.analysis or {}).get("split", run.config.get("split")),
         "outcome": outcome(run),
         "equations": top_equations(run),
+        "plain": plain_distance(run.law or {}),
         "analysis": run.analysis,
         "rows": r2_rows(run.analysis),
         "transform": transform_rows(run),

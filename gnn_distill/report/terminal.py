@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +10,7 @@ from rich.text import Text
 from gnn_distill.forces import SOFTENING
 from gnn_distill.report.data_facts import data_line
 from gnn_distill.report.doubts import doubts, share_text
-from gnn_distill.report.equations import acceleration_text, in_distance, law_terms
+from gnn_distill.report.equations import acceleration_text, law_terms, plain_distance
 from gnn_distill.report.gaps import missing
 from gnn_distill.report.story import (
     capitalised,
@@ -63,15 +60,6 @@ def show(run: Run, console: Console) -> None:
     for line in (*doubts(run), *missing(run)):
         _line(console, line, "yellow")
     console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
-
-
-def plain_distance(law: Mapping[str, Any]) -> list[str]:
-    """The law in d = |Δ|, line by line, where that is simpler; empty elsewhere."""
-    terms = [(axis, in_distance(pair), alone) for axis, pair, alone in law_terms(law)]
-    if not terms or any(pair is None for _, pair, _ in terms):
-        return []
-    lines = [acceleration_text(axis, str(pair), alone) for axis, pair, alone in terms]
-    return ["that is, with the distance d = |Δ|:", *lines]
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

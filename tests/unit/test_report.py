@@ -544,6 +544,16 @@ def test_a_law_is_told_in_the_plain_distance_where_it_has_no_other(written: str,
     assert in_distance(written) == plain
 
 
+def test_page_and_terminal_tell_a_law_in_the_plain_distance(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run", law=None)
+    law = json.loads((path / "law.json").read_text())
+    law["acceleration"] = [f"-2.02*{d}*m2*exp(-1.0*r)/(r - 0.01)" for d in ("dx", "dy")]
+    _write(path, "law", law)
+    page, terminal = words(path)
+    for text in (Text(page).text, " ".join(terminal.split())):
+        assert "distance d = |Δ|" in text and "a_y = Σ_j [ −2.000 Δy m₂ exp(−1.0 d)/d ]" in text
+
+
 @pytest.mark.parametrize(
     ("beyond", "told"), [(0.2, "not known here"), (0.8, "no law yet"), (None, "no law yet")]
 )
