@@ -8,28 +8,36 @@ LITTLE = 0.5
 """Error of the network, as a share of the mean |a|, from which on it has learned little."""
 
 
-def share(run: Run) -> float | None:
-    """The network's mean absolute error on the test set as a share of the mean |a|; None if unknown."""
-    test, data = (run.analysis or {}).get("test"), run.data
-    if not test or not data:
+def share(run: Run, mae: float | None) -> float | None:
+    """A mean absolute error of test accelerations as a share of the mean |a|; None if unknown."""
+    data = run.data
+    if mae is None or not data:
         return None
     mean = data["mean_abs_acceleration_per_graph"] / (data["particles"] * data["dim"])
-    return float(test["mae"] / mean) if mean > 0 else None
+    return float(mae / mean) if mean > 0 else None
 
 
-def share_text(run: Run) -> str:
+def share_text(run: Run, mae: float | None) -> str:
     """`6 % of the mean |a|`; empty if unknown."""
-    part = share(run)
+    part = share(run, mae)
     return "" if part is None else f"{_percent(part)} of the mean |a|"
 
 
+def network_mae(run: Run) -> float | None:
+    """The network's error on the test set; None if it was not analysed."""
+    test = (run.analysis or {}).get("test")
+    return test["mae"] if test else None
+
+
 def _percent(part: float) -> str:
+    if part < 1e-4:
+        return "below 0.01 %"
     return f"{100 * part:.{0 if part >= 0.095 else 1 if part >= 0.0095 else 2}f} %"
 
 
 def doubts(run: Run) -> list[str]:
     """Sentences about data and network that a reader of the law should know first; usually none."""
-    part = share(run)
+    part = share(run, network_mae(run))
     learned = (
         []
         if part is None or part < LITTLE

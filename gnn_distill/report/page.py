@@ -12,7 +12,7 @@ import yaml
 
 from gnn_distill.report import published
 from gnn_distill.report.data_facts import data_rows
-from gnn_distill.report.doubts import doubts, share_text
+from gnn_distill.report.doubts import doubts, network_mae, share_text
 from gnn_distill.report.equations import (
     acceleration_image,
     acceleration_text,
@@ -87,7 +87,8 @@ def content(run: Run, figures: Mapping[str, Path]) -> dict[str, Any]:
         "law_rows": law_rows(run),
         "figures": {name: _embed(name, path, run) for name, path in figures.items()},
         "missing": [*doubts(run), *missing(run)],
-        "share": share_text(run),
+        "share": share_text(run, network_mae(run)),
+        "law_share": share_text(run, run.law["test"]["mae"]) if run.law else "",
         "status": run.status,
         "stages": {k: v for k, v in (run.status.get("stages") or {}).items() if v.get("complete", True)},
         "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),

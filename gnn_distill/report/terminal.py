@@ -73,7 +73,7 @@ def _losses(run: Run, console: Console) -> None:
         return
     reference = published(run)["mae_per_graph"]
     beside = "" if reference is None else f"  (published, other settings: {number(reference)})"
-    part = f" ({text})" if (text := share_text(run)) else ""
+    part = f" ({text})" if (text := share_text(run, test["mae"])) else ""
     mae, graph = number(test["mae"]), number(test["mae_per_graph"])
     _line(console, f"test mae {mae}{part}   mae_per_graph {graph}{beside}")
 
@@ -82,7 +82,8 @@ def _law_error(run: Run, console: Console) -> None:
     if run.law is None:
         return
     law, network = run.law["test"]["mae"], run.law["network"]["mae"]
-    _line(console, f"test mae of the equation {number(law)}, of the network {number(network)}")
+    part = f" ({text})" if (text := share_text(run, law)) else ""
+    _line(console, f"test mae of the equation {number(law)}{part}, of the network {number(network)}")
 
 
 def _table(run: Run) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 from gnn_distill.symbolic.extrapolate import ROUGHLY
 
 OPEN = "The law behind these data is not known here: the equations were not checked against one."
-NONE = "No equation found holds outside of the range it was fitted to: this is no law yet."
+NONE = "No equation found holds on unseen edges: this is no law yet."
 MORE = "More runs, with other masses, charges and distances, help most."
 
 
@@ -25,12 +25,10 @@ def headline(entries: Sequence[dict[str, Any]], doubted: bool) -> str:
 
 
 def holds(extrapolation: dict[str, Any]) -> bool:
-    """Whether the chosen equation holds at least roughly beyond the distances that it was fitted to.
+    """Whether the chosen equation holds at least roughly on unseen edges, of middle length and beyond.
 
     Without a record of that it counts as holding.
     """
-    tried = extrapolation.get("beyond")
-    if not tried:
-        return True
-    error = tried[extrapolation["equation"]]
-    return error is not None and error < ROUGHLY
+    tried = [extrapolation[where] for where in ("inside", "beyond") if extrapolation.get(where)]
+    errors = [errors[extrapolation["equation"]] for errors in tried]
+    return all(error is not None and error < ROUGHLY for error in errors)

@@ -555,14 +555,23 @@ def test_page_and_terminal_tell_a_law_in_the_plain_distance(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("beyond", "told"), [(0.2, "not known here"), (0.8, "no law yet"), (None, "no law yet")]
+    ("inside", "beyond", "told"),
+    [
+        (0.1, 0.2, "not known here"),
+        (0.1, 0.8, "no law yet"),
+        (0.1, None, "no law yet"),
+        (0.6, 0.4, "no law yet"),
+    ],
 )
-def test_equations_that_do_not_extrapolate_are_no_law(tmp_path: Path, beyond: float | None, told: str):
+def test_equations_that_do_not_hold_on_unseen_edges_are_no_law(
+    tmp_path: Path, inside: float, beyond: float | None, told: str
+):
     path = make_run(tmp_path / "run", law=None)
     equations = json.loads((path / "equations.json").read_text())
     for entry in equations["components"]:
         count = len(entry["front"])
-        entry["extrapolation"] = {"equation": 0, "beyond": [beyond] * count, "reason": "told"}
+        tried = {"inside": [inside] * count, "beyond": [beyond] * count}
+        entry["extrapolation"] = {"equation": 0, **tried, "reason": "told"}
     _write(path, "equations", equations)
     result = outcome(load_run(path))
     assert told in result.headline and result.level == "open" and len(result.details) == 2

@@ -102,6 +102,7 @@ def test_a_network_that_learned_little_is_doubted(spring: Path, size: float, tol
     percent = f"{100 * 0.0531 / size:.{0 if told else 1}f} % of the mean |a|"
     for text in (Text(page).text, " ".join(terminal.split())):
         assert f"mae 0.0531 ({percent})" in text
+        assert f"0.0123 ({100 * 0.0123 / size:.{0 if told else 1}f} % of the mean |a|)" in text
         assert ("do not trust equations" in text) is told
 
 
