@@ -23,6 +23,7 @@ from gnn_distill.own.tracks import Tracks
 log = logging.getLogger(__name__)
 
 SMALLEST, LARGEST = 0.1, 10.0  # distances that the network and r = d + 0.01 are made for
+STEADY = 1e-6  # share of a mass by which it may change in time
 FAR = 1000.0  # distances from the origin, in distances between particles
 BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
 
@@ -141,6 +142,7 @@ class OwnData:
             *self._units(tracks.positions),
             *(d.doubt for d in made if d.doubt),
             *self._alike(sims, kinds),
+            *self._changing(tracks),
         ]
         for sentence in (*notes, *doubts):
             log.warning("%s: %s", self.file, sentence)
@@ -206,6 +208,16 @@ class OwnData:
         return [
             f"{sims} run{'s' * (sims > 1)} with {different} different particles: any function of mass and "
             "charge that fits these will do. To learn how the force depends on them, add runs with others"
+        ]
+
+    def _changing(self, tracks: Tracks) -> list[str]:
+        """A doubt, where masses change in time, as brightness does that tracking programs call mass."""
+        masses = tracks.masses
+        if (np.ptp(masses, axis=1) <= STEADY * masses.max(axis=1)).all():
+            return []
+        return [
+            "Masses change in time. If that column is the brightness of a spot, which tracking programs call "
+            "mass, remove it; masses are then 1"
         ]
 
     def _blocks(self, sims: int) -> int:

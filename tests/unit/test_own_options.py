@@ -107,6 +107,15 @@ def test_a_law_of_neighbours_is_compared_along_the_chain(tmp_path: Path):
     assert OwnData(path, law=Spring()).load().adjacency is None
 
 
+def test_masses_that_change_in_time_are_doubted(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    x, steady = rng.standard_normal((3, 10, 4, 2)), np.exp(rng.standard_normal(4))
+    arrays = {"positions": x, "velocities": x, "accelerations": x}
+    for masses, doubted in ((steady, False), (steady * (1 + 0.01 * rng.random((3, 10, 4))), True)):
+        doubts = OwnData(saved(tmp_path, **arrays, masses=masses)).load().doubts
+        assert any("Masses change in time" in doubt for doubt in doubts) is doubted
+
+
 def test_a_law_of_charges_is_refused_where_there_are_none(tmp_path: Path):
     x = np.random.default_rng(0).standard_normal((3, 10, 4, 2))
     bare = {"positions": x, "velocities": x, "accelerations": x, "masses": np.ones(4)}
