@@ -46,4 +46,4 @@ def doubts(run: Run) -> list[str]:
             "100 %: it has learned little, so do not trust equations of it."
         ]
     )
-    return [*((run.data or {}).get("doubts") or []), *learned]
+    return [*(f"{text}." for text in (run.data or {}).get("doubts") or []), *learned]

@@ -12,7 +12,7 @@ import numpy as np
 from gnn_distill import forces
 from gnn_distill.errors import InputError
 from gnn_distill.forces import ForceLaw
-from gnn_distill.report.doubts import doubts
+from gnn_distill.report.doubts import doubts, share
 from gnn_distill.report.equations import with_signs
 from gnn_distill.report.published import OLS_R2, ROBUST_R2, TEST_LOSS, cell
 from gnn_distill.report.unknown import headline
@@ -229,7 +229,8 @@ def outcome(run: Run) -> Outcome:
     if None in verdicts:
         told = [(component_name(e), (e.get("extrapolation") or {}).get("reason")) for e in entries]
         lines = [f"{name}: {with_signs(text)}" for name, text in told if text]
-        return Outcome("open", headline(entries, bool(doubts(run))), lines)
+        left = share(run, run.law["test"]["mae"]) if run.law else None
+        return Outcome("open", headline(entries, bool(doubts(run)), left), lines)
     details = [verdict_line(entry) for entry in entries]
     recovered = [v.get("recovered") is True for v in verdicts if v.get("reason") != STILL]
     law, count = law_title(run), {1: "the one component", 2: "both components"}
@@ -237,8 +238,8 @@ def outcome(run: Run) -> Outcome:
     if recovered and all(recovered):
         return Outcome("good", f"This is {law}: recovered on {every}.", details)
     if any(recovered):
-        share = f"{sum(recovered)} of {len(recovered)} components"
-        return Outcome("partial", f"Only partly recovered: {law} was found on {share}.", details)
+        found = f"{sum(recovered)} of {len(recovered)} components"
+        return Outcome("partial", f"Only partly recovered: {law} was found on {found}.", details)
     return Outcome("bad", f"Not recovered: no equation found is {law} and fits these data.", details)
 
 

@@ -12,16 +12,21 @@ NONE = "No equation found holds on unseen edges: this is no law yet."
 MORE = "More runs, with other masses, charges and distances, help most."
 
 
-def headline(entries: Sequence[dict[str, Any]], doubted: bool) -> str:
+def headline(entries: Sequence[dict[str, Any]], doubted: bool, left: float | None) -> str:
     """What to think of the components of `equations.json`.
 
     Args:
         entries: the components.
         doubted: something else is said to be wrong with data or network, which more data would not mend.
+        left: error of the law on test accelerations, as a share of the mean |a|; None if unknown.
     """
-    if all(holds(entry.get("extrapolation") or {}) for entry in entries):
+    if left is not None and left >= ROUGHLY:
+        found = f"The equation found is off by {left:.0%} of the mean |a|: this is no law yet."
+    elif all(holds(entry.get("extrapolation") or {}) for entry in entries):
         return OPEN
-    return NONE if doubted else f"{NONE} {MORE}"
+    else:
+        found = NONE
+    return found if doubted else f"{found} {MORE}"
 
 
 def holds(extrapolation: dict[str, Any]) -> bool:

@@ -118,6 +118,15 @@ def test_doubts_take_the_place_of_advice_to_collect_more(tmp_path: Path) -> None
     assert outcome(load_run(path)).headline.endswith("no law yet.")
 
 
+def test_an_equation_that_explains_little_is_no_law(tmp_path: Path) -> None:
+    """Though it describes what the network does, near and far."""
+    path = add_data(make_run(tmp_path / "run", law=None), Spring())
+    change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.72)
+    assert "off by 72% of the mean |a|: this is no law yet" in outcome(load_run(path)).headline
+    change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.07)
+    assert "not known here" in outcome(load_run(path)).headline
+
+
 def test_older_runs_have_no_table(tmp_path: Path) -> None:
     page, terminal = words(make_run(tmp_path / "run"))
     assert load_run(tmp_path / "run").data is None and load_run(tmp_path / "run").trajectories() is None
