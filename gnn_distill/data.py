@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gnn_distill.errors import InputError, check_choice, check_int
+from gnn_distill.edges import check_edges, common_edges
+from gnn_distill.errors import check_choice, check_int
 from gnn_distill.noise import Share
 from gnn_distill.simulate import Trajectories
 
@@ -292,35 +293,3 @@ class NBodyDataModule(L.LightningDataModule):
     def transfer_batch_to_device(self, batch: Subset, device: torch.device, dataloader_idx: int) -> Subset:
         """Lightning does not know a `Subset`."""
         return batch.to(device)
-
-
-def check_edges(graph: tuple[Tensor, Tensor] | None, mask: Tensor | None, parts: dict[str, Tensor]) -> None:
-    """Refuse data where no particles interact in one of the parts of the split.
-
-    Args:
-        graph: of `common_edges`; `mask` likewise.
-        mask: which of the edges each graph has, or None.
-        parts: numbers of the graphs of each part.
-    """
-    for name, index in parts.items():
-        if graph is not None and (len(graph[0]) == 0 or (mask is not None and not mask[index].any())):
-            fix = "join more particles: a larger dataset.radius, other edges, or more trajectories"
-            raise InputError("dataset.graph", f"no edge in any {name} graph", fix)
-
-
-def common_edges(
-    adjacency: npt.NDArray[np.bool_] | None,
-) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None]:
-    """Receivers and senders [E] of the edges that any graph has, and which each graph has [G, E].
-
-    Args:
-        adjacency: [n, n] or [G, n, n], indexed [receiver, sender]; None for complete graphs.
-    """
-    if adjacency is None:
-        return None, None
-    union = adjacency if adjacency.ndim == 2 else adjacency.any(0)
-    receiver, sender = np.nonzero(union)
-    graph = torch.from_numpy(receiver), torch.from_numpy(sender)
-    if adjacency.ndim == 2:
-        return graph, None
-    return graph, torch.from_numpy(adjacency[:, receiver, sender])

@@ -15,7 +15,7 @@ LEVELS = [
     ["files", "rundir"],
     ["forces"],
     ["simulate"],
-    ["noise"],
+    ["noise", "edges"],
     ["data"],
     ["cache"],
     ["own"],
