@@ -86,7 +86,8 @@ def measure(law: str, variant: str, profile: str, limit: float, cache: str) -> C
     with initialize_config_module("gnn_distill.conf", version_base="1.3"):
         experiment = build(compose("config", overrides), Reporter())
     torch.manual_seed(0)
-    experiment.module.model.calibrate(experiment.datamodule.train[:100_000].accelerations)
+    some = experiment.datamodule.train[:100_000]
+    experiment.module.model.calibrate(some.features, some.accelerations)
     clock = Clock(experiment, limit)
     trainer = experiment.trainer(
         callbacks=[*experiment.callbacks, clock],

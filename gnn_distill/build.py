@@ -149,7 +149,11 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
         config["dataset"]["content"] = file_hash(source.file)
         own_data = source.load()
         extra = own_data.features.shape[-1] - 2 * source.dim - 2
-    model = make(cfg.model, extra_features=extra)
+    scale = config["model"].get("scale_input", False)
+    if scale not in ("auto", True, False):
+        raise InputError("model.scale_input", scale, "give auto, true or false")
+    scale = own_data is not None if scale == "auto" else bool(scale)
+    model = make(cfg.model, extra_features=extra, scale_input=scale)
     if not isinstance(model, ParticleGNN):
         raise InputError("model._target_", config["model"].get("_target_"), "give a ParticleGNN")
     o = {key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")}

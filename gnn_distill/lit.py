@@ -29,7 +29,8 @@ Regulariser = NoPenalty | L1Penalty | KLPenalty
 class Augmentation:
     """One random translation N(0, scale²) of all positions, per `graph` or per `batch`.
 
-    A rigid translation leaves accelerations unchanged. The published works draw one per batch.
+    A rigid translation leaves accelerations unchanged. The published works draw one per batch. `scale` is in
+    the units of length in which the model reads positions.
     """
 
     scope: str = "graph"
@@ -39,15 +40,23 @@ class Augmentation:
         check_choice("augment.scope", self.scope, ("graph", "batch"))
         check_range("augment.scale", self.scale, 0.0)
 
-    def __call__(self, x: Tensor, dim: int, share: Share) -> Tensor:
-        """Translate the first `dim` features of graphs [B, n, F], this process's `share` of a batch."""
+    def __call__(self, x: Tensor, dim: int, share: Share, length: Tensor | None = None) -> Tensor:
+        """Translate the first `dim` features of graphs [B, n, F], this process's `share` of a batch.
+
+        Args:
+            x: the graphs.
+            dim: space dimensions.
+            share: of the batch that the graphs are.
+            length: unit of length, that of the data if None.
+        """
         if self.scale == 0:
             return x
         if self.scope == "graph":
             shift = share.normal((len(x), 1, dim), x)
         else:
             shift = torch.randn(1, 1, dim, device=x.device, dtype=x.dtype)
-        return x + nn.functional.pad(self.scale * shift, (0, x.shape[-1] - dim))
+        shift = self.scale * shift if length is None else self.scale * length * shift
+        return x + nn.functional.pad(shift, (0, x.shape[-1] - dim))
 
 
 class DistilModule(L.LightningModule):
@@ -120,7 +129,7 @@ class DistilModule(L.LightningModule):
         seed_device(self.device, step_seed(self.seed, self.current_epoch, batch_idx))
         if self._compiled:
             torch.compiler.cudagraph_mark_step_begin()
-        x = self.augment(batch.features, self.model.dim, self._share)
+        x = self.augment(batch.features, self.model.dim, self._share, self.model.length)
         predicted, messages = self._network(x, edge_mask=batch.edge_mask)
         error, penalty = self._terms("train", predicted, messages, batch)
         loss = error / len(batch) + penalty

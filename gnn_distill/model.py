@@ -9,9 +9,6 @@ in message width, head and regulariser only; none of them is a class of its own.
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -19,6 +16,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
+from gnn_distill.generated import remove_generated
 from gnn_distill.mlp import MLP
 from gnn_distill.node import NODE_MODELS
 from gnn_distill.noise import Share
@@ -82,6 +80,7 @@ class GaussianHead(nn.Module):
 
 
 EDGES_AT_ONCE = 12_288  # when messages are only looked at
+APART = 2.0  # RMS distance of particles from their centre in the units of `scale_input`
 CLOSEST = 1e-6  # distance below which direction and logarithm are cut off
 
 
@@ -115,11 +114,13 @@ class ParticleGNN(MessagePassing):
         silent_start: all messages, or with `GaussianHead` their means, are zero before the first step, so
             that what they carry is learned, and not left from the random start where φv does not read it.
         extra_features: further node features K that the data bring.
+        scale_input: read features in units of the training set's own, see `calibrate`.
     """
 
     mask: Tensor
     output_scale: Tensor
     input_scale: Tensor
+    unit: Tensor
     receiver: Tensor | None
     sender: Tensor | None
 
@@ -138,6 +139,7 @@ class ParticleGNN(MessagePassing):
         scale_output: bool = False,
         silent_start: bool = False,
         extra_features: int = 0,
+        scale_input: bool = False,
     ) -> None:
         super().__init__(aggr="add")
         remove_generated(type(self))
@@ -149,7 +151,8 @@ class ParticleGNN(MessagePassing):
         check_choice("model.node", node, NODE_MODELS)
         check_range("model.position_scale", position_scale, 0.0, open_low=True)
         check_range("model.charge_scale", charge_scale, 0.0, open_low=True)
-        self.dim, self.message_dim, self.basis, self.scale_output = dim, message_dim, basis, scale_output
+        self.dim, self.message_dim, self.basis = dim, message_dim, basis
+        self.scale_input, self.scale_output = scale_input, scale_output
         self.head = DeterministicHead() if head is None else head
         if not isinstance(self.head, DeterministicHead | GaussianHead):
             raise InputError(
@@ -168,6 +171,7 @@ class ParticleGNN(MessagePassing):
         scale[:dim] = 1.0 if basis == "raw" else position_scale
         scale[2 * dim] = charge_scale
         self.register_buffer("input_scale", scale, persistent=False)
+        self.register_buffer("unit", torch.ones(features), persistent=scale_input)
         self.register_buffer("receiver", None, persistent=False)
         self.register_buffer("sender", None, persistent=False)
 
@@ -176,10 +180,25 @@ class ParticleGNN(MessagePassing):
         """Number of message dimensions that the pruning mask leaves open."""
         return int(self.mask.sum())
 
-    def calibrate(self, accelerations: Tensor) -> None:
-        """Set the output scale from training accelerations [..., D], if the model asks for one."""
+    @property
+    def length(self) -> Tensor | None:
+        """The unit of length in which positions are read; None for that of the data."""
+        return 1.0 / self.unit[0] if self.scale_input else None
+
+    def calibrate(self, features: Tensor, accelerations: Tensor) -> None:
+        """Set units and output scale from the training set, if the model asks for them.
+
+        Positions are read in units in which particles of features [B, n, F] are `APART` from their centre
+        (RMS), other features in units of their RMS. Accelerations [B, n, D] stay as they are.
+        """
         if self.scale_output:
             self.output_scale.fill_(float(accelerations.abs().mean()))
+        if self.scale_input:
+            x = features.double()
+            size = x.square().mean((0, 1)).sqrt()
+            apart = x[..., : self.dim] - x[..., : self.dim].mean(1, keepdim=True)
+            size[: self.dim] = apart.square().sum(-1).mean().sqrt() / APART
+            self.unit.copy_(torch.where(size > 0, 1.0 / size, 1.0))
 
     def connect(self, receiver: Tensor, sender: Tensor) -> None:
         """Use this graph, the same for all inputs [B, n, F], in place of the complete one.
@@ -228,7 +247,7 @@ class ParticleGNN(MessagePassing):
 
     def node(self, x: Tensor, total: Tensor) -> Tensor:
         """φv on features [..., F] and summed messages [..., M]: accelerations [..., D]."""
-        return self.output_scale * self.node_net(self._scaled(x), total)
+        return self.output_scale * self.node_net(self._scaled(self._in_units(x)), total)
 
     def total(self, messages: Tensor, n: int) -> Tensor:
         """Messages [B, E, M] summed over the edges of each receiver, shape [B, n, M]."""
@@ -246,10 +265,14 @@ class ParticleGNN(MessagePassing):
             messages = Messages(value * exists, mean * exists, None if s is None else s * exists, exists)
         return self.node(x, self.total(messages.value, x.shape[1])), messages
 
+    def _in_units(self, x: Tensor) -> Tensor:
+        return x * self.unit.to(x.dtype) if self.scale_input else x
+
     def _scaled(self, x: Tensor) -> Tensor:
         return x * self.input_scale.to(x.dtype)
 
     def _edge_inputs(self, x_i: Tensor, x_j: Tensor) -> Tensor:
+        x_i, x_j = self._in_units(x_i), self._in_units(x_j)
         if self.basis == "raw":
             return torch.cat([self._scaled(x_i), self._scaled(x_j)], dim=-1)
         delta = x_i[..., : self.dim] - x_j[..., : self.dim]
@@ -287,15 +310,6 @@ class ParticleGNN(MessagePassing):
             mean, count = mean + delta * (e.shape[0] / new), new
         self.train(was_training)
         return torch.sqrt(m2 / max(1, count))
-
-
-def remove_generated(kind: type[MessagePassing]) -> None:
-    """Remove the temporary files from which PyG has imported the methods that it generates for a class."""
-    for name in ("propagate", "edge_updater"):
-        module = sys.modules.get(f"{kind.__module__}_{kind.__name__}_{name}")
-        file = Path(getattr(module, "__file__", None) or "none")
-        if file.parent == Path(tempfile.gettempdir()):
-            file.unlink(missing_ok=True)
 
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -159,7 +159,8 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
     """Train in the run directory `path`, from `checkpoint` on if there is one."""
     folder = path / "checkpoints"
     L.seed_everything(experiment.config["seed"], verbose=False)
-    experiment.module.model.calibrate(experiment.datamodule.train[:CALIBRATION].accelerations)
+    some = experiment.datamodule.train[:CALIBRATION]
+    experiment.module.model.calibrate(some.features, some.accelerations)
     best = ModelCheckpoint(folder, filename="best", monitor="val/selection", enable_version_counter=False)
     every = [ModelCheckpoint(folder, filename="last", enable_version_counter=False)]
     if (n := experiment.config["checkpoint_steps"]) is not None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gnn_distill.data import ParticleData
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
-from gnn_distill.forces import ForceLaw
+from gnn_distill.forces import SOFTENING, ForceLaw
 from gnn_distill.own.derive import Differentiator, blocks_of, complete, spacing
 from gnn_distill.own.files import ENDINGS, read
 from gnn_distill.own.graph import GRAPHS, adjacency
@@ -22,7 +22,7 @@ from gnn_distill.own.tracks import Tracks
 
 log = logging.getLogger(__name__)
 
-SMALLEST, LARGEST = 0.1, 10.0  # distances that the network and r = d + 0.01 are made for
+SMALLEST = 0.1  # distances below which r = d + 0.01 is far from d
 STEADY = 1e-6  # share of a mass by which it may change in time
 FAR = 1000.0  # distances from the origin, in distances between particles
 BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
@@ -183,13 +183,13 @@ class OwnData:
         return moved, ["positions are far from the origin and have been moved there"]
 
     def _units(self, positions: npt.NDArray[np.float64]) -> list[str]:
-        """A doubt, where distances are not those that the network is made for."""
+        """A doubt, where the softening of r bends laws."""
         size = _extent(positions)
-        if size == 0 or SMALLEST < size < LARGEST:
+        if size == 0 or size > SMALLEST:
             return []
         return [
-            f"Particles are about {size:.2g} apart, where about 1 suits the network: change units, that is "
-            f"divide all lengths in the file by about {size:.1g}"
+            f"Particles are about {size:.2g} apart, and equations read r = d + {SOFTENING:g}: change units, "
+            f"that is divide all lengths in the file by about {size:.1g}"
         ]
 
     def _spacing(self, tracks: Tracks) -> float | None:

@@ -20,7 +20,7 @@ LEVELS = [
     ["cache"],
     ["own"],
     ["summary"],
-    ["mlp"],
+    ["mlp", "generated"],
     ["node"],
     ["model"],
     ["regularise", "optim"],

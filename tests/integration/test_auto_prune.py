@@ -28,7 +28,7 @@ def parts(data, end: float = 0.5) -> tuple[DistilModule, NBodyDataModule, PruneM
     torch.manual_seed(0)
     model = ParticleGNN(2, 6, width=48, layers=2, basis="delta", node="linear", scale_output=True)
     datamodule = NBodyDataModule(data, "trajectories", batch_size=64, seed=0)
-    model.calibrate(datamodule.train.accelerations)
+    model.calibrate(datamodule.train.features, datamodule.train.accelerations)
     lit = DistilModule(model, NoPenalty(), Optimisation(5e-3, warmup=0.05), Augmentation())
     return lit, datamodule, PruneMessages(cosine, end=end, target_dims="auto", sample=300)
 

@@ -119,11 +119,35 @@ def test_message_std_streams_over_chunks():
 def test_output_scale_is_the_mean_acceleration():
     model, x = network(scale_output=True), graphs()
     plain = model(x)[0]
-    model.calibrate(torch.full((3, 4, 2), -5.0))
+    model.calibrate(torch.ones(3, 4, 6), torch.full((3, 4, 2), -5.0))
     torch.testing.assert_close(model(x)[0], 5 * plain)
     fixed = network()
-    fixed.calibrate(torch.full((3, 4, 2), -5.0))
+    fixed.calibrate(torch.ones(3, 4, 6), torch.full((3, 4, 2), -5.0))
     assert fixed.output_scale == 1
+
+
+@pytest.mark.parametrize("basis", ["raw", "delta", "polar"])
+@pytest.mark.parametrize("node", ["mlp", "power"])
+def test_a_unit_of_its_own_makes_pixels_as_good_as_metres(basis: str, node: str):
+    model, other = (network(basis=basis, node=node, scale_input=True) for _ in range(2))
+    x, factor = graphs(), torch.tensor([150.0, 150.0, 40.0, 40.0, 1e-3, 7.0])
+    model.calibrate(x, x[..., :2])
+    other.load_state_dict(model.state_dict())
+    other.calibrate(factor * x, x[..., :2])
+    torch.testing.assert_close(other(factor * x)[0], model(x)[0], rtol=1e-4, atol=1e-5)
+    assert (model(factor * x)[0] - model(x)[0]).abs().max() > 1e-2
+    assert other.length == pytest.approx(150 * float(model.length), rel=1e-5)
+    apart = x[..., :2] - x[..., :2].mean(1, keepdim=True)
+    assert float((apart / model.length).square().sum(-1).mean().sqrt()) == pytest.approx(2.0, rel=1e-5)
+    assert torch.equal(network(scale_input=True).unit, torch.ones(6)) and network().length is None
+    assert "unit" not in network().state_dict()  # weights of before still fit
+
+
+def test_a_column_of_zeros_has_the_unit_one():
+    model, x = network(scale_input=True), graphs()
+    x[..., 4] = 0.0
+    model.calibrate(x, x[..., :2])
+    assert model.unit[4] == 1 and model.unit.isfinite().all()
 
 
 def test_a_silent_start_sends_nothing_and_can_learn():

@@ -26,3 +26,14 @@ def test_processes_together_draw_what_one_draws(scope: str, world: int):
     assert not torch.allclose(whole[..., :2], x[..., :2]) and (whole[..., 2:] == x[..., 2:]).all()
     for rank in range(world):
         assert (shifted(rank, world) == whole[rank::world]).all()
+
+
+@pytest.mark.parametrize("scope", ["graph", "batch"])
+def test_translations_are_in_the_unit_of_length(scope: str):
+    x, augment = torch.zeros(6, 4, 6), Augmentation(scope, 3.0)
+
+    def shift(length: torch.Tensor | None) -> torch.Tensor:
+        torch.manual_seed(5)
+        return augment(x, 2, Share(), length)[..., :2]
+
+    torch.testing.assert_close(shift(torch.tensor(150.0)), 150 * shift(None))

@@ -134,5 +134,7 @@ def test_positions_far_from_the_origin_are_moved_there(tmp_path: Path, caplog: p
     near = OwnData(saved(tmp_path), blocks=1).load().features[..., :2]
     np.testing.assert_allclose(near, x.reshape(-1, 2, 2), rtol=1e-6)
     assert "moved" not in caplog.text
+    large = OwnData(saved(tmp_path, positions=1e3 * x), blocks=1).load()
+    assert not any("change units" in doubt for doubt in large.doubts)
     small = OwnData(saved(tmp_path, positions=1e-6 * x), blocks=1).load()
     assert "change units" in caplog.text and any("change units" in doubt for doubt in small.doubts)

@@ -60,7 +60,7 @@ def test_contributions_sum_to_the_prediction_even_where_the_node_model_bends(pat
 def test_jacobian_is_that_of_the_network():
     torch.manual_seed(0)
     model = ParticleGNN(D, 5, width=8, scale_output=True).double().eval()
-    model.calibrate(torch.full((2,), 3.0))
+    model.calibrate(torch.ones(1, 2, 6), torch.full((1, 2, 2), 3.0))
     x = torch.randn(2, N, 6, dtype=torch.double)
     messages = model(x)[1].value.detach()
     c, acceleration = contributions(model, x, messages)
