@@ -5,6 +5,7 @@ Shapes: E edges, N nodes, G graphs, D space dims, P constants.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,12 +29,13 @@ LEVEL = 0.95
 
 
 def refit(law: Law, edges: Edges, nodes: Nodes) -> Law:
-    """Refit every numeric constant but exponents, end to end, on accelerations.
+    """Refit every numeric constant, end to end, on accelerations.
 
     Engines seldom see the softening ε of r = d + ε, so r may shift by a small fitted constant as well, unless
     that is smaller than what single-precision positions can tell.
-    Soft-L1 on the summed contributions of at most `FIT_NODES` nodes; of the law as it was, refitted,
-    and refitted with a shifted r, the first is kept that a later one does not beat clearly. A central law
+    Soft-L1 on the summed contributions of at most `FIT_NODES` nodes; of the law as it was, refitted, refitted
+    with a shifted r, and both again with powers that are no whole numbers free, too, the first is kept that a
+    later one does not beat clearly. A central law
     has the same constants in all components; else each component is fitted by itself.
 
     Args:
@@ -117,8 +119,9 @@ def _best(problems: Sequence[_Problem], f: sympy.Expr) -> sympy.Expr:
         return float(np.mean([p.error(g) for p in problems]))
 
     best, lowest = f, error(f)
-    for shift in (False, True):
-        candidate = _solve(problems, f, shift)
+    powers = len(constants(f, exponents=True)) > len(constants(f))
+    for exponents, shift in itertools.product((False, True) if powers else (False,), (False, True)):
+        candidate = _solve(problems, f, shift, exponents)
         if (new := error(candidate)) < CLEARLY * lowest:
             best, lowest = candidate, new
     return best
@@ -133,10 +136,10 @@ class _Template:
     start: Array
 
     @classmethod
-    def of(cls, f: sympy.Expr, shift: bool) -> _Template:
-        values = constants(f)
+    def of(cls, f: sympy.Expr, shift: bool, exponents: bool = False) -> _Template:
+        values = constants(f, exponents=exponents)
         symbols = sympy.symbols(f"c0:{len(values) + shift}")
-        form = replaced(f, dict(zip(values, symbols, strict=False)))
+        form = replaced(f, dict(zip(values, symbols, strict=False)), exponents)
         start = np.array([*map(float, values), *([0.0] if shift else [])])
         return cls(form.xreplace({R: R + symbols[-1]}) if shift else form, tuple(symbols), start)
 
@@ -160,8 +163,8 @@ class _Residuals:
         return np.concatenate([p.residual(values) / p.scale for p in self.problems])
 
 
-def _solve(problems: Sequence[_Problem], f: sympy.Expr, shift: bool) -> sympy.Expr:
-    template = _Template.of(f, shift)
+def _solve(problems: Sequence[_Problem], f: sympy.Expr, shift: bool, exponents: bool) -> sympy.Expr:
+    template = _Template.of(f, shift, exponents)
     if not template.symbols:
         return f
     reach = np.full(len(template.start), np.inf)

@@ -43,8 +43,9 @@ WORTH_SAYING = 2.0
 """How many times better another equation must fit for the reason to mention it."""
 STILL = "nothing moves along this axis: no equation for it can be right or wrong"
 """The reason of a component that cannot be judged."""
-PRINTED = 1e-6
-"""An R² nearer to 1 would read 1.000000: what is missing is printed in its place."""
+PRINTED, SAME = 1e-6, 1e-12
+"""An R² nearer to 1 than PRINTED would read 1.000000: what is missing is printed in its place. Nearer than SAME
+there is nothing missing but rounding."""
 OFF_AXIS = 0.02
 """Below this share of the largest coefficient a Δ component counts as absent."""
 
@@ -230,8 +231,10 @@ def _fault(member: Member, law: ForceLaw, deltas: Sequence[str], axis: int | Non
 def _quality(member: Member) -> str:
     if not np.isfinite(member.r2):
         return "it contains nothing of the law"
-    short_of_one = max(1.0 - member.r2, float(np.finfo(float).eps))
-    score = f"R² = {member.r2:.6f}" if short_of_one > PRINTED else f"1 − R² = {short_of_one:.0e}"
+    missing = 1.0 - member.r2
+    if missing < SAME:
+        return "the same function on fresh points over a wider range"
+    score = f"R² = {member.r2:.6f}" if missing > PRINTED else f"1 − R² = {missing:.0e}"
     return f"{score} against it on fresh points over a wider range"
 
 

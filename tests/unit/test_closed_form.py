@@ -81,18 +81,27 @@ def test_charges_are_signs_only_if_they_are_on_all_edges():
     assert not is_sign("q2", ones) and not is_sign("q1", ones.where(np.zeros(len(signs), dtype=bool)))
 
 
-def test_refit_leaves_exponents_alone_and_never_does_harm():
-    wrong = law_of("-1.0*dx*m2/r**2.5", "-1.0*dy*m2/r**2")
+def test_refit_finds_powers_that_are_no_whole_numbers():
+    rough = law_of("-1.0*dx*m2/r**2.4", "-1.0*dy*m2/(r**2 + 0.02)")
+    fitted = refit(rough, *world(InverseDistance()))
+    powers = [float(p.exp) for p in fitted.components[0].atoms(sympy.Pow) if not p.exp.is_Integer]
+    assert powers == [pytest.approx(-2.0, abs=1e-3)]
+    assert all(p.exp.is_Integer for p in fitted.components[1].atoms(sympy.Pow))
+
+
+def test_refit_never_does_harm():
+    wrong = law_of("-1.0*dx*m2/r**2", "-1.0*dy*m2*exp(-r)")
     edges, nodes = world(InverseDistance())
-    fitted = refit(wrong, edges, nodes)
-    assert fitted.components[0].atoms(sympy.Pow).pop().exp == -2.5
-    before, after = (compare(law, edges, nodes, 0.0)["test"]["mae"] for law in (wrong, fitted))
+    before, after = (
+        compare(law, edges, nodes, 0.0)["test"]["mae"] for law in (wrong, refit(wrong, edges, nodes))
+    )
     assert after <= before
 
 
-def test_constants_are_those_outside_of_exponents():
+def test_constants_of_powers_are_left_out_unless_asked_for():
     f = parse("1.5*dx*(r - 0.25)/(r**2.5 + 1.5)", NAMES)
     assert sorted(map(float, constants(f))) == [-0.25, 1.5]
+    assert sorted(map(float, constants(f, exponents=True))) == [-0.25, 1.5, 2.5]
 
 
 def test_one_body_terms_are_found_and_only_where_there_are_any():

@@ -112,7 +112,7 @@ def test_doubts_take_the_place_of_advice_to_collect_more(tmp_path: Path) -> None
     for entry in equations["components"]:
         entry["extrapolation"] = {"equation": 0, "beyond": [0.9] * len(entry["front"]), "reason": "told"}
     (path / "equations.json").write_text(json.dumps(equations))
-    change(path, doubts=[])
+    change(path, doubts=[], mean_abs_acceleration_per_graph=8 * 0.0123 / 0.07)
     assert outcome(load_run(path)).headline.endswith("help most.")
     change(path, doubts=["Particles are about 330 apart"])
     assert outcome(load_run(path)).headline.endswith("no law yet.")
@@ -242,3 +242,15 @@ def test_any_number_of_trajectories_frames_and_particles(
     assert "trajectories" in draw(load_run(path), path / "figures")
     data = (path / "figures/trajectories.png").read_bytes()
     assert 600 < int.from_bytes(data[16:20], "big") < 1800
+
+
+def test_a_poor_network_does_not_speak_against_an_equation_that_is_right(tmp_path: Path) -> None:
+    path = add_data(make_run(tmp_path / "run", law=None), Spring())
+    equations = json.loads((path / "equations.json").read_text())
+    for entry in equations["components"]:
+        entry["extrapolation"] = {"equation": 0, "beyond": [0.9] * len(entry["front"]), "reason": "told"}
+    (path / "equations.json").write_text(json.dumps(equations))
+    change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.03)
+    assert "no law yet" in outcome(load_run(path)).headline
+    change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.01)
+    assert "not known here" in outcome(load_run(path)).headline

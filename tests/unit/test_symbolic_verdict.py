@@ -182,6 +182,7 @@ def test_constants_are_those_of_the_equation():
 def test_an_r2_below_one_never_reads_as_one():
     reason = verdict_on(Spring(), "pullback", "-2*dx*(r-1)/(r*m1) + 1e-5*dx").reason
     assert "1 − R² = " in reason and "1.000000" not in reason
+    assert "; the same function on fresh" in verdict_on(Spring(), "pullback", "-2*dx*(r-1)/(r*m1)").reason
     assert "; R² = 0.98" in verdict_on(Spring(), "pullback", "-2*dx*(r-1)/(r*m1) + 0.05*dx").reason
 
 
