@@ -44,8 +44,8 @@ WORTH_SAYING = 2.0
 STILL = "nothing moves along this axis: no equation for it can be right or wrong"
 """The reason of a component that cannot be judged."""
 PRINTED, SAME = 1e-6, 1e-12
-"""An R² nearer to 1 than PRINTED would read 1.000000: what is missing is printed in its place. Nearer than SAME
-there is nothing missing but rounding."""
+"""An R² nearer to 1 than PRINTED would read 1.000000: what is missing is printed in its place. Nearer than
+SAME nothing is missing but rounding."""
 OFF_AXIS = 0.02
 """Below this share of the largest coefficient a Δ component counts as absent."""
 
