@@ -18,6 +18,7 @@ from gnn_distill.messages import Edges
 from gnn_distill.symbolic.closed_form import CLEARLY, Law, Nodes, R
 from gnn_distill.symbolic.constants import constants, filled, replaced
 from gnn_distill.symbolic.numeric import compiled, evaluate
+from gnn_distill.symbolic.parse import MAX_EXPONENT
 
 Array = npt.NDArray[np.float64]
 
@@ -167,9 +168,10 @@ def _solve(problems: Sequence[_Problem], f: sympy.Expr, shift: bool, exponents: 
     template = _Template.of(f, shift, exponents)
     if not template.symbols:
         return f
-    reach = np.full(len(template.start), np.inf)
-    if shift:
-        reach[-1] = MAX_SHIFT
+    plain = constants(f)
+    values = constants(f, exponents=exponents)
+    powers = (np.inf if c in plain else max(MAX_EXPONENT, 2 * abs(float(c))) for c in values)
+    reach = np.array([*powers, *([MAX_SHIFT] if shift else [])])
     found = least_squares(
         template.residuals(problems),
         template.start,

@@ -124,3 +124,9 @@ def test_messages_are_turned_back_into_accelerations():
     texts = [f"{m[0]}*({pair[0]}) + {m[1]}*({pair[1]}) + {b}" for m, b in zip(mix, (0.3, -0.1), strict=True)]
     law = from_messages([parse(text, NAMES) for text in texts], gauge)
     assert compare(law, edges, nodes, 0.0)["test"]["mae"] < 1e-6
+
+
+def test_a_power_of_any_size_can_be_started_from():
+    edges, nodes = world(InverseDistance(), graphs=50)
+    fitted = refit(law_of("-1.0*dx*m2/r**19.5", "-1.0*dy*m2*1.5**(25.0*r)"), edges, nodes)
+    assert all(abs(float(p.exp)) <= 20 for p in fitted.components[0].atoms(sympy.Pow))
