@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 import torch
 
-import gnn_distill.job
-import gnn_distill.progress
-import gnn_distill.run  # noqa: F401 (forked runs need not import it)
-from gnn_distill import cli
-from gnn_distill.rundir import OUTPUTS, STAGES
+import gnn_distill.cli.job
+import gnn_distill.pipeline.progress
+import gnn_distill.pipeline.stages  # noqa: F401 (forked runs need not import it)
+from gnn_distill.cli import main as cli
+from gnn_distill.runs.directory import OUTPUTS, STAGES
 
 SMOKE = [
     "profile=smoke",

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from gnn_distill.forces import ForceLaw, InverseDistance, InverseSquare, Spring
-from gnn_distill.linear import TRIM, fit_linear, r_squared
+from gnn_distill.analyse.linear import TRIM, fit_linear, r_squared
+from gnn_distill.physics.laws import ForceLaw, InverseDistance, InverseSquare, Spring
 
 LAWS: dict[str, ForceLaw] = {"r1": InverseDistance(), "r2": InverseSquare(), "spring": Spring()}
 TIGHT = {"xtol": 1e-8, "ftol": 1e-12}

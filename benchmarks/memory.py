@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-import gnn_distill.job
-import gnn_distill.run
-from gnn_distill import cli
-from gnn_distill.progress import EpochLog
+import gnn_distill.cli.job
+import gnn_distill.pipeline.stages
+from gnn_distill.cli import main as cli
+from gnn_distill.train.epochs import EpochLog
 
 SMALL = [
     "profile=smoke",
@@ -72,7 +72,7 @@ def main() -> None:
             EpochLog.on_train_epoch_end = watched(EpochLog.on_train_epoch_end, seen)  # type: ignore[method-assign]
             arguments = [f"profile.epochs={given.epochs}", "stages=[simulate,train]"]
         else:
-            gnn_distill.job.run_job = watched(gnn_distill.job.run_job, seen)
+            gnn_distill.cli.job.run_job = watched(gnn_distill.cli.job.run_job, seen)
             seeds = ",".join(map(str, range(given.jobs)))
             arguments = ["-m", f"seed={seeds}", "dataset.seed=0", "profile.epochs=2", "hydra.sweep.dir=sweep"]
         sys.argv = ["gnn-distill", *arguments, *SMALL]

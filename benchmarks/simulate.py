@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from scipy.integrate import solve_ivp
 
-from gnn_distill.forces import SOFTENING, Coulomb, ForceLaw, InverseDistance, InverseSquare, Spring
-from gnn_distill.simulate import Simulation, initial_state, simulate
+from gnn_distill.physics.laws import SOFTENING, Coulomb, ForceLaw, InverseDistance, InverseSquare, Spring
+from gnn_distill.physics.simulate import Simulation, initial_state, simulate
 
 LAWS: list[ForceLaw] = [Spring(), InverseDistance(), Coulomb(), InverseSquare()]
 RECEIVER, SENDER = np.nonzero(~np.eye(4, dtype=bool))

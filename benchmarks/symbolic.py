@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from gnn_distill.forces import Coulomb, ForceLaw, InverseDistance, InverseSquare, Spring
-from gnn_distill.symbolic import Front, OperonEngine, Verdict, data_ranges, judge
-from gnn_distill.symbolic.joint import along, vector_fronts
+from gnn_distill.distil.engines.operon import OperonEngine
+from gnn_distill.distil.expressions.front import Front
+from gnn_distill.distil.joint import along, vector_fronts
+from gnn_distill.distil.verdict.judge import Verdict, data_ranges, judge
+from gnn_distill.physics.laws import Coulomb, ForceLaw, InverseDistance, InverseSquare, Spring
 
 NAMES = ("dx", "dy", "r", "m1", "m2", "q1", "q2")
 LAWS: tuple[ForceLaw, ...] = (Spring(), InverseDistance(), InverseSquare(), Coulomb())

@@ -21,11 +21,11 @@ import lightning as L
 import torch
 from hydra import compose, initialize_config_module
 
-from gnn_distill.analysis import gauge_fits
-from gnn_distill.build import Experiment, build
-from gnn_distill.config import register
-from gnn_distill.progress import Reporter
-from gnn_distill.record import record
+from gnn_distill.analyse.scores import gauge_fits
+from gnn_distill.pipeline.build import Experiment, build
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.progress import Reporter
+from gnn_distill.read.record import record
 
 GRAPHS, LEVEL, LOOKS = 2000, 0.99, 40
 PROBED = 600  # edges of which more is recorded than R² needs

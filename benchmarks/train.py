@@ -37,10 +37,10 @@ import pyg_loop
 import torch
 from hydra import compose, initialize_config_module
 
-from gnn_distill.build import Experiment, build
-from gnn_distill.config import register
-from gnn_distill.mlp import _linear, _outer
-from gnn_distill.progress import Reporter
+from gnn_distill.model.mlp import _linear, _outer
+from gnn_distill.pipeline.build import Experiment, build
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.progress import Reporter
 
 BATCH, WIDTH, MESSAGE, N, FEATURES, DIM = 64, 300, 100, 4, 6, 2
 WARM = 20

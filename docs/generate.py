@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gnn_distill import config
+from gnn_distill.pipeline import config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF, PAGE = ROOT / "conf", ROOT / "docs/configuration.md"

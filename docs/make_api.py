@@ -32,11 +32,11 @@ HEAD = """# Python API
 
 Everything here is imported from `gnn_distill`; the force laws `Spring`, `InverseDistance`,
 `InverseSquare`, `Coulomb`, `Superposition`, `Damped`, `String` and `Discontinuous` from
-`gnn_distill.forces`.
+`gnn_distill.physics.laws`.
 
 ```python
 from gnn_distill import compose, load_run, plot_force, run_pipeline
-from gnn_distill.forces import Coulomb
+from gnn_distill.physics.laws import Coulomb
 
 config = compose(["dataset=own", "dataset.path=tracks.csv", "variant=bottleneck"])
 run = run_pipeline(config, "runs/first")

@@ -10,11 +10,11 @@ import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gnn_distill.analyse.gauge import Gauge, fit_gauge, fix_gauge
     from gnn_distill.api.distilling import Distilled, distill
     from gnn_distill.api.fits import LinearFit, PullBack, fit_linear, pull_back
     from gnn_distill.api.launch import compose, run_pipeline
-    from gnn_distill.api.loaded import LoadedRun, load_run
-    from gnn_distill.api.parts import DistilledLaw, Messages
+    from gnn_distill.api.loaded import DistilledLaw, LoadedRun, Messages, load_run
     from gnn_distill.api.plots import (
         plot_active_dims,
         plot_field,
@@ -29,17 +29,15 @@ if TYPE_CHECKING:
     )
     from gnn_distill.api.sweeps import LoadedSweep, TableView, load_sweep
     from gnn_distill.errors import InputError
-    from gnn_distill.gauge import Gauge, fit_gauge, fix_gauge
 
 __version__ = importlib.metadata.version("gnn_distill")
 
 _WHERE = {
     "api.launch": ("compose", "run_pipeline"),
-    "api.loaded": ("LoadedRun", "load_run"),
-    "api.parts": ("DistilledLaw", "Messages"),
+    "api.loaded": ("DistilledLaw", "LoadedRun", "Messages", "load_run"),
     "api.sweeps": ("LoadedSweep", "TableView", "load_sweep"),
     "api.fits": ("LinearFit", "PullBack", "fit_linear", "pull_back"),
-    "gauge": ("Gauge", "fit_gauge", "fix_gauge"),
+    "analyse.gauge": ("Gauge", "fit_gauge", "fix_gauge"),
     "api.distilling": ("Distilled", "distill"),
     "api.plots": (
         "plot_active_dims",

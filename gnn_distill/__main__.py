@@ -1,5 +1,5 @@
 """`python -m gnn_distill` is `gnn-distill`."""
 
-from gnn_distill.cli import main
+from gnn_distill.cli.main import main
 
 main()

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gnn_distill import cli
-from gnn_distill.data import NBodyDataModule, to_graphs
-from gnn_distill.forces import (
+from gnn_distill.cli import main as cli
+from gnn_distill.data.graphs import to_graphs
+from gnn_distill.data.module import NBodyDataModule
+from gnn_distill.physics.laws import (
     Coulomb,
     Damped,
     Discontinuous,
@@ -25,8 +26,8 @@ from gnn_distill.forces import (
     String,
     Superposition,
 )
-from gnn_distill.simulate import Simulation, Trajectories, simulate
-from gnn_distill.sources import VARIABLE
+from gnn_distill.physics.simulate import Simulation, Trajectories, simulate
+from gnn_distill.pipeline.trust import VARIABLE
 
 PUBLISHED: list[ForceLaw] = [Spring(), InverseDistance(), InverseSquare(), Coulomb()]
 LAWS: list[ForceLaw] = [*PUBLISHED, Superposition(), Damped(), String(), Discontinuous()]

@@ -4,3 +4,5 @@
 `sweeps`: many of them with their tables; `fits`: linear fits and the pull-back; `distilling`: equations and
 verdicts for any points; `plots`: figures.
 """
+
+from __future__ import annotations

@@ -13,20 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 
+from gnn_distill.arrays import Array
+from gnn_distill.distil.engines.engine import MIN_POINTS, Engine, check_problem
+from gnn_distill.distil.engines.operon import OperonEngine
+from gnn_distill.distil.expressions.front import Equation, Front
+from gnn_distill.distil.expressions.refine import DELTAS
+from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.problem import HELD_OUT, Problem
 from gnn_distill.distil.solve import Found, Work, solve
-from gnn_distill.distil.targets import HELD_OUT, Problem
+from gnn_distill.distil.verdict.family import Target
+from gnn_distill.distil.verdict.judge import Verdict, data_ranges
 from gnn_distill.errors import InputError, check_choice
-from gnn_distill.forces import ForceLaw
-from gnn_distill.report.equations import readable
-from gnn_distill.symbolic.closed_form import Law
-from gnn_distill.symbolic.engine import MIN_POINTS, Engine, check_problem
-from gnn_distill.symbolic.family import Target
-from gnn_distill.symbolic.front import Equation, Front
-from gnn_distill.symbolic.operon import OperonEngine
-from gnn_distill.symbolic.refine import DELTAS
-from gnn_distill.symbolic.verdict import Verdict, data_ranges
-
-Array = npt.NDArray[np.float64]
+from gnn_distill.physics.laws import ForceLaw
+from gnn_distill.report.text import readable
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def distill(
             along Δ; or message components [S, any number], or one of them [S].
         names: of the columns of X: among `dx dy dz r m1 m2 q1 q2` with r = |Δ| + 0.01, 1 the receiver,
             2 the sender; r must be one of them. The unit of every quantity is that of the data.
-        law: what the verdict compares with, one of `gnn_distill.forces`.
+        law: what the verdict compares with, one of `gnn_distill.physics.laws`.
         target: what y is: `pullback`, accelerations along the axes, or `components`, messages of any mixture
             of axes; None takes as many columns as there are Δ for accelerations.
         engine: of symbolic regression; `OperonEngine()` if None.

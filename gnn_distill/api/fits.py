@@ -13,14 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gnn_distill import linear
+from gnn_distill.analyse import linear
+from gnn_distill.analyse.linear import TRIM, Fit
+from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError, check_choice
-from gnn_distill.linear import TRIM, Fit
-from gnn_distill.model import ParticleGNN
-from gnn_distill.pullback import contributions, odd_contributions
-from gnn_distill.record import PULLBACKS
-
-Array = npt.NDArray[np.float64]
+from gnn_distill.model.network import ParticleGNN
+from gnn_distill.read.pullback import contributions, odd_contributions
+from gnn_distill.read.record import PULLBACKS
 
 PATH_POINTS = 5
 

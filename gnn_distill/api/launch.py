@@ -11,13 +11,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from gnn_distill.api.loaded import LoadedRun, console, load_run
-from gnn_distill.build import build
-from gnn_distill.config import composed
 from gnn_distill.errors import InputError
-from gnn_distill.explain import as_input
-from gnn_distill.progress import Reporter
-from gnn_distill.run import run
-from gnn_distill.sources import allow_typed, check_sources
+from gnn_distill.pipeline.build import build
+from gnn_distill.pipeline.config import composed
+from gnn_distill.pipeline.explain import as_input
+from gnn_distill.pipeline.progress import Reporter
+from gnn_distill.pipeline.stages import run
+from gnn_distill.pipeline.trust import allow_typed, check_sources
 
 
 def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> DictConfig:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from gnn_distill.api.loaded import LoadedRun
 from gnn_distill.errors import InputError
-from gnn_distill.report.compare import active_dimensions, importance_side_by_side
-from gnn_distill.report.figures import FIGURES, OF_DATA
+from gnn_distill.report.figures.all import FIGURES, OF_DATA
+from gnn_distill.report.figures.compare import active_dimensions, importance_side_by_side
 from gnn_distill.report.style import look
 
 

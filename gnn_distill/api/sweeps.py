@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 
 from gnn_distill.api.loaded import LoadedRun, load_run
 from gnn_distill.errors import InputError
-from gnn_distill.report import formats
-from gnn_distill.report.across import FIGURES
-from gnn_distill.report.collect import Sweep
-from gnn_distill.report.collect import load_sweep as collect
-from gnn_distill.report.entries import entries
-from gnn_distill.report.grid import Winner, best_cell
 from gnn_distill.report.style import look
-from gnn_distill.report.tables import Table, tables
+from gnn_distill.report.sweep import formats
+from gnn_distill.report.sweep.entries import entries
+from gnn_distill.report.sweep.figures import FIGURES
+from gnn_distill.report.sweep.tables import Table, tables
+from gnn_distill.runs.grid import Winner, best_cell
+from gnn_distill.runs.sweep import Sweep
+from gnn_distill.runs.sweep import load_sweep as collect
 
 
 @dataclass(frozen=True, repr=False)

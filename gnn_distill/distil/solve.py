@@ -1,26 +1,61 @@
-"""From the points of a target to equations, verdicts and extrapolations, wherever the points come from."""
+"""Equations for each target of a run, and what is to be thought of them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
 import sympy
 from threadpoolctl import threadpool_limits
 
-from gnn_distill.distil.targets import Problem
-from gnn_distill.forces import ForceLaw
-from gnn_distill.symbolic.engine import Engine, Memory
-from gnn_distill.symbolic.extrapolate import Extrapolation, borne_out, extrapolate
-from gnn_distill.symbolic.family import Target, constant_inputs
-from gnn_distill.symbolic.front import Front
-from gnn_distill.symbolic.given import GivenEngine
-from gnn_distill.symbolic.joint import Joint, along, vector_fronts
-from gnn_distill.symbolic.refine import DELTAS
-from gnn_distill.symbolic.verdict import STILL, Verdict, judge
+from gnn_distill.distil.engines.engine import Engine, Memory
+from gnn_distill.distil.engines.given import GivenEngine
+from gnn_distill.distil.expressions.front import Front
+from gnn_distill.distil.expressions.refine import DELTAS
+from gnn_distill.distil.joint import Joint, along, vector_fronts
+from gnn_distill.distil.problem import Problem, problem
+from gnn_distill.distil.verdict.extrapolate import Extrapolation, borne_out, extrapolate
+from gnn_distill.distil.verdict.family import Target, constant_inputs
+from gnn_distill.distil.verdict.judge import STILL, Verdict, data_ranges, judge
+from gnn_distill.physics.laws import ForceLaw
+from gnn_distill.runs.files import atomic
+
+if TYPE_CHECKING:
+    from gnn_distill.pipeline.build import Experiment
+
+
+def search(experiment: Experiment, target: str, folder: Path, key: str) -> Found:
+    """Equations, verdicts and extrapolations of one target.
+
+    Args:
+        experiment: with a trained network.
+        target: one of `TARGETS`.
+        folder: where searches leave their fronts while they work.
+        key: of the stage; fronts that were left under another key are not used.
+    """
+    config, edges = experiment.config, experiment.recording.edges
+    work = Work(
+        experiment.engine,
+        config["seed"],
+        joint=config["symbolic"]["joint"],
+        jobs=config["symbolic"]["jobs"],
+        say=experiment.report.line,
+        memory=lambda name: FileMemory(folder / f"{name}.json", key),
+    )
+    ranges = data_ranges(np.asarray(edges.variables), edges.names)
+    return solve(work, problem(experiment, target), experiment.source.law, ranges)
+
+
+def equations(experiment: Experiment, found: list[Found]) -> dict[str, Any]:
+    """The content of `equations.json`: the first target, and the others under `also`, by their names."""
+    first, *others = (f.section() for f in found)
+    return {"engine": experiment.engine.name, **first, "also": {s["target"]: s for s in others}}
+
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -114,7 +149,7 @@ def solve(work: Work, posed: Problem, law: ForceLaw | None, ranges: Ranges) -> F
         work: engine and seed.
         posed: the points.
         law: what verdicts compare with; None where no law is known.
-        ranges: of the data, by name, see `gnn_distill.symbolic.verdict.data_ranges`.
+        ranges: of the data, by name, see `gnn_distill.distil.verdict.judge.data_ranges`.
     """
     with threadpool_limits(1):
         joint = _joint(work, posed) if _shares_one_law(work, posed) else None
@@ -171,3 +206,32 @@ def _one_by_one(work: Work, posed: Problem) -> tuple[Front, ...]:
     jobs = min(work.jobs, len(posed.labels))
     calls = (joblib.delayed(fit)(k) for k in range(len(posed.labels)))
     return tuple(joblib.Parallel(n_jobs=jobs, backend="threading")(calls))
+
+
+@dataclass(frozen=True)
+class FileMemory:
+    """The state of one search in a JSON file, written atomically.
+
+    Args:
+        path: the file.
+        key: of the inputs; what was saved under another key is not read.
+    """
+
+    path: Path
+    key: str
+
+    def load(self) -> dict[str, Any] | None:
+        """The saved state; None if there is none, it cannot be read, or it is of other inputs."""
+        try:
+            saved = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if not isinstance(saved, dict) or saved.get("key") != self.key:
+            return None
+        state = saved.get("state")
+        return state if isinstance(state, dict) else None
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Put `state` in the place of what was there."""
+        with atomic(self.path) as temporary:
+            temporary.write_text(json.dumps({"key": self.key, "state": state}), encoding="utf-8")

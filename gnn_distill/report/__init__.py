@@ -16,11 +16,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gnn_distill.redact import redacted
-from gnn_distill.report.figures import draw
-from gnn_distill.report.page import render
-from gnn_distill.report.terminal import show
-from gnn_distill.rundir import atomic, load_run
+from gnn_distill.report.figures.all import draw
+from gnn_distill.report.run.page import render
+from gnn_distill.report.run.terminal import show
+from gnn_distill.runs.files import atomic
+from gnn_distill.runs.load import load_run
+from gnn_distill.runs.secrets import redacted
 
 
 def write_report(path: Path, console: Console) -> None:

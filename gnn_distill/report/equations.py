@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,44 +11,18 @@ import sympy
 from matplotlib.figure import Figure
 from sympy.printing.latex import LatexPrinter
 
+from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
-from gnn_distill.forces import SOFTENING
+from gnn_distill.physics.laws import SOFTENING
+from gnn_distill.physics.variables import LATEX
 from gnn_distill.report.style import BLACK, look
-from gnn_distill.symbolic.parse import parse, write
+from gnn_distill.report.text import _NUMBER, _shorten, readable
 
 VARIABLES = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2", "vx", "vy", "vz")
-LATEX = {f"d{axis}": rf"\Delta {axis}" for axis in "xyz"}
+
+
 LATEX |= {f"{c}{i}": f"{c}_{i}" for c in "mq" for i in "12"}
 LATEX |= {f"v{axis}": f"v_{axis}" for axis in "xyz"}
-
-DIGITS = 4
-_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d+)?")
-_DELTA = re.compile(r"\bd([xyz])\b")
-_INDEXED = re.compile(r"\b([mq])([12])\b")
-_REST = re.compile(r"\b(?:r0|rest_length)\b")
-_COUPLING = re.compile(r"\bmass_coupling\b")
-_SQUARE = re.compile(r"(?:\*\*|\^)([234])(?![\w.])")
-_SUPERSCRIPT = str.maketrans("234", "²³⁴")
-_SUBSCRIPT = str.maketrans("12", "₁₂")
-
-
-def readable(expression: str) -> str:
-    """An expression in one line: numbers of four digits, `-1.99824*dx/r**2` as `−1.998 Δx/r²`."""
-    return with_signs(_NUMBER.sub(_shorten, expression))
-
-
-def _shorten(match: re.Match[str]) -> str:
-    digits = match[0].lower().partition("e")[0].replace(".", "").lstrip("0")
-    return f"{float(match[0]):#.4g}".rstrip(".") if len(digits) > DIGITS else match[0]
-
-
-def with_signs(text: str) -> str:
-    """A sentence or expression with the signs of physics for names and operators."""
-    text = _COUPLING.sub("k", _REST.sub("r₀", _DELTA.sub(r"Δ\1", text)))
-    text = _INDEXED.sub(lambda m: m[1] + m[2].translate(_SUBSCRIPT), text)
-    text = _SQUARE.sub(lambda m: m[1].translate(_SUPERSCRIPT), text).replace("**", "^")
-    text = re.sub(r"(?<=[\w)₁₂²³⁴])\s*\*\s*(?=[\wΔ(])", " ", text)
-    return re.sub(r"(?<![A-Za-z])-(?=[\w.ΔA-Za-z(\s])", "−", text)
 
 
 def acceleration_text(axis: str, pair: str, one_body: str | None) -> str:

@@ -10,14 +10,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from matplotlib import mathtext
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gnn_distill.rundir import atomic
-
-Array = npt.NDArray[np.float64]
+from gnn_distill.arrays import Array
+from gnn_distill.runs.files import atomic
 
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#1A1A1A"
 DENSITY = "Blues"

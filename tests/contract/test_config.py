@@ -10,10 +10,10 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from gnn_distill.build import build
-from gnn_distill.config import register
-from gnn_distill.progress import Reporter
-from gnn_distill.run import PLACE, stage_keys
+from gnn_distill.pipeline.build import build
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.keys import PLACE, stage_keys
+from gnn_distill.pipeline.progress import Reporter
 from tests.conftest import TINY
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -42,7 +42,7 @@ def test_every_option_builds(group: str, option: str, tracks: str):
         pytest.skip("no GPU here")
     needed = {
         "own": [f"dataset.path={tracks}", "dataset.time_step=0.1"],
-        "custom": ["dataset.law._target_=gnn_distill.forces.Spring"],
+        "custom": ["dataset.law._target_=gnn_distill.physics.laws.Spring"],
         "kl": ["variant=kl"],
         "given": ["symbolic.expression='-2*(r - 1)/m1'"],
     }
@@ -166,7 +166,7 @@ BAD = [
 
 @pytest.mark.parametrize(("override", "words"), BAD, ids=[b[0] for b in BAD])
 def test_bad_input_names_key_value_and_fix(override: str, words: list[str], tmp_path, capsys, monkeypatch):
-    from gnn_distill import cli
+    from gnn_distill.cli import main as cli
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GNN_DISTILL_CACHE", str(tmp_path / "cache"))

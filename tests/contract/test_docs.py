@@ -13,9 +13,10 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gnn_distill import __version__, cli
-from gnn_distill.config import register
-from gnn_distill.report import command
+from gnn_distill import __version__
+from gnn_distill.cli import main as cli
+from gnn_distill.cli import report as command
+from gnn_distill.pipeline.config import register
 from tests.docs_pages import FENCE, PAGES, ROOT, commands, load
 
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")

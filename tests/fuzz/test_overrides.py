@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from gnn_distill.config import register
-from gnn_distill.report.labels import flatten
+from gnn_distill.pipeline.config import register
+from gnn_distill.report.sweep.labels import flatten
 from tests.fuzz.test_own_files import table
 
 CONF = Path(__file__).parents[2] / "conf"

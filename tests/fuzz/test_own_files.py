@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.errors import InputError
-from gnn_distill.own import OwnData
 
 SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 ODD = [np.nan, np.inf, -np.inf, 0.0, -1.0, 1e300, -1e300, 1e-300, 1e38, 4e38]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_module
 
-from gnn_distill.config import register
-from gnn_distill.run import run
-from gnn_distill.rundir import read_metrics
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.stages import run
+from gnn_distill.runs.files import read_metrics
 from tests.conftest import TINY
 
 LOSSES = Path(__file__).with_name("losses.json")

@@ -7,14 +7,15 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from gnn_distill.data import NBodyDataModule, to_graphs
-from gnn_distill.forces import Spring
-from gnn_distill.lit import Augmentation, DistilModule
-from gnn_distill.model import ParticleGNN
-from gnn_distill.optim import Optimisation
-from gnn_distill.prune import PruneMessages, active_dims, cosine
-from gnn_distill.regularise import NoPenalty
-from gnn_distill.simulate import Simulation, simulate
+from gnn_distill.data.graphs import to_graphs
+from gnn_distill.data.module import NBodyDataModule
+from gnn_distill.model.network import ParticleGNN
+from gnn_distill.physics.laws import Spring
+from gnn_distill.physics.simulate import Simulation, simulate
+from gnn_distill.train.lit import Augmentation, DistilModule
+from gnn_distill.train.optim import Optimisation
+from gnn_distill.train.penalties import NoPenalty
+from gnn_distill.train.prune import PruneMessages, active_dims, cosine
 
 EPOCHS = 12
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnn_distill.rundir import STAGES, load_run
+from gnn_distill.runs.directory import STAGES
+from gnn_distill.runs.load import load_run
 from tests.conftest import TINY
 
 
@@ -104,7 +105,7 @@ def test_last_checkpoint_is_the_last_epochs(finished: Path):
 
 LONGER = [a for a in TINY if not a.startswith("profile.")] + [
     "regulariser=kl",
-    "model.head._target_=gnn_distill.model.GaussianHead",
+    "model.head._target_=gnn_distill.model.heads.GaussianHead",
     "schedule.end=0.8",
     "profile.simulations=100",
     "profile.frames=20",

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
-from gnn_distill.config import register
-from gnn_distill.distil.targets import problem
+from gnn_distill.distil.problem import problem
 from gnn_distill.errors import InputError
-from gnn_distill.forces import Spring
-from gnn_distill.run import run
-from gnn_distill.rundir import load_run
+from gnn_distill.physics.laws import Spring
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.stages import run
+from gnn_distill.runs.load import load_run
 from tests.conftest import TINY
-from tests.unit.test_closed_form import world
+from tests.unit.distil.test_closed_form import world
 
 MANY = [
     "symbolic.target=[pullback,components,components_raw]",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 
-from gnn_distill.config import register
-from gnn_distill.run import run
-from gnn_distill.rundir import load_run
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.stages import run
+from gnn_distill.runs.load import load_run
 from tests.conftest import LAWS, TINY
 
 TARGETS = {"discontinuous": "components", "superposition": "components"}

@@ -15,18 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from gnn_distill.explain import exhausted, exit_code, explain
-from gnn_distill.rundir import OUTPUTS, RESERVE, STAGES, RunDirectory
+from gnn_distill.pipeline.explain import exhausted, exit_code, explain
+from gnn_distill.runs.directory import OUTPUTS, RESERVE, STAGES, RunDirectory
 from tests.conftest import TINY
 
 RUN = [*TINY, "hydra.run.dir=run", "hydra.output_subdir=null"]
 LINES = 14
 """Lines of standard error that an error may fill beside the progress of the stages."""
 PLACES = {
-    "simulate": "gnn_distill.run.summarise",
-    "train": "gnn_distill.progress.EpochLog.on_train_epoch_end",
-    "analyse": "gnn_distill.run.selection_scores",
-    "distil": "gnn_distill.run.distilled_law",
+    "simulate": "gnn_distill.pipeline.stages.summarise",
+    "train": "gnn_distill.train.epochs.EpochLog.on_train_epoch_end",
+    "analyse": "gnn_distill.pipeline.stages.selection_scores",
+    "distil": "gnn_distill.pipeline.stages.distilled_law",
     "report": "gnn_distill.report.render",
 }
 """What is at work in the middle of each stage."""
@@ -200,8 +200,8 @@ def test_the_program_s_own_faults_are_not_explained_away():
 
 MEMORY = """
 import resource, sys
-import gnn_distill.run
-from gnn_distill import cli
+import gnn_distill.pipeline.stages
+from gnn_distill.cli import main as cli
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20,) * 2)
 cli.main()

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 
-from gnn_distill.config import register
+from gnn_distill.cli.report import main
 from gnn_distill.errors import InputError
-from gnn_distill.progress import check_loggers
-from gnn_distill.report.command import main
-from gnn_distill.run import run
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.loggers import check_loggers
+from gnn_distill.pipeline.stages import run
 from tests.conftest import TINY
-from tests.unit.test_sweep_report import make
+from tests.unit.report.test_sweep_page import make
 
 
 @pytest.mark.parametrize(("name", "left"), [("tensorboard", "events.out.*"), ("wandb", "*.wandb")])

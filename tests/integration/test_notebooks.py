@@ -79,4 +79,4 @@ def test_stored_outputs_are_whole_and_small(name: str):
 def test_notebooks_use_the_public_api_only(name: str):
     source = "\n".join(cell.source for cell in read(name).cells if cell.cell_type == "code")
     modules = set(re.findall(r"^(?:from|import) (gnn_distill[\w.]*)", source, re.MULTILINE))
-    assert modules <= {"gnn_distill", "gnn_distill.forces"} and "gnn_distill" in modules
+    assert modules <= {"gnn_distill", "gnn_distill.physics.laws"} and "gnn_distill" in modules

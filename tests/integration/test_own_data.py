@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gnn_distill.rundir import load_run
+from gnn_distill.runs.load import load_run
 from tests.conftest import TINY
 
 

@@ -19,14 +19,15 @@ from matplotlib import _mathtext
 from omegaconf import Node, OmegaConf
 from sympy.core.cache import CACHE
 
-from gnn_distill import cli
-from gnn_distill import job as gnn_distill_job
-from gnn_distill.config import register
+from gnn_distill.cli import job as gnn_distill_job
+from gnn_distill.cli import main as cli
+from gnn_distill.cli.job import record_failure
+from gnn_distill.cli.sweep import LONGEST, Plan, Sweep, job_name, safe_name, write_plan
 from gnn_distill.errors import InputError
-from gnn_distill.job import record_failure
-from gnn_distill.report.collect import load_job, load_sweep
-from gnn_distill.rundir import RunDirectory, RunIsBusyError, load_run
-from gnn_distill.sweep import LONGEST, Plan, Sweep, job_name, safe_name, write_plan
+from gnn_distill.pipeline.config import register
+from gnn_distill.runs.directory import RunDirectory, RunIsBusyError
+from gnn_distill.runs.load import load_run
+from gnn_distill.runs.sweep import load_job, load_sweep
 from tests.conftest import TINY
 
 SMOKE = [
@@ -69,7 +70,7 @@ def test_one_writer_per_run_directory(tmp_path: Path):
 
 def test_each_process_has_a_gpu_of_its_own(tmp_path: Path):
     code = (
-        "import os, sys; from gnn_distill.job import own_gpu; own_gpu(2); own_gpu(2);"
+        "import os, sys; from gnn_distill.cli.job import own_gpu; own_gpu(2); own_gpu(2);"
         "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"
     )
     environment = os.environ | {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "4,7,9"}

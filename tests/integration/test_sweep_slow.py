@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gnn_distill.report.collect import load_sweep
-from gnn_distill.report.command import main
+from gnn_distill.cli.report import main
+from gnn_distill.runs.sweep import load_sweep
 
 pytestmark = pytest.mark.slow
 

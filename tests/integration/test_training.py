@@ -10,16 +10,16 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 
-from gnn_distill.config import register
 from gnn_distill.errors import DivergedError, InputError
-from gnn_distill.lit import DistilModule
-from gnn_distill.run import run
-from gnn_distill.rundir import load_run
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.stages import run
+from gnn_distill.runs.load import load_run
+from gnn_distill.train.lit import DistilModule
 
 # random numbers in every step (kl), a mask that grows (pruning), 21 batches an epoch
 SMALL = [
     "regulariser=kl",
-    "model.head._target_=gnn_distill.model.GaussianHead",
+    "model.head._target_=gnn_distill.model.heads.GaussianHead",
     "model.message_dim=12",
     "schedule.end=0.7",
     "schedule.sample=100",
@@ -161,7 +161,7 @@ def test_diverging_training_names_the_batch_and_keeps_the_last_checkpoint(
 
 
 def test_bad_data_are_named(cache: Path, train, monkeypatch: pytest.MonkeyPatch):
-    from gnn_distill.data import Batches
+    from gnn_distill.data.module import Batches
 
     rows = Batches.__iter__
 

@@ -16,27 +16,28 @@ import yaml
 from hydra import compose, initialize_config_module
 
 import gnn_distill
-from gnn_distill.build import Experiment, build
-from gnn_distill.cache import cache_key, load_or_simulate
-from gnn_distill.checkpoint import load_weights, read_checkpoint
-from gnn_distill.config import register
+from gnn_distill.cli.job import check_inside
+from gnn_distill.cli.report import main as report_command
+from gnn_distill.data.cache import cache_key, load_or_simulate
+from gnn_distill.distil.engines.given import GivenEngine
+from gnn_distill.distil.expressions.parse import parse
+from gnn_distill.distil.law.module import LawModule
 from gnn_distill.errors import InputError
-from gnn_distill.forces import Spring
-from gnn_distill.job import check_inside
-from gnn_distill.progress import Reporter
-from gnn_distill.report.collect import load_sweep
-from gnn_distill.report.command import main as report_command
-from gnn_distill.report.page import render
-from gnn_distill.run import fit
-from gnn_distill.rundir import file_hash, fingerprint, load_run
-from gnn_distill.simulate import Simulation
-from gnn_distill.symbolic.given import GivenEngine
-from gnn_distill.symbolic.module import LawModule
-from gnn_distill.symbolic.parse import parse
+from gnn_distill.physics.laws import Spring
+from gnn_distill.physics.simulate import Simulation
+from gnn_distill.pipeline.build import Experiment, build
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.progress import Reporter
+from gnn_distill.pipeline.stages import fit
+from gnn_distill.report.run.page import render
+from gnn_distill.runs.files import file_hash, fingerprint
+from gnn_distill.runs.load import load_run
+from gnn_distill.runs.sweep import load_sweep
+from gnn_distill.train.checkpoint import load_weights, read_checkpoint
 from tests.conftest import TINY
-from tests.unit.test_report import make_run
-from tests.unit.test_sweep_report import make, plan
-from tests.unit.test_trust import SECRET, Bomb
+from tests.unit.pipeline.test_trust import SECRET, Bomb
+from tests.unit.report.test_run_page import make_run
+from tests.unit.report.test_sweep_page import make, plan
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -82,7 +83,7 @@ def test_a_checkpoint_of_something_else_is_named(trained, tmp_path: Path, conten
 
 
 def test_a_killed_write_leaves_the_checkpoint_before(trained, tmp_path: Path, monkeypatch):
-    from gnn_distill.checkpoint import AtomicCheckpointIO
+    from gnn_distill.train.checkpoint import AtomicCheckpointIO
 
     path = tmp_path / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"state_dict": {}, "epoch": 1}, path)
@@ -175,7 +176,9 @@ def test_the_report_of_a_sweep_holds_no_markup_of_others(tmp_path: Path):
         folder = make(sweep, name, variant=f"{SCRIPT}{name}" if k else "bottleneck", seed=k)
         config = yaml.safe_load((folder / "config.yaml").read_text())
         config["profile"]["name"] = "=cmd|' /C calc'!A0"
-        config["dataset"]["law"]["_target_"] = "own.$\\frac{$" if k == 3 else "gnn_distill.forces.Spring"
+        config["dataset"]["law"]["_target_"] = (
+            "own.$\\frac{$" if k == 3 else "gnn_distill.physics.laws.Spring"
+        )
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
     failed = make(sweep, "failed")
     status = {"state": "failed", "error": f"{SCRIPT} [red]no[/]", "stages": {}}
@@ -238,7 +241,7 @@ def test_secrets_are_not_written_down(command_line, tmp_path: Path, monkeypatch)
     def leak(*_: object) -> None:
         raise RuntimeError(f"401: the key {SECRET} is not valid")
 
-    monkeypatch.setattr("gnn_distill.run.summarise", leak)
+    monkeypatch.setattr("gnn_distill.pipeline.stages.summarise", leak)
     jobs = ("profile=smoke", "stages=[simulate]", "hydra.sweep.dir=many", "seed=0,1")
     code, message = command_line("-m", *jobs)
     assert code == 1 and SECRET not in message and "the key (hidden) is not" in message
@@ -251,7 +254,7 @@ def test_secrets_are_not_written_down(command_line, tmp_path: Path, monkeypatch)
 def test_a_file_in_the_working_folder_is_no_library(tmp_path: Path, evil: Path):
     for name in ("lightning", "yaml", "pyoperon", "rich"):
         (tmp_path / f"{name}.py").write_text(f"import pathlib; pathlib.Path({str(evil)!r}).touch()")
-    code = "import sys; from gnn_distill.cli import main; sys.argv = ['gnn-distill', 'split=no']; main()"
+    code = "import sys; from gnn_distill.cli.main import main; sys.argv = ['gnn-distill', 'split=no']; main()"
     command = [sys.executable, "-P", "-c", code]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=200)
     assert done.returncode == 2 and "split" in done.stderr
@@ -283,7 +286,7 @@ def test_code_that_the_config_of_a_loaded_run_names_is_not_run(tmp_path: Path, e
     path = make_run(tmp_path / "run")
     config = yaml.safe_load((path / "config.yaml").read_text())
     config["model"] = {"_target_": "os.system", "command": f"touch {evil}"}
-    config["dataset"]["_target_"] = "gnn_distill.simulate.Simulation"
+    config["dataset"]["_target_"] = "gnn_distill.physics.simulate.Simulation"
     (path / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(InputError, match=r"model._target_ = 'os.system'"):
         gnn_distill.load_run(path).graphs()

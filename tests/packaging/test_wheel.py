@@ -53,8 +53,8 @@ def test_wheel_holds_code_and_config_and_nothing_else(wheel: Path):
     assert not [n for n in inside if "test" in Path(n).name or "benchmark" in n]
     (entry_points,) = (n for n in names if n.endswith("entry_points.txt"))
     text = zipfile.ZipFile(wheel).read(entry_points).decode()
-    assert "gnn-distill = gnn_distill.cli:main" in text
-    assert "gnn-distill-report = gnn_distill.report.command:main" in text
+    assert "gnn-distill = gnn_distill.cli.main:main" in text
+    assert "gnn-distill-report = gnn_distill.cli.report:main" in text
 
 
 def test_installed_wheel_runs_from_an_empty_folder(wheel: Path, tmp_path: Path, cache: Path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import sympy
 
-from gnn_distill.forces import Coulomb, InverseDistance, InverseSquare, Spring
-from gnn_distill.symbolic.operon import OperonEngine
-from gnn_distill.symbolic.verdict import data_ranges, judge
+from gnn_distill.distil.engines.operon import OperonEngine
+from gnn_distill.distil.verdict.judge import data_ranges, judge
+from gnn_distill.physics.laws import Coulomb, InverseDistance, InverseSquare, Spring
 
 NAMES = ("dx", "dy", "r", "m1", "m2", "q1", "q2")
 LAWS = [Spring(), InverseDistance(), InverseSquare(), Coulomb()]

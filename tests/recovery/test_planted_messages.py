@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from gnn_distill.analysis import analyse, gauge_fits
-from gnn_distill.data import Subset
-from gnn_distill.forces import InverseDistance, Spring
-from gnn_distill.gauge import fix_gauge, receiver_offsets
-from gnn_distill.linear import TRIM, r_squared
-from gnn_distill.messages import Recording
-from gnn_distill.model import Messages, ParticleGNN
-from gnn_distill.record import record
+from gnn_distill.analyse.gauge import fix_gauge, receiver_offsets
+from gnn_distill.analyse.linear import TRIM, r_squared
+from gnn_distill.analyse.scores import analyse, gauge_fits
+from gnn_distill.data.graphs import Subset
+from gnn_distill.model.heads import Messages
+from gnn_distill.model.network import ParticleGNN
+from gnn_distill.physics.laws import InverseDistance, Spring
+from gnn_distill.read.record import record
+from gnn_distill.read.recording import Recording
 
 N, M, GRAPHS = 4, 12, 400
 MIX = torch.tensor([[1.3, -0.4], [0.6, 0.9]], dtype=torch.double)

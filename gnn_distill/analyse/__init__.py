@@ -1,0 +1,1 @@
+"""Recorded messages against the true forces: fits and scores, in plain NumPy."""

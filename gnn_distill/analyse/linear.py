@@ -1,0 +1,85 @@
+"""Linear fits of messages to forces: ordinary, and robust by least trimmed squares.
+
+Shapes: E edges, P regressors, K message components.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.analyse.trimmed import least_trimmed, smallest, solve
+from gnn_distill.arrays import Array
+
+TRIM = 0.10  # fraction of points left out of the robust fit and of its R², as in the 2025 report
+
+
+@dataclass(frozen=True)
+class Fit:
+    """y ≈ offset + X·slope.
+
+    Attributes:
+        slope: shape [P].
+        offset: scalar.
+        r2: coefficient of determination over the kept points.
+        kept: which points counted, shape [E].
+    """
+
+    slope: Array
+    offset: float
+    r2: float
+    kept: npt.NDArray[np.bool_]
+
+    def predict(self, x: Array) -> Array:
+        """Fitted values [E] at regressors [E, P]."""
+        return x @ self.slope + self.offset
+
+
+def fit_linear(
+    x: Array, y: Array, trim: float = 0.0, starts: int = 8, seed: int = 0, near: Fit | None = None
+) -> Fit:
+    """Least squares of y [E] on x [E, P] with an offset; trimmed if `trim` > 0.
+
+    The trimmed fit minimises the mean squared residual of the best (1 − trim) E points, see
+    `gnn_distill.analyse.trimmed`.
+
+    Args:
+        x: regressors.
+        y: response.
+        trim: fraction of points to leave out, in [0, 0.5].
+        starts: random starts beside the ordinary fit and the least absolute deviations.
+        seed: of the random starts and samples.
+        near: a fit to start from instead, where the solution is known to lie close.
+
+    Returns:
+        The fit; NaN throughout if the data are not finite.
+    """
+    data = np.empty((x.shape[1] + 2, len(y)))
+    data[0], data[1:-1], data[-1] = 1.0, x.T, y
+    gram, kept = data @ data.T, np.ones(len(y), dtype=bool)
+    if not np.isfinite(gram).all():
+        return Fit(np.full(x.shape[1], np.nan), np.nan, np.nan, kept)
+    beta = solve(gram)
+    if trim > 0.0:
+        first = None if near is None else np.array([near.offset, *near.slope])
+        beta, kept = least_trimmed(data, beta, trim, starts, seed, first)
+    r2 = _determination(y[kept], (beta @ data[:-1])[kept])
+    return Fit(beta[1:], float(beta[0]), r2, kept)
+
+
+def r_squared(y: Array, predicted: Array, trim: float = 0.0) -> float:
+    """R² of predictions as they stand (the line y = x), the worst fraction `trim` of points left out.
+
+    NaN if the response does not vary.
+    """
+    kept = smallest(np.abs(y - predicted), trim)
+    return _determination(y[kept], predicted[kept])
+
+
+def _determination(y: Array, predicted: Array) -> float:
+    spread = float(((y - y.mean()) ** 2).sum())
+    if spread == 0.0:
+        return float("nan")
+    return 1.0 - float(((y - predicted) ** 2).sum()) / spread

@@ -1,0 +1,1 @@
+"""The commands: gnn-distill and gnn-distill-report."""

@@ -1,0 +1,260 @@
+"""Sweeps: where they go, which jobs they have, and what became of them.
+
+`gnn-distill -m` writes a sweep to a folder whose name is made of the experiment (or of the swept keys) and
+the settings that all jobs share, and each job to a folder named by its own settings. Nothing in these names
+depends on when the command was given: the same command finds its jobs again and goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, flag_override
+from rich.console import Console
+from rich.markup import escape
+
+from gnn_distill.errors import InputError
+from gnn_distill.pipeline.explain import OF_INPUT, show
+from gnn_distill.report.sweep.status import show_jobs, unfinished
+from gnn_distill.runs.directory import RunDirectory
+from gnn_distill.runs.grid import winner
+from gnn_distill.runs.sweep import AT_WORK, PLAN, alive, load_plan, load_sweep
+
+PATIENCE = 60.0
+"""Seconds to wait for another command that writes the same plan, which takes it milliseconds."""
+LONGEST = 120
+"""Characters of a folder's name."""
+BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+EXTRAS = {f"hydra_{name}_launcher": name for name in ("joblib", "submitit", "ray")}
+DIR, NAMELESS = "hydra.sweep.dir", "hydra.job.config.override_dirname.exclude_keys"
+
+
+def safe_name(text: str) -> str:
+    """A readable folder name: letters, digits and `=,._+-` stay; what else is lost, a hash tells apart."""
+    plain = re.sub(r"[^\w=,.+\-]+", "-", text, flags=re.ASCII).strip(".-")
+    if plain == text and len(plain) <= LONGEST:
+        return plain
+    return f"{plain[: LONGEST - 9]}~{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def job_name(overrides: Sequence[str], nameless: Sequence[str]) -> str:
+    """The folder of a job, from its overrides without those whose key is in `nameless`."""
+    return safe_name(",".join(sorted(o for o in overrides if _key(o) not in nameless)) or "run")
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+OmegaConf.register_new_resolver("gnn_distill.job_name", job_name, replace=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep consists of: the content of `sweep.json`.
+
+    Attributes:
+        experiment: its name; None for a sweep of the command line's own.
+        fixed: settings that all jobs share.
+        axes: the values of each swept key.
+        jobs: folders, in the order of work; empty if a sweeper chooses them on the way.
+        pruning: where the pruning schedule comes from, if from another sweep.
+    """
+
+    experiment: str | None
+    fixed: list[str]
+    axes: dict[str, list[str]]
+    jobs: list[str]
+    pruning: str | None = None
+
+
+class Sweep(Callback):
+    """Names the folders of a sweep before it starts, and tells at the end what became of the jobs.
+
+    ```yaml
+    hydra: {callbacks: {sweep: {_target_: gnn_distill.cli.sweep.Sweep}}}
+    ```
+    """
+
+    def __init__(self) -> None:
+        self.jobs: list[str] = []
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Settle folders and jobs; bad input ends the program with exit code 2."""
+        try:
+            with flag_override(config, ["struct", "readonly"], [False, False]):
+                plan = prepare(config)
+        except OF_INPUT as error:
+            show(error)
+            raise SystemExit(2) from error
+        except Exception as error:  # Hydra would go on with folders that are not settled
+            show(error)
+            raise SystemExit(1) from error
+        self.jobs, folder = plan.jobs, Path(config.hydra.sweep.dir)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        count = len(plan.jobs) or "some"
+        console.print(f"sweep [bold]{escape(str(folder))}[/], {count} job{'s' * (count != 1)}")
+        if plan.pruning:
+            console.print(escape(plan.pruning))
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        """Let go of the job's config, which Hydra would keep until the end of the sweep."""
+        job_return.cfg = job_return.hydra_cfg = None
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Show all jobs of this command; exit code 1 unless each is complete."""
+        found = load_sweep(Path(config.hydra.sweep.dir)).jobs
+        jobs = [job for job in found if not self.jobs or job.name in self.jobs]
+        show_jobs(jobs, Console(stderr=True))
+        if unfinished(jobs):
+            raise SystemExit(1)
+
+
+def prepare(config: DictConfig) -> Plan:
+    """Settle the folders of a sweep in its config, and write down its jobs.
+
+    Raises:
+        InputError: the launcher is not installed, the folder holds a sweep with other settings, or the
+            pruning grid that is to be followed does not exist.
+    """
+    parse = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_overrides
+    check_launcher(config.hydra.launcher)
+    sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    check_subdir(str(sweep["subdir"]))
+    params: dict[str, Any] = dict(config.hydra.sweeper.get("params") or {})
+    given = parse(list(config.hydra.overrides.task))
+    of_experiment = parse([f"{key}={value}" for key, value in params.items()])
+    swept = set(params) | {o.key_or_group for o in given if o.is_sweep_override()}
+    nameless = [k for k in OmegaConf.select(config, NAMELESS) if k not in swept]
+    fixed = sorted(str(o.input_line) for o in given if o.key_or_group not in {*swept, *nameless})
+    experiment = config.hydra.runtime.choices.get("experiment")
+    if not _given(config, DIR):
+        axes = [o.key_or_group for o in given if o.is_sweep_override()]
+        name = safe_name(",".join([experiment or "_".join(axes) or "run", *fixed]))
+        _set(config, DIR, str(Path(config.hydra.sweep.dir) / name))
+    pruning = follow(config, experiment, swept | {_key(line) for line in fixed})
+    nameless += [_key(line) for line in fixed] + (["schedule", "schedule.end"] if pruning else [])
+    _set(config, NAMELESS, nameless)
+    values, jobs = _jobs(config, [*of_experiment, *given], nameless)
+    plan = Plan(experiment, fixed, values, jobs, pruning)
+    write_plan(Path(config.hydra.sweep.dir), plan)
+    return plan
+
+
+def _given(config: DictConfig, key: str) -> bool:
+    """Whether the user has set a key of Hydra's."""
+    return any(str(line).startswith(f"{key}=") for line in config.hydra.overrides.hydra)
+
+
+def check_launcher(launcher: DictConfig) -> None:
+    """Refuse a launcher whose plugin is not installed."""
+    plugin = str(launcher._target_).split(".")[1]
+    if plugin in EXTRAS and importlib.util.find_spec(f"hydra_plugins.{plugin}") is None:
+        raise InputError("hydra/launcher", plugin, f"pip install 'gnn_distill[{EXTRAS[plugin]}]'")
+
+
+def check_subdir(subdir: str) -> None:
+    """Refuse run directories outside the sweep's folder, before Hydra makes them."""
+    if ".." in Path(subdir).parts or Path(subdir).is_absolute():
+        raise InputError("hydra.sweep.subdir", subdir, "give a folder inside the sweep's")
+
+
+def _jobs(
+    config: DictConfig, overrides: list[Override], nameless: list[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Axes and folders of all jobs, as Hydra's basic sweeper will make them."""
+    if config.hydra.sweeper._target_ != BASIC or _given(config, "hydra.sweep.subdir"):
+        return {}, []
+    (combinations,) = BasicSweeper.split_arguments(overrides, None)
+    axes: dict[str, list[str]] = {}
+    for key, _, value in (line.partition("=") for lines in combinations for line in lines):
+        axes.setdefault(key, [])
+        axes[key] += [value] if value not in axes[key] else []
+    jobs = [job_name(lines, nameless) for lines in combinations]
+    return {key: values for key, values in axes.items() if len(values) > 1}, jobs
+
+
+def _set(config: DictConfig, key: str, value: str | list[str]) -> None:
+    """Set a key of Hydra's in this config and in those of all jobs."""
+    OmegaConf.update(config, key, value)
+    quoted = [f"'{v}'" for v in ([value] if isinstance(value, str) else value)]
+    config.hydra.overrides.hydra.append(
+        f"{key}={quoted[0]}" if isinstance(value, str) else f"{key}=[{','.join(quoted)}]"
+    )
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Write `sweep.json`.
+
+    Jobs of earlier commands that have left something stay in it, and those of other commands that are at
+    work in the same folder now.
+
+    Raises:
+        InputError: the folder holds jobs with other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / ".plan.lock", timeout=PATIENCE):
+        before = load_plan(folder) or {}
+        others = others_at_work(before)
+        theirs = {job for other in others for job in other["jobs"]}
+        jobs = before.get("jobs", [])
+        left = [job for job in jobs if job in theirs or (folder / job / "status.json").exists()]
+        if left and before.get("fixed") != plan.fixed:
+            other = f"it holds a sweep with {' '.join(before.get('fixed') or ['no settings of its own'])}"
+            raise InputError(DIR, str(folder), f"{other}: give another folder, or that sweep's settings")
+        left = [job for job in left if job not in plan.jobs]
+        here = {"pid": os.getpid(), "host": platform.node(), "jobs": plan.jobs}
+        content = asdict(plan) | {"jobs": [*left, *plan.jobs], AT_WORK: [*others, here]}
+        RunDirectory(folder).write_json(PLAN, content)
+
+
+def others_at_work(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The commands of other processes that write this sweep now: {"pid", "host", "jobs"} of each."""
+    here = {"pid": os.getpid(), "host": platform.node()}
+    entries = [entry for entry in plan.get(AT_WORK, []) if entry | here != entry]
+    return [entry for entry in entries if alive(entry)]
+
+
+def follow(config: DictConfig, experiment: str | None, chosen: set[str]) -> str | None:
+    """Prune as the winner of the grid that `winner_of` names, and say so.
+
+    `winner_of` is a sweep's folder, or the name of an experiment whose sweep stands beside this one. A
+    schedule of the user's own is left alone.
+
+    Raises:
+        InputError: `winner_of` is a folder that does not exist.
+    """
+    source = config.get("winner_of")
+    if source is None or {"schedule", "schedule.end"} & chosen:
+        return None
+    here = Path(config.hydra.sweep.dir)
+    alike = here.name.removeprefix(experiment) if experiment and here.name.startswith(experiment) else ""
+    named = "/" in source or Path(source).is_dir()
+    grid = Path(source) if named else here.with_name(f"{source}{alike}")
+    if named and not (grid / PLAN).exists():
+        raise InputError("winner_of", source, "give the folder of a sweep, or the name of an experiment")
+    finished = (grid / PLAN).exists() and grid.resolve() != here.resolve()
+    best = winner(load_sweep(grid)) if finished else None
+    if best is None:
+        end = f"{config.schedule.end:g}"
+        return f"pruning: {config.hydra.runtime.choices.schedule}, end {end} (no finished grid in {grid})"
+    config.hydra.overrides.task.extend([f"schedule={best.schedule}", f"schedule.end={best.end:g}"])
+    return (
+        f"pruning: {best.schedule}, end {best.end:g}, the winner of {grid} "
+        f"(validation R² {best.validation:.4f})"
+    )

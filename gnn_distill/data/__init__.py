@@ -1,0 +1,1 @@
+"""Graphs of particles, simulated or read from the user's files, and batches of them."""

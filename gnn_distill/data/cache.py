@@ -1,0 +1,104 @@
+"""Simulated datasets on disk: made once, verified at every load.
+
+One folder per dataset, named by the law and a hash of everything that determines the content:
+`features.npy`, `accelerations.npy`, `adjacency.npy` where the graph is not complete, and `meta.json` with
+their SHA-256 sums. A folder appears complete or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from gnn_distill.data.graphs import ParticleData, chain, to_graphs
+from gnn_distill.physics.simulate import Simulation, simulate_blocks
+from gnn_distill.runs.files import file_hash, fingerprint
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # part of the key; raise it when the meaning of the stored arrays changes
+
+
+def cache_key(spec: Simulation) -> str:
+    """Hash of everything that determines the data: the specification and the law's own source."""
+    law = type(spec.law)
+    content = {"format": FORMAT, "law": f"{law.__module__}.{law.__qualname__}", "source": law.source()}
+    content |= asdict(spec)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def load_or_simulate(
+    spec: Simulation, cache: Path, progress: Callable[[int, int], None] | None = None
+) -> ParticleData:
+    """The data of `spec` from the cache, made first if they are missing or damaged.
+
+    Processes that ask for the same dataset at the same time make it once; the others wait. Blocks are
+    written as they are simulated and arrays are memory-mapped, so that a dataset may be larger than memory.
+
+    Args:
+        spec: what to simulate.
+        cache: folder that holds one folder per dataset.
+        progress: called with (trajectories done, trajectories in all).
+    """
+    folder = cache / f"{spec.law.name}-{cache_key(spec)}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{folder}.lock"):
+        if folder.exists():
+            try:
+                return _read(folder)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                log.warning("cache %s is damaged (%s); making it again", folder, error)
+                shutil.rmtree(folder)
+        _make(folder, spec, progress)
+        return _read(folder)
+
+
+def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] | None) -> None:
+    temporary = folder.with_name(f".making-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a process that was killed
+    temporary.mkdir()
+    sizes = {"features": 2 * spec.dim + 2, "accelerations": spec.dim}
+    files = {
+        name: np.lib.format.open_memmap(
+            temporary / f"{name}.npy", "w+", np.float32, (spec.simulations * spec.frames, spec.n, size)
+        )
+        for name, size in sizes.items()
+    }
+    done = replaced = 0
+    for block in simulate_blocks(spec, progress):
+        graphs = to_graphs(block)
+        for name, file in files.items():
+            part = getattr(graphs, name)
+            file[done : done + len(part)] = part
+        done += len(graphs.features)
+        replaced += block.replaced
+    for file in files.values():
+        file.flush()
+    if spec.law.graph == "chain":
+        np.save(temporary / "adjacency.npy", chain(spec.n), allow_pickle=False)
+    sums = {path.stem: file_hash(path) for path in sorted(temporary.glob("*.npy"))}
+    meta = {"frames": spec.frames, "replaced": replaced, "sha256": sums}
+    (temporary / "meta.json").write_text(json.dumps(meta | {"check": fingerprint(meta)}))
+    os.replace(temporary, folder)
+
+
+def _read(folder: Path) -> ParticleData:
+    meta = json.loads((folder / "meta.json").read_text())
+    if meta.pop("check") != fingerprint(meta):
+        raise ValueError("checksum of meta.json does not match")
+    arrays = {}
+    for name, expected in meta["sha256"].items():
+        path = folder / f"{name}.npy"
+        if file_hash(path) != expected:
+            raise ValueError(f"checksum of {path.name} does not match")
+        arrays[name] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return ParticleData(**arrays, frames=meta["frames"], replaced=meta["replaced"])

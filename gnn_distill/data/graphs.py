@@ -1,0 +1,164 @@
+"""Who interacts with whom in a dataset, as receivers and senders.
+
+Shapes: G graphs, n particles, E edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gnn_distill.errors import InputError
+from gnn_distill.physics.simulate import Trajectories
+
+
+def check_edges(graph: tuple[Tensor, Tensor] | None, mask: Tensor | None, parts: dict[str, Tensor]) -> None:
+    """Refuse data where no particles interact in one of the parts of the split.
+
+    Args:
+        graph: of `common_edges`; `mask` likewise.
+        mask: which of the edges each graph has, or None.
+        parts: numbers of the graphs of each part.
+    """
+    for name, index in parts.items():
+        if graph is not None and (len(graph[0]) == 0 or (mask is not None and not mask[index].any())):
+            fix = "join more particles: a larger dataset.radius, other edges, or more trajectories"
+            raise InputError("dataset.graph", f"no edge in any {name} graph", fix)
+
+
+def common_edges(
+    adjacency: npt.NDArray[np.bool_] | None,
+) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None]:
+    """Receivers and senders [E] of the edges that any graph has, and which each graph has [G, E].
+
+    Args:
+        adjacency: [n, n] or [G, n, n], indexed [receiver, sender]; None for complete graphs.
+    """
+    if adjacency is None:
+        return None, None
+    union = adjacency if adjacency.ndim == 2 else adjacency.any(0)
+    receiver, sender = np.nonzero(union)
+    graph = torch.from_numpy(receiver), torch.from_numpy(sender)
+    if adjacency.ndim == 2:
+        return graph, None
+    return graph, torch.from_numpy(adjacency[:, receiver, sender])
+
+
+@dataclass(frozen=True)
+class ParticleData:
+    """Graphs of particles with their accelerations.
+
+    Attributes:
+        features: float32, shape [G, n, F].
+        accelerations: float32, shape [G, n, D].
+        frames: frames per trajectory; graph g belongs to trajectory g // frames.
+        replaced: trajectories that could not be integrated and were drawn anew.
+        adjacency: which sender reaches which receiver, [receiver, sender]: bool [n, n] for all graphs or
+            [G, n, n] for each; None for the complete graph. No self-loops.
+        spacing: time between frames of the user's own data; None where it is unknown or not the same.
+        blocks: pieces of time that each trajectory of a file was cut into; they count as trajectories.
+        notes: how the data were made from a file, in sentences for the report.
+        doubts: what keeps a law from being found in them, in sentences for the report.
+    """
+
+    features: npt.NDArray[np.float32]
+    accelerations: npt.NDArray[np.float32]
+    frames: int
+    replaced: int = 0
+    adjacency: npt.NDArray[np.bool_] | None = None
+    spacing: float | None = None
+    blocks: int = 1
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The part of the data that one split holds.
+
+    Attributes:
+        features: shape [G, n, F].
+        accelerations: shape [G, n, D].
+        edge_mask: where graphs differ, which of the common edges each has, bool [G, E]; else None.
+    """
+
+    features: Tensor
+    accelerations: Tensor
+    edge_mask: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the graphs lie."""
+        return self.features.device
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the graphs in bytes."""
+        parts = (self.features, self.accelerations, self.edge_mask)
+        return sum(part.nbytes for part in parts if part is not None)
+
+    def to(self, device: torch.device) -> Subset:
+        """The same graphs on another device."""
+        mask = None if self.edge_mask is None else self.edge_mask.to(device)
+        return Subset(self.features.to(device), self.accelerations.to(device), mask)
+
+    def __getitem__(self, picked: Tensor | slice) -> Subset:
+        """The graphs at these indices."""
+        mask = None if self.edge_mask is None else self.edge_mask[picked]
+        return Subset(self.features[picked], self.accelerations[picked], mask)
+
+    def chunks(self, size: int) -> Iterator[Subset]:
+        """Consecutive parts of at most `size` graphs."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+
+@dataclass(frozen=True)
+class View:
+    """Graphs of a dataset that stays on disk; indexing reads them."""
+
+    whole: Subset
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the graphs lie."""
+        return self.whole.device
+
+    def __getitem__(self, picked: Tensor | slice) -> Subset:
+        """The graphs at these indices, in memory."""
+        return self.whole[self.index[picked]]
+
+    def chunks(self, size: int) -> Iterator[Subset]:
+        """Consecutive parts of at most `size` graphs."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+
+def chain(n: int) -> npt.NDArray[np.bool_]:
+    """Adjacency [n, n] of particles that interact with their neighbours along a chain."""
+    return np.eye(n, k=1, dtype=bool) | np.eye(n, k=-1, dtype=bool)
+
+
+def to_graphs(t: Trajectories, adjacency: npt.NDArray[np.bool_] | None = None) -> ParticleData:
+    """Frames as graphs with features in the order position, velocity, charge, mass."""
+    sims, frames, n, dim = t.positions.shape
+    constant = np.broadcast_to(np.stack([t.charges, t.masses], -1)[:, None], (sims, frames, n, 2))
+    x = np.concatenate([t.positions, t.velocities, constant], -1, dtype=np.float32)
+    a = t.accelerations.astype(np.float32)
+    return ParticleData(x.reshape(-1, n, 2 * dim + 2), a.reshape(-1, n, dim), frames, t.replaced, adjacency)
+
+
+def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Receivers and senders, each [n (n−1)], of all directed edges without self-loops, by receiver."""
+    receiver, other = torch.arange(n, device=device)[:, None], torch.arange(n - 1, device=device)
+    return receiver.expand(n, n - 1).flatten(), (other + (other >= receiver)).flatten()

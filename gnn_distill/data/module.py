@@ -1,0 +1,184 @@
+"""From trajectories to tensors: graphs, split, batches by index-select.
+
+Shapes: G graphs (frames of all trajectories, trajectory-major), n particles, D space dims,
+F = 2 D + 2 features in the order position, velocity, charge, mass.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import lightning as L
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gnn_distill.data.draws import Share
+from gnn_distill.data.graphs import ParticleData, Subset, View, check_edges, common_edges
+from gnn_distill.errors import check_choice, check_int
+
+SPLITS = ("trajectories", "frames")
+FRACTIONS = (0.70, 0.15, 0.15)
+DEVICE_FRACTION = 0.5  # of a GPU's free memory that each of training and validation graphs may fill
+
+
+def split_indices(graphs: int, frames: int, how: str, seed: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Indices of the train, validation and test graphs (70/15/15).
+
+    Args:
+        graphs: number of graphs G.
+        frames: graphs per trajectory.
+        how: `trajectories` keeps every trajectory in one part; `frames` shuffles frames first, as the 2025
+            report did, so that parts share trajectories.
+        seed: seed of the shuffle.
+    """
+    check_choice("split", how, SPLITS)
+    unit = frames if how == "trajectories" else 1
+    units = graphs // unit
+    check_int("profile.simulations", units, 3)
+    order = np.random.default_rng([seed, 1]).permutation(units)
+    test = max(1, round(FRACTIONS[2] * units))
+    train = units - test - max(1, round(FRACTIONS[1] * units))
+    parts = np.split(order, [train, units - test])
+    return tuple((part[:, None] * unit + np.arange(unit)).reshape(-1) for part in parts)
+
+
+class Batches:
+    """Batches of a subset by index-select.
+
+    A shuffled pass depends on (seed, epoch) only, so a resumed run sees what an uninterrupted one saw. With
+    several processes each takes its share of every batch.
+
+    Args:
+        subset: the graphs.
+        batch_size: graphs per batch, over all processes.
+        seed: of the shuffle.
+        epoch: number of the pass; in order if None.
+        share: what this process takes of each batch.
+        done: batches of the pass that were seen before a break-off, and are left out.
+    """
+
+    def __init__(
+        self,
+        subset: Subset | View,
+        batch_size: int,
+        seed: int = 0,
+        epoch: Callable[[], int] | None = None,
+        share: Share | None = None,
+        done: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.subset, self.batch_size, self.seed, self.epoch = subset, batch_size, seed, epoch
+        self.share = Share() if share is None else share
+        self.done = done
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.subset), self.batch_size)
+        return max(1, full) if self.epoch is not None else full + bool(rest)
+
+    def __iter__(self) -> Iterator[Subset]:
+        for picked in self._order().split(self.batch_size)[self.done() : len(self)]:
+            mine = self.share.rows(picked)
+            if len(mine):
+                yield self.subset[mine]
+
+    def whole(self, number: int) -> Subset:
+        """A batch of the current pass, of all processes."""
+        return self.subset[self._order().split(self.batch_size)[number]]
+
+    def _order(self) -> Tensor:
+        if self.epoch is None:
+            return torch.arange(len(self.subset), device=self.subset.device)
+        order = np.random.default_rng([self.seed, self.epoch()]).permutation(len(self.subset))
+        return torch.from_numpy(order).to(self.subset.device)
+
+
+class NBodyDataModule(L.LightningDataModule):
+    """Splits of one dataset as batches.
+
+    Everything stays in memory as tensors, but for the training and validation graphs of a dataset larger
+    than `memory_limit`: those are read from disk batch by batch.
+
+    Attributes:
+        graph: receivers and senders, each [E], of the edges that any graph has; None for complete graphs.
+
+    Args:
+        data: the graphs.
+        split: `trajectories` or `frames`.
+        batch_size: graphs per training batch; the rest of an epoch that fills no batch is left out.
+        seed: seed of the split and of the order of batches.
+        validation_graphs: validation graphs, drawn at random, that an epoch is judged by; all if None.
+        memory_limit: bytes; half of the machine's memory if None.
+    """
+
+    def __init__(
+        self,
+        data: ParticleData,
+        split: str,
+        batch_size: int,
+        seed: int,
+        validation_graphs: int | None = None,
+        memory_limit: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_int("profile.batch_size", batch_size, 1)
+        if validation_graphs is not None:
+            check_int("profile.validation_graphs", validation_graphs, 1)
+        x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
+        self.graph, mask = common_edges(data.adjacency)
+        whole = Subset(x, a, mask)
+        parts = split_indices(len(x), data.frames, split, seed)
+        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        fits = data.features.nbytes + data.accelerations.nbytes <= (
+            limit if memory_limit is None else memory_limit
+        )
+        train, validation, test = map(torch.from_numpy, parts)
+        if validation_graphs is not None:
+            validation = validation[np.random.default_rng([seed, 2]).permutation(len(validation))]
+            validation = validation[:validation_graphs]
+        self.train, self.validation = (whole[i] if fits else View(whole, i) for i in (train, validation))
+        self.test = whole[test]
+        check_edges(self.graph, mask, {"training": train, "validation": validation, "test": test})
+        self._home = self.train, self.validation
+        self.split, self.batch_size, self.seed = split, batch_size, seed
+
+    def train_dataloader(self) -> Batches:
+        """Shuffled training batches; the graphs move to the device while training if they fit."""
+        trainer = self.trainer
+        self.train = self._resident(self.train)
+        if trainer is None:
+            return Batches(self.train, self.batch_size, self.seed, lambda: 0)
+        progress = trainer.fit_loop.epoch_loop.batch_progress
+        return Batches(
+            self.train,
+            self.batch_size,
+            self.seed,
+            lambda: trainer.current_epoch,
+            self._share(),
+            lambda: progress.current.ready,
+        )
+
+    def val_dataloader(self) -> Batches:
+        """Validation batches, in order."""
+        self.validation = self._resident(self.validation)
+        return Batches(self.validation, 4 * self.batch_size, share=self._share())
+
+    def teardown(self, stage: str) -> None:
+        """Give up the device's copies: what follows training works where the network then is."""
+        self.train, self.validation = self._home
+
+    def _share(self) -> Share:
+        return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else Share()
+
+    def _resident(self, subset: Subset | View) -> Subset | View:
+        """The graphs on the training device if that is a GPU with room for them."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if device.type != "cuda" or isinstance(subset, View) or subset.device == device:
+            return subset
+        free, _ = torch.cuda.mem_get_info(device)
+        return subset.to(device) if subset.nbytes <= DEVICE_FRACTION * free else subset
+
+    def transfer_batch_to_device(self, batch: Subset, device: torch.device, dataloader_idx: int) -> Subset:
+        """Lightning does not know a `Subset`."""
+        return batch.to(device)

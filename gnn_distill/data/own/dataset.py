@@ -1,0 +1,250 @@
+"""A file of tracked particles as a dataset.
+
+Shapes: S trajectories, T frames, n particles, D space dims, K further features; G graphs.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.data.graphs import ParticleData
+from gnn_distill.data.own.derive import Differentiator, blocks_of, complete, spacing
+from gnn_distill.data.own.neighbours import GRAPHS, adjacency
+from gnn_distill.data.own.read import ENDINGS, read
+from gnn_distill.data.own.tracks import Tracks
+from gnn_distill.errors import InputError, check_choice, check_int, check_range
+from gnn_distill.physics.laws import SOFTENING, ForceLaw
+
+log = logging.getLogger(__name__)
+
+SMALLEST = 0.1  # distances below which r = d + 0.01 is far from d
+STEADY = 1e-6  # share of a mass by which it may change in time
+FAR = 1000.0  # distances from the origin, in distances between particles
+BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """The user's own tracked particles; `docs/own_data.md` describes the files.
+
+    ```yaml
+    dataset: {_target_: gnn_distill.data.own.dataset.OwnData, path: tracks.csv, time_step: 0.01}
+    ```
+
+    Args:
+        path: a file .npz, .pt, .csv or .parquet.
+        dim: space dimensions D of the file, 2 or 3.
+        time_step: time between frames, where the file does not say it and derivatives are needed.
+        window: frames of the polynomial fit that derives what is missing, odd.
+        order: degree of its polynomials, at least 2 and less than `window`.
+        drop_edges: leave out the first and last `window // 2` frames of a trajectory where something is
+            derived; the fit there is one-sided and several times worse.
+        graph: complete, chain, nearest, cutoff or file; None takes the file's edges if it has any, else
+            those of `law`, else complete.
+        neighbours: senders per receiver, for `nearest`.
+        radius: largest distance of an interaction, for `cutoff`.
+        blocks: contiguous blocks of time that each trajectory is cut into, so that a split has units to
+            share out; None is 20 for a file of fewer than three trajectories, else 1.
+        every: keep each k-th frame, after derivation.
+        law: the true law, if it is known: the results are then compared with it.
+        seed: of the run; the data do not depend on it.
+    """
+
+    path: str | None = None
+    dim: int = 2
+    time_step: float | None = None
+    window: int = 7
+    order: int = 4
+    drop_edges: bool = True
+    graph: str | None = None
+    neighbours: int | None = None
+    radius: float | None = None
+    blocks: int | None = None
+    every: int = 1
+    law: ForceLaw | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check_path()
+        check_int("dataset.dim", self.dim, 2, 3)
+        if self.time_step is not None:
+            check_range("dataset.time_step", self.time_step, 0.0, open_low=True)
+        check_int("dataset.window", self.window, 3)
+        if self.window % 2 == 0:
+            raise InputError("dataset.window", self.window, f"give an odd number, say {self.window + 1}")
+        check_int("dataset.order", self.order, 2, self.window - 1)
+        if not isinstance(self.drop_edges, bool):
+            raise InputError("dataset.drop_edges", self.drop_edges, "give true or false")
+        self._check_graph()
+        if self.blocks is not None:
+            check_int("dataset.blocks", self.blocks, 1)
+        check_int("dataset.every", self.every, 1)
+        if self.law is not None and not isinstance(self.law, ForceLaw):
+            raise InputError(
+                "dataset.law", self.law, "give a _target_ that is a gnn_distill.physics.laws.ForceLaw"
+            )
+        check_int("seed", self.seed, 0)
+
+    def _check_path(self) -> None:
+        if not self.path:
+            raise InputError("dataset.path", self.path, "give the file: dataset.path=tracks.csv")
+        if not isinstance(self.path, str | Path):
+            raise InputError("dataset.path", self.path, "give the name of a file")
+        if self.file.suffix.lower() not in ENDINGS:
+            fix = f"its ending {self.file.suffix!r} is not known: save it as one of {', '.join(ENDINGS)}"
+            raise InputError("dataset.path", self.path, fix)
+        if not self.file.is_file():
+            raise InputError("dataset.path", self.path, f"there is no such file in {Path.cwd()}")
+
+    def _check_graph(self) -> None:
+        if self.graph is not None:
+            check_choice("dataset.graph", self.graph, GRAPHS)
+        for kind, key in (("nearest", "neighbours"), ("cutoff", "radius")):
+            value = getattr(self, key)
+            if (self.graph == kind) != (value is not None):
+                fix = f"dataset.graph={kind} and dataset.{key} go together: give both or none"
+                raise InputError(f"dataset.{key}", value, fix)
+        if self.neighbours is not None:
+            check_int("dataset.neighbours", self.neighbours, 1)
+        if self.radius is not None:
+            check_range("dataset.radius", self.radius, 0.0, open_low=True)
+
+    @property
+    def file(self) -> Path:
+        """The file's path."""
+        return Path(self.path or "").expanduser()
+
+    def load(self) -> ParticleData:
+        """Read the file, derive what is missing, cut and thin.
+
+        Returns:
+            Graphs with node features in the order positions, velocities, charge, mass, further features.
+
+        Raises:
+            InputError: naming the file, the array or column, what is wrong with it and the fix.
+        """
+        tracks = read(self.file, self.dim)
+        self._check_law(tracks)
+        derived = tracks.velocities is None or tracks.accelerations is None
+        v, a, made = complete(tracks, self.time_step, Differentiator(self.window, self.order))
+        columns = (tracks.charges[..., None], tracks.masses[..., None], tracks.features)
+        positions, moved = self._centred(tracks.positions)
+        x = np.concatenate([positions, v, *columns], -1)
+        sims, blocks = x.shape[0], self._blocks(x.shape[0])
+        kept = self._kept(x.shape[1], blocks, derived)
+        x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
+        notes = [*(d.note for d in made), *moved, *self._cut(sims, blocks, kept.shape[1])]
+        kinds = np.concatenate(columns, -1)[:, 0]
+        doubts = [
+            *self._units(tracks.positions),
+            *(d.doubt for d in made if d.doubt),
+            *self._alike(sims, kinds),
+            *self._changing(tracks),
+        ]
+        for sentence in (*notes, *doubts):
+            log.warning("%s: %s", self.file, sentence)
+        joined = adjacency(self._graph(tracks), tracks, x[..., : self.dim], self.neighbours, self.radius)
+        return ParticleData(
+            x.astype(np.float32),
+            a.astype(np.float32),
+            frames=kept.shape[1],
+            adjacency=joined,
+            spacing=self._spacing(tracks),
+            blocks=blocks,
+            notes=tuple(notes),
+            doubts=tuple(doubts),
+        )
+
+    def _check_law(self, tracks: Tracks) -> None:
+        """Refuse a law of charges for particles that have none: it would be compared with no force at all."""
+        if self.law is None or tracks.charges.any():
+            return
+        r, one, none = np.geomspace(0.1, 10.0, 20), np.ones(20), np.zeros(20)
+        charged, bare = (self.law.magnitude(r, one, one, q, q, self.law.params) for q in (one, none))
+        if np.any(charged) and not np.any(bare):
+            fix = f"it acts on charges and {self.file} has none: add them (column charge, array charges)"
+            raise InputError("dataset.law", self.law.title, fix)
+
+    def _graph(self, tracks: Tracks) -> str | None:
+        """What decides who interacts; None takes all pairs."""
+        if self.graph is not None or tracks.edge_index is not None or self.law is None:
+            return self.graph
+        return None if self.law.graph == "complete" else self.law.graph
+
+    def _centred(self, positions: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], list[str]]:
+        """Positions, and a note if single precision would have blurred distances so far from the origin."""
+        size = _extent(positions)
+        if size == 0 or np.abs(positions).max() <= FAR * size:
+            return positions, []
+        moved = positions - positions.mean(axis=(0, 1, 2))
+        return moved, ["positions are far from the origin and have been moved there"]
+
+    def _units(self, positions: npt.NDArray[np.float64]) -> list[str]:
+        """A doubt, where the softening of r bends laws."""
+        size = _extent(positions)
+        if size == 0 or size > SMALLEST:
+            return []
+        return [
+            f"Particles are about {size:.2g} apart, and equations read r = d + {SOFTENING:g}: change units, "
+            f"that is divide all lengths in the file by about {size:.1g}"
+        ]
+
+    def _spacing(self, tracks: Tracks) -> float | None:
+        """Time between the frames that are kept; None where it is unknown or differs."""
+        try:
+            step = spacing(tracks, self.time_step)
+        except InputError:  # which is none where nothing had to be derived
+            return None
+        return float(step[0]) * self.every if np.allclose(step, step[0], rtol=1e-6, atol=0.0) else None
+
+    def _alike(self, sims: int, kinds: npt.NDArray[np.float64]) -> list[str]:
+        """A doubt, where few runs cannot show how force depends on charge and mass: `kinds` [sims, n, K]."""
+        different = len(np.unique(kinds.reshape(-1, kinds.shape[-1]), axis=0))
+        if sims > 2 or different < 2:
+            return []
+        return [
+            f"{sims} run{'s' * (sims > 1)} with {different} different particles: any function of mass and "
+            "charge that fits these will do. To learn how the force depends on them, add runs with others"
+        ]
+
+    def _changing(self, tracks: Tracks) -> list[str]:
+        """A doubt, where masses change in time, as brightness does that tracking programs call mass."""
+        masses = tracks.masses
+        if (np.ptp(masses, axis=1) <= STEADY * masses.max(axis=1)).all():
+            return []
+        return [
+            "Masses change in time. If that column is the brightness of a spot, which tracking programs call "
+            "mass, remove it; masses are then 1"
+        ]
+
+    def _blocks(self, sims: int) -> int:
+        """Pieces that each trajectory is cut into."""
+        blocks = self.blocks or (BLOCKS if sims < 3 else 1)
+        if sims * blocks < 3:
+            fix = f"{sims} trajectories give too few blocks for three parts of a split: use {BLOCKS}"
+            raise InputError("dataset.blocks", self.blocks, fix)
+        return blocks
+
+    def _kept(self, frames: int, blocks: int, derived: bool) -> npt.NDArray[np.int64]:
+        """Frame numbers [blocks, L] that are kept of each trajectory."""
+        lost = self.window // 2 if derived and self.drop_edges else 0
+        gap = self.window if derived else 0
+        return lost + blocks_of(frames - 2 * lost, blocks, gap, self.every)
+
+    def _cut(self, sims: int, blocks: int, frames: int) -> list[str]:
+        """A note on blocks, if there are any."""
+        return (
+            [f"each trajectory (of {sims}) is cut into {blocks} blocks of {frames} frames"]
+            if blocks > 1
+            else []
+        )
+
+
+def _extent(positions: npt.NDArray[np.float64]) -> float:
+    """RMS distance of the particles from their centre; positions [S, T, n, D]."""
+    return float(np.sqrt(positions.var(axis=2).sum(-1).mean()))

@@ -1,0 +1,84 @@
+"""Who can interact with whom: adjacency [receiver, sender], without self-loops.
+
+Shape letters: G graphs, n particles, D space dims, E edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.arrays import Array
+from gnn_distill.data.own.tracks import Tracks, bad
+from gnn_distill.errors import InputError, check_int, check_range
+
+GRAPHS = ("complete", "chain", "nearest", "cutoff", "file")
+_CHUNK = 4_000_000  # distances held in memory at a time
+
+Adjacency = npt.NDArray[np.bool_]
+
+
+def adjacency(
+    kind: str | None, tracks: Tracks, positions: Array, neighbours: int | None, radius: float | None
+) -> Adjacency | None:
+    """Adjacency of all graphs.
+
+    Args:
+        kind: one of `GRAPHS`; None takes the file's `edge_index` if it has one, else `complete`.
+        tracks: the file that the positions came from.
+        positions: positions of the graphs, shape [G, n, D].
+        neighbours: senders per receiver, for `nearest`.
+        radius: largest distance, for `cutoff`.
+
+    Returns:
+        None for the complete graph, bool [n, n] for one graph, [G, n, n] where it changes in time.
+    """
+    n = positions.shape[1]
+    if kind == "file" or (kind is None and tracks.edge_index is not None):
+        return _from_file(tracks, n)
+    if kind == "chain":
+        return np.eye(n, k=1, dtype=bool) | np.eye(n, k=-1, dtype=bool)
+    if kind == "nearest":
+        check_int("dataset.neighbours", neighbours, 1, n - 1)
+        return _by_chunk(positions, lambda d: _nearest(d, neighbours or 1))
+    if kind == "cutoff":
+        check_range("dataset.radius", radius or 0.0, 0.0, open_low=True)
+        found = _by_chunk(positions, lambda d: d < (radius or 0.0))
+        if not found.any():
+            raise InputError(
+                "dataset.radius", radius, "no two particles ever come so close: use a larger one"
+            )
+        return found
+    return None
+
+
+def _from_file(tracks: Tracks, n: int) -> Adjacency:
+    if tracks.edge_index is None:
+        fix = "add edge_index [2, E] to an .npz or .pt file, or choose another dataset.graph"
+        raise bad(tracks.path, "there is no edge_index, which dataset.graph=file needs", fix)
+    joined = np.zeros((n, n), dtype=bool)
+    sender, receiver = tracks.edge_index
+    joined[receiver, sender] = True
+    return joined
+
+
+def _by_chunk(positions: Array, rule: Callable[[Array], Adjacency]) -> Adjacency:
+    """Apply `rule` to distances [g, n, n], self-distance infinite, for a chunk of graphs at a time."""
+    graphs, n, _ = positions.shape
+    joined = np.empty((graphs, n, n), dtype=bool)
+    step = max(1, _CHUNK // (n * n))
+    for start in range(0, graphs, step):
+        x = positions[start : start + step]
+        distance = np.linalg.norm(x[:, :, None] - x[:, None, :], axis=-1)
+        distance[:, range(n), range(n)] = np.inf
+        joined[start : start + step] = rule(distance)
+    return joined
+
+
+def _nearest(distance: Array, k: int) -> Adjacency:
+    chosen = np.argsort(distance, axis=-1, kind="stable")[..., :k]
+    joined = np.zeros(distance.shape, dtype=bool)
+    np.put_along_axis(joined, chosen, True, axis=-1)
+    return joined

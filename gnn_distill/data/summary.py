@@ -1,0 +1,196 @@
+"""What a dataset is like: sizes, accelerations, closest approaches, energy drift, a few trajectories.
+
+Shapes: G graphs, S trajectories, T frames, n particles, D space dims, F features, P interacting pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.physics.energy import conserves_energy
+from gnn_distill.physics.laws import SOFTENING, ForceLaw
+
+if TYPE_CHECKING:
+    from gnn_distill.data.graphs import ParticleData
+
+CHUNK = 1_000_000
+"""Values held in memory at a time."""
+SAMPLE = 10_000_000
+"""Values that quantiles are taken of; beyond it, those of graphs drawn at random."""
+ENERGY_TRAJECTORIES = 200
+LONGEST = 500
+"""Frames of an example trajectory; longer ones are thinned evenly."""
+PERCENTILES = {"p1": 0.01, "p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+
+Array = npt.NDArray[Any]
+Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def summarise(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, Any]:
+    """The numbers of `data.json`.
+
+    Means, minima and maxima are over all graphs; quantiles too, up to `SAMPLE` values. Memory beyond the
+    data is bounded, time is linear in the number of graphs and of pairs.
+
+    Args:
+        data: the graphs.
+        dim: space dimensions D.
+        law: the true law, if it is known.
+
+    Returns:
+        graphs, trajectories, frames, particles, dim, extra_features, replaced, blocks: counts;
+        notes, doubts: sentences about data from a file;
+        mean_abs_acceleration_per_graph: mean over graphs of Σ|a| over nodes and components;
+        abs_acceleration: percentiles p1, p50, p99, p99.9 and max of |a| of one component;
+        closest_approach: min and p1 of |Δ| over interacting pairs, None if there are none;
+        energy_drift: median, max and the number of trajectories, None where `energy_drift` says so;
+        law: title and formula of the true law, None if it is not known.
+    """
+    graphs, n, width = data.features.shape
+    return {
+        "graphs": graphs,
+        "trajectories": graphs // data.frames,
+        "frames": data.frames,
+        "particles": n,
+        "dim": dim,
+        "extra_features": width - 2 * dim - 2,
+        "replaced": data.replaced,
+        "blocks": data.blocks,
+        "notes": list(data.notes),
+        "doubts": list(data.doubts),
+        **_accelerations(data.accelerations),
+        "closest_approach": _closest(data, dim),
+        "energy_drift": energy_drift(data, dim, law),
+        "law": None if law is None else {"title": law.title, "formula": law.described},
+    }
+
+
+def examples(data: ParticleData, dim: int, count: int = 6) -> dict[str, Array]:
+    """Some trajectories for a picture, spread evenly over the data: the arrays of `trajectories.npz`.
+
+    Args:
+        data: the graphs.
+        dim: space dimensions D.
+        count: how many trajectories; all of them if there are fewer.
+
+    Returns:
+        positions [count, T, n, D], charges and masses [count, n] of the first frame, trajectory [count] and
+        frame [T]: where in the data they stand. Trajectories of more than `LONGEST` frames are thinned.
+    """
+    chosen = _spread(len(data.features) // data.frames, count)
+    frame = _spread(data.frames, LONGEST)
+    x = data.features[chosen[:, None] * data.frames + frame]
+    return {
+        "positions": x[..., :dim],
+        "charges": x[:, 0, :, 2 * dim],
+        "masses": x[:, 0, :, 2 * dim + 1],
+        "trajectory": chosen,
+        "frame": frame,
+    }
+
+
+def energy_drift(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, float] | None:
+    """|E_T − E_0| / max(1, |E_0|) between last and first frame: median and max over trajectories.
+
+    E = Σ m v²/2 + Σ V over interacting pairs + Σ m g y. The features are float32: their rounding alone gives
+    1e-7 to 1e-6, and 1e-5 where a trajectory begins or ends with two particles close together or gravity has
+    moved it far, so the integrator may be better than this shows. Up to `ENERGY_TRAJECTORIES` trajectories,
+    spread evenly over the data, are looked at.
+
+    Returns:
+        None where there is no energy to be conserved: the law is unknown, has drag or a potential with a
+        jump, the graph is directed or changes in time, or there is only one frame.
+    """
+    pairs = _pairs(data)
+    joined = data.adjacency
+    fixed = joined is None or (joined.ndim == 2 and bool((joined == joined.T).all()))
+    if law is None or not conserves_energy(law) or not fixed or data.frames < 2:
+        return None
+    first = data.frames * _spread(len(data.features) // data.frames, ENERGY_TRAJECTORIES)
+    before, after = (
+        _energy(data.features[rows], dim, law, pairs) for rows in (first, first + data.frames - 1)
+    )
+    drift = np.abs(after - before) / np.maximum(1.0, np.abs(before))
+    return {"median": float(np.median(drift)), "max": float(drift.max()), "trajectories": len(drift)}
+
+
+def _energy(features: Array, dim: int, law: ForceLaw, pairs: Pairs) -> Array:
+    """Energies [G] of graphs [G, n, F]."""
+    x = features.astype(float)
+    position, velocity, q, m = x[..., :dim], x[..., dim : 2 * dim], x[..., 2 * dim], x[..., 2 * dim + 1]
+    i, j = pairs
+    r = np.linalg.norm(position[:, i] - position[:, j], axis=-1) + SOFTENING
+    pair = law.potential(r, m[:, i], m[:, j], q[:, i], q[:, j], law.params).sum(-1)
+    one = m * ((velocity**2).sum(-1) / 2 + law.gravity * position[..., 1])
+    return np.asarray(one.sum(-1) + pair)
+
+
+def _accelerations(a: Array) -> dict[str, Any]:
+    total, largest = 0.0, 0.0
+    kept, drawn = [], _drawn(len(a), a[0].size)
+    for part in _chunks(len(a), a[0].size):
+        size = np.abs(a[part])
+        total += float(size.sum(dtype=np.float64))
+        largest = max(largest, float(size.max()))
+        kept.append(size[drawn[part]].ravel())
+    levels = _quantiles(kept, PERCENTILES.values())
+    percentiles = dict(zip(PERCENTILES, levels, strict=True))
+    return {
+        "mean_abs_acceleration_per_graph": total / len(a),
+        "abs_acceleration": percentiles | {"max": largest},
+    }
+
+
+def _closest(data: ParticleData, dim: int) -> dict[str, float] | None:
+    i, j = _pairs(data)
+    graphs, smallest = len(data.features), np.inf
+    kept, drawn = [], _drawn(graphs, len(i))
+    for part in _chunks(graphs, max(1, len(i) * dim)) if len(i) else ():
+        x = np.ascontiguousarray(data.features[part, :, :dim].transpose(2, 1, 0))
+        distance = np.sqrt(sum((axis[i] - axis[j]) ** 2 for axis in x))
+        if data.adjacency is not None and data.adjacency.ndim == 3:
+            joined = data.adjacency[part]
+            distance[~(joined[:, i, j] | joined[:, j, i]).T] = np.inf
+        smallest = min(smallest, float(distance.min()))
+        sample = distance[:, drawn[part]].ravel()
+        kept.append(sample[np.isfinite(sample)])
+    if not np.isfinite(smallest):
+        return None
+    return {"min": smallest, "p1": _quantiles(kept, [0.01])[0]}
+
+
+def _pairs(data: ParticleData) -> Pairs:
+    """Both ends [P] of the pairs that interact in any graph, each pair once."""
+    n, joined = data.features.shape[1], data.adjacency
+    one = np.ones((n, n), dtype=bool) if joined is None else np.any(joined.reshape(-1, n, n), axis=0)
+    i, j = np.nonzero(np.triu(one | one.T, 1))
+    return i, j
+
+
+def _chunks(graphs: int, values: int) -> Iterator[slice]:
+    """Consecutive parts of the graphs, of about `CHUNK` values each if a graph has `values`."""
+    step = max(1, CHUNK // values)
+    return (slice(start, start + step) for start in range(0, graphs, step))
+
+
+def _drawn(graphs: int, values: int) -> npt.NDArray[np.bool_]:
+    """Which graphs [G] give values for quantiles: all, or as many, at random, as make `SAMPLE` values."""
+    count = max(1, SAMPLE // max(1, values))
+    chosen = np.full(graphs, count >= graphs)
+    if count < graphs:
+        chosen[np.random.default_rng(0).choice(graphs, count, replace=False)] = True
+    return chosen
+
+
+def _quantiles(parts: list[Array], levels: Iterable[float]) -> list[float]:
+    values = np.concatenate(parts)
+    return [float(q) for q in np.quantile(values, list(levels))] if values.size else [np.nan for _ in levels]
+
+
+def _spread(total: int, count: int) -> npt.NDArray[np.int64]:
+    """At most `count` of the numbers 0 … total − 1, evenly spread."""
+    return np.linspace(0, total - 1, min(count, total)).round().astype(np.int64)

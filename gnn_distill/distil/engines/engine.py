@@ -1,0 +1,101 @@
+"""What every symbolic-regression engine takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.front import Front
+from gnn_distill.errors import InputError
+from gnn_distill.physics.variables import FURTHER, VARIABLES
+
+Progress = Callable[[str], None]
+
+MIN_POINTS = 50
+
+
+class Memory(Protocol):
+    """Where an engine leaves what it has found so far, so that a killed search goes on from there."""
+
+    def load(self) -> dict[str, Any] | None:
+        """What the same search saved last, or None."""
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep plain data."""
+
+
+class Engine(Protocol):
+    """Finds equations for one message component."""
+
+    @property
+    def name(self) -> str:
+        """Short name for reports."""
+
+    def fit(
+        self,
+        X: Array,
+        y: Array,
+        names: Sequence[str],
+        weights: Array | None = None,
+        *,
+        seed: int,
+        progress: Progress | None = None,
+        memory: Memory | None = None,
+    ) -> Front:
+        """The front of equations for y.
+
+        Args:
+            X: inputs, shape [S, K].
+            y: target, shape [S].
+            names: names of the columns of X, from `VARIABLES`.
+            weights: relative importance of the points, shape [S], or None.
+            seed: everything random follows from it.
+            progress: called with one line of text now and then.
+            memory: where a search is kept and continued.
+
+        Raises:
+            InputError: for points that cannot be fitted (see `check_problem`).
+        """
+        ...
+
+
+def check_problem(
+    X: Array, y: Array, names: Sequence[str], weights: Array | None = None, may_be_constant: bool = False
+) -> tuple[Array, Array, Array]:
+    """Checked copies of X [S, K], y [S] and weights [S] (ones if None) in double precision.
+
+    Raises:
+        InputError: for wrong shapes or names, NaN or infinity, too few points, constant y unless it may be
+            so, or negative weights.
+    """
+    X, y = np.array(X, dtype=np.float64), np.array(y, dtype=np.float64)
+    w = np.ones(y.shape) if weights is None else np.array(weights, dtype=np.float64)
+    if X.ndim != 2 or y.shape != X.shape[:1] or w.shape != y.shape:
+        shapes = (X.shape, y.shape, w.shape)
+        raise InputError("symbolic points", shapes, "give X [S, K], y [S] and weights [S]")
+    _check_names(names, X.shape[1])
+    if len(y) < MIN_POINTS:
+        raise InputError("symbolic.points", len(y), f"give at least {MIN_POINTS} points")
+    for what, values in (("X", X), ("y", y), ("weights", w)):
+        if bad := int(np.count_nonzero(~np.isfinite(values))):
+            raise InputError(f"symbolic {what}", f"{bad} values NaN or infinite", "remove those points")
+    if not may_be_constant and np.ptp(y) <= 1e-12 * np.abs(y).max():
+        raise InputError("symbolic y", f"constant {y[0]:g}", "choose a message component that varies")
+    if w.min() < 0 or w.max() == 0:
+        raise InputError("symbolic weights", float(w.min()), "give weights ≥ 0, not all zero")
+    return X, y, w
+
+
+def _check_names(names: Sequence[str], columns: int) -> None:
+    if len(names) != columns:
+        raise InputError("symbolic names", list(names), f"give {columns} names, one a column of X")
+    if repeated := {n for n in names if list(names).count(n) > 1}:
+        raise InputError("symbolic names", sorted(repeated), "name each column once")
+    for name in names:
+        if name not in VARIABLES and not FURTHER.fullmatch(name):
+            raise InputError(
+                "symbolic names", name, f"use names from {', '.join(VARIABLES)}, or f1_1, f1_2 …"
+            )

@@ -1,0 +1,194 @@
+"""Symbolic regression by PySR, with the published settings. Needs the `pysr` extra and Julia."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import sympy
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.engines.engine import Memory, Progress, check_problem
+from gnn_distill.distil.expressions.front import Front
+from gnn_distill.distil.expressions.parse import parse, write
+from gnn_distill.distil.expressions.points import Points, trim
+from gnn_distill.errors import InputError, check_int, check_range
+
+FIX = "install it with `pip install 'gnn_distill[pysr]'` (it fetches Julia), or use symbolic=operon"
+
+
+@dataclass(frozen=True)
+class PySREngine:
+    """PySR's evolutionary search.
+
+    ```yaml
+    engine: {_target_: gnn_distill.distil.engines.pysr.PySREngine, iterations: 6000, maxsize: 23}
+    ```
+
+    Args:
+        iterations: of the search; published: 6000 (7000 for `charge`, and for `kl` on r1).
+        maxsize: largest complexity; published: 23 (25 for `charge`).
+        parsimony: price of a unit of complexity while searching.
+        batching: whether a generation sees only a random batch of the points.
+        batch_size: points in such a batch.
+        block: iterations after which the front is kept and reported.
+        time_limit: seconds for one component, or null.
+        near: share of the points dropped at the smallest r.
+        tail: share of the rest dropped at the largest deviation from the median.
+    """
+
+    iterations: int = 6000
+    maxsize: int = 23
+    parsimony: float = 0.05
+    batching: bool = False
+    batch_size: int = 500
+    block: int = 500
+    time_limit: float | None = None
+    near: float = 0.0
+    tail: float = 0.0
+
+    name: ClassVar[str] = "pysr"
+
+    def __post_init__(self) -> None:
+        check_int("symbolic.engine.iterations", self.iterations, 1)
+        check_int("symbolic.engine.maxsize", self.maxsize, 7, 200)
+        check_int("symbolic.engine.batch_size", self.batch_size, 10)
+        check_int("symbolic.engine.block", self.block, 1)
+        if self.time_limit is not None:
+            check_range("symbolic.engine.time_limit", self.time_limit, 1.0)
+        check_range("symbolic.engine.parsimony", self.parsimony, 0.0, 10.0)
+        check_range("symbolic.engine.near", self.near, 0.0, 0.5)
+        check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
+
+    def arguments(
+        self, seed: int, *, weighted: bool = False, guesses: Sequence[str] = (), seconds: float | None = None
+    ) -> dict[str, Any]:
+        """The keyword arguments of `pysr.PySRRegressor`; one thread, so that a seed decides all.
+
+        Args:
+            seed: of the search.
+            weighted: whether points have weights.
+            guesses: equations to start from, in Julia's notation.
+            seconds: time limit.
+        """
+        loss = "loss(x, y, w) = w * abs(x - y)" if weighted else "loss(x, y) = abs(x - y)"
+        return {
+            "binary_operators": ["+", "-", "*", "^"],
+            "unary_operators": ["inv(x) = 1/x", "exp", "log"],
+            "extra_sympy_mappings": {"inv": _inverse},
+            "complexity_of_operators": {"+": 1, "-": 1, "*": 1, "inv": 1, "exp": 3, "log": 3, "^": 3},
+            "complexity_of_constants": 1,
+            "complexity_of_variables": 1,
+            "elementwise_loss": loss,
+            "parsimony": self.parsimony,
+            "maxsize": self.maxsize,
+            "niterations": self.iterations,
+            "timeout_in_seconds": seconds,
+            "batching": self.batching,
+            "batch_size": self.batch_size,
+            "guesses": list(guesses) or None,
+            "warm_start": True,
+            "model_selection": "best",
+            "parallelism": "serial",
+            "deterministic": True,
+            "random_state": seed,
+            "temp_equation_file": True,
+            "progress": False,
+            "verbosity": 0,
+        }
+
+    def fit(
+        self,
+        X: Array,
+        y: Array,
+        names: Sequence[str],
+        weights: Array | None = None,
+        *,
+        seed: int,
+        progress: Progress | None = None,
+        memory: Memory | None = None,
+    ) -> Front:
+        """The front of equations for y; see `gnn_distill.distil.engines.engine.Engine.fit`.
+
+        The iterations are done in blocks, each going on from the one before it. After a kill the search goes
+        on from the equations that the last block left.
+
+        Raises:
+            InputError: also where PySR or Julia cannot be had.
+        """
+        points = trim(Points(*check_problem(X, y, names, weights), tuple(names)), self.near, self.tail)
+        check_problem(points.X, points.y, names, points.weights)
+        done, front = _remembered(memory)
+        if front is not None and done >= self.iterations:
+            return front
+        try:
+            from pysr import PySRRegressor  # type: ignore[import-not-found, unused-ignore]
+        except Exception as error:  # Julia's set-up may fail in any way at import
+            raise InputError("symbolic", "pysr", f"{FIX} ({error})") from error
+        begun = time.monotonic()
+        guesses = [] if front is None else in_julia(front)
+        weighted = weights is not None
+        regressor = PySRRegressor(
+            **self.arguments(seed, weighted=weighted, guesses=guesses, seconds=self.time_limit)
+        )
+        given = points.weights if weighted else None
+        while done < self.iterations:
+            size = min(self.block, self.iterations - done)
+            left = None if self.time_limit is None else self.time_limit - (time.monotonic() - begun)
+            if left is not None and left <= 0 and front is not None:
+                break
+            regressor.set_params(niterations=size, timeout_in_seconds=left)
+            regressor.fit(points.X, points.y, weights=given, variable_names=list(names))
+            done += size
+            found = front_from_rows(regressor.equations_.to_dict("records"), points)
+            front = found if front is None else merged([front, found], points)
+            if memory is not None:
+                memory.save({"done": done, "front": front.to_dict()})
+            if progress is not None:
+                best = front.equations[front.choice]
+                text = str(sympy.N(best.expression, 4))[:70]
+                progress(f"PySR, {done} of {self.iterations} iterations: loss {best.loss:.3g}: {text}")
+        if front is None:
+            raise InputError("symbolic.engine.time_limit", self.time_limit, "give more time")
+        return front
+
+
+def _remembered(memory: Memory | None) -> tuple[int, Front | None]:
+    saved = None if memory is None else memory.load()
+    return (0, None) if saved is None else (int(saved["done"]), Front.from_dict(saved["front"]))
+
+
+def in_julia(front: Front) -> list[str]:
+    """The equations of a front in Julia's notation."""
+    return [write(e.expression).replace("**", "^") for e in front.equations]
+
+
+def merged(fronts: Iterable[Front], points: Points) -> Front:
+    """One front of the equations of several, on the same points."""
+    every = [e.expression for front in fronts for e in front.equations]
+    return Front.build(every, points.X, points.y, points.names, points.loss)
+
+
+def front_from_rows(rows: Iterable[Mapping[str, Any]], points: Points) -> Front:
+    """PySR's table of equations as a front.
+
+    Complexity and loss are counted anew, so that fronts of all engines compare; equations that
+    the parser refuses are left out.
+
+    Args:
+        rows: mappings with the key ``equation``, in Julia's notation.
+        points: those that the loss is counted on.
+    """
+    expressions = []
+    for row in rows:
+        try:
+            expressions.append(parse(str(row["equation"]).replace("^", "**"), points.names))
+        except InputError:
+            continue
+    return Front.build(expressions, points.X, points.y, points.names, points.loss)
+
+
+def _inverse(value: Any) -> Any:
+    return 1 / value

@@ -1,0 +1,1 @@
+"""Expressions: parsed, evaluated, refined, ranked on a front."""

@@ -1,0 +1,184 @@
+"""Equations and the Pareto front of complexity against loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.evaluate import evaluate
+from gnn_distill.distil.expressions.parse import parse, write
+from gnn_distill.errors import InputError
+
+Loss = Callable[[Array, Array], float]
+"""(prediction [S], target [S]) → a number, lower is better."""
+
+SCORE_SLACK = 1.5
+CHOICE_SLACK = 1.1
+SMALLEST_LOSS = 1e-16
+"""Losses below this are rounding of double precision; they count as equal."""
+
+
+def complexity(expression: sympy.Expr) -> int:
+    """Size of an expression in the operator set + − × inv (1 each), exp log ^ (3 each), leaves 1.
+
+    Conventions: a sum or product of n parts has n − 1 operators. A quotient is one inv over all
+    of its denominators and one × to the rest, so x/(y·z) has three operators. Subtraction is one
+    operator, whatever its side; a lone −x is −1 · x. An integer power is the cheaper of repeated
+    × and ^ (r² is 3, r³ and r⁴ are 5); other functions, which the set lacks, count 3. A coefficient such as
+    −2 or 2/3 is one leaf.
+    """
+    if expression.is_number or expression.is_Symbol:
+        return 1
+    if expression.is_Add:
+        return _sum_complexity(expression)
+    if expression.is_Mul or expression.is_Pow:
+        return _product_complexity(expression)
+    return 3 + sum(complexity(a) for a in expression.args)
+
+
+def _sum_complexity(expression: sympy.Expr) -> int:
+    negative = [t.could_extract_minus_sign() and not t.is_number for t in expression.args]
+    terms = [-t if flip else t for t, flip in zip(expression.args, negative, strict=True)]
+    unpaired = 2 if all(negative) else 0
+    return sum(complexity(t) for t in terms) + len(terms) - 1 + unpaired
+
+
+def _product_complexity(expression: sympy.Expr) -> int:
+    above, below = [], []
+    for factor in sympy.Mul.make_args(expression):
+        base, exponent = factor.as_base_exp()
+        divides = not factor.is_number and exponent.is_number and exponent.is_negative
+        if divides:
+            below.append(_power_complexity(base, -exponent))
+        else:
+            above.append(_power_complexity(base, exponent) if factor.is_Pow else complexity(factor))
+    if not below:
+        return sum(above) + len(above) - 1
+    return sum(above) + sum(below) + len(above) + len(below) - 1 + 1
+
+
+def _power_complexity(base: sympy.Expr, exponent: sympy.Expr) -> int:
+    inner, power = complexity(base), complexity(exponent) + 3
+    if exponent.is_Integer:
+        times = int(exponent)
+        return min(times * inner + times - 1, inner + power)
+    if base == sympy.E:
+        return power
+    return inner + power
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation of a front: `score` is −Δlog(loss)/Δcomplexity from the one before it."""
+
+    complexity: int
+    loss: float
+    score: float
+    expression: sympy.Expr
+
+    def evaluate(self, X: Array, names: Sequence[str]) -> Array:
+        """Values [S] at the points X [S, K] whose columns are `names`; may be non-finite."""
+        return evaluate(self.expression, X, names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, with the expression as text and as LaTeX."""
+        return {
+            "complexity": self.complexity,
+            "loss": self.loss,
+            "score": self.score,
+            "expression": write(self.expression),
+            "latex": sympy.latex(_rounded(self.expression)),
+        }
+
+
+def _rounded(expression: sympy.Expr) -> sympy.Expr:
+    return expression.xreplace({f: sympy.Float(f, 4) for f in expression.atoms(sympy.Float)})
+
+
+@dataclass(frozen=True)
+class Front:
+    """Equations by rising complexity and strictly falling loss.
+
+    `score_pick` and `choice` are indices into `equations`.
+    """
+
+    equations: tuple[Equation, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def build(
+        cls,
+        expressions: Iterable[sympy.Expr],
+        X: Array,
+        y: Array,
+        names: Sequence[str],
+        loss: Loss,
+    ) -> Front:
+        """The front of `expressions` on the points X [S, K], y [S]; dominated ones are dropped."""
+        rated = []
+        for expression in dict.fromkeys(expressions):
+            value = float(loss(evaluate(expression, X, names), y))
+            if math.isfinite(value):
+                rated.append((complexity(expression), max(value, SMALLEST_LOSS), expression))
+        return cls.from_rated(rated, names)
+
+    @classmethod
+    def from_rated(cls, rated: Iterable[tuple[int, float, sympy.Expr]], names: Sequence[str]) -> Front:
+        """The front of (complexity, loss, expression) triples."""
+        equations: list[Equation] = []
+        for size, value, expression in sorted(rated, key=lambda t: t[:2]):
+            if not equations:
+                equations.append(Equation(size, value, 0.0, expression))
+            elif value < equations[-1].loss:
+                last = equations[-1]
+                gain = math.log(max(last.loss, SMALLEST_LOSS) / max(value, SMALLEST_LOSS))
+                equations.append(Equation(size, value, gain / (size - last.complexity), expression))
+        if not equations:
+            raise InputError(
+                "symbolic", "no equation", "raise symbolic.engine.generations or the sample size"
+            )
+        return cls(tuple(equations), tuple(names))
+
+    @property
+    def score_pick(self) -> int:
+        """PySR's "best": the highest score among equations with loss ≤ 1.5 × the lowest."""
+        limit = SCORE_SLACK * self.equations[-1].loss
+        near = [i for i, e in enumerate(self.equations) if e.loss <= limit]
+        return max(near, key=lambda i: self.equations[i].score)
+
+    @property
+    def choice(self) -> int:
+        """The simplest equation within 10 % of the lowest loss."""
+        limit = CHOICE_SLACK * self.equations[-1].loss
+        return next(i for i, e in enumerate(self.equations) if e.loss <= limit)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` reads back."""
+        return {
+            "names": list(self.names),
+            "equations": [e.to_dict() for e in self.equations],
+            "score_pick": self.score_pick,
+            "choice": self.choice,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Front:
+        """The front that `to_dict` described; expressions pass the whitelist parser."""
+        try:
+            names = tuple(str(n) for n in data["names"])
+            equations = tuple(
+                Equation(
+                    int(e["complexity"]), float(e["loss"]), float(e["score"]), parse(e["expression"], names)
+                )
+                for e in data["equations"]
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError("front", str(error), "give a mapping made by Front.to_dict") from None
+        if not equations:
+            raise InputError("front", "no equations", "give a mapping made by Front.to_dict")
+        return cls(equations, names)

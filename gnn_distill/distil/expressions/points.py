@@ -1,0 +1,111 @@
+"""The points that equations are fitted to, and which of them to leave out.
+
+Shape letters: S points, K input columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.arrays import Array
+from gnn_distill.errors import check_choice
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points that equations are fitted to: X [S, K], y [S], weights [S] with mean 1."""
+
+    X: Array
+    y: Array
+    weights: Array
+    names: tuple[str, ...]
+
+    def take(self, index: npt.NDArray[np.intp]) -> Points:
+        """The points at `index`."""
+        weights = self.weights[index]
+        return Points(self.X[index], self.y[index], weights / max(weights.mean(), 1e-300), self.names)
+
+    def sample(self, count: int, rng: np.random.Generator) -> Points:
+        """At most `count` points, without repetition."""
+        if len(self.y) <= count:
+            return self
+        return self.take(np.sort(rng.choice(len(self.y), count, replace=False)))
+
+    def loss(self, prediction: Array, target: Array) -> float:
+        """Weighted mean absolute error; infinite where the prediction is not finite."""
+        if not np.isfinite(prediction).all():
+            return float("inf")
+        return float(np.mean(self.weights * np.abs(prediction - target)))
+
+
+def trim(points: Points, near: float, tail: float) -> Points:
+    """Drop what the singularity spoils.
+
+    Args:
+        points: all points.
+        near: share of the points dropped at the smallest r (where r is among the inputs).
+        tail: share of the rest dropped at the largest |y − median(y)|.
+    """
+    if "r" in points.names and near > 0:
+        r = points.X[:, points.names.index("r")]
+        points = points.take(np.flatnonzero(r >= np.quantile(r, near)))
+    if tail > 0:
+        size = np.abs(points.y - np.median(points.y))
+        points = points.take(np.flatnonzero(size <= np.quantile(size, 1.0 - tail)))
+    return points
+
+
+Index = npt.NDArray[np.int64]
+
+SAMPLES = ("random", "stratified")
+WEIGHTS = ("equal", "decades")
+STRATA = 4
+"""Strata per decade of r."""
+HEAVIEST = 10.0
+"""Most that a point weighs, in units of the mean, where decades count equally."""
+
+
+def strata(r: Array) -> Index:
+    """Number of the stratum of each distance [E], equal widths in log r."""
+    return np.floor(STRATA * np.log10(np.maximum(r, 1e-300))).astype(np.int64)
+
+
+def draw(r: Array, count: int, how: str, rng: np.random.Generator) -> Index:
+    """At most `count` of the edges with distances r [E], ascending.
+
+    Args:
+        r: distances.
+        count: how many to draw.
+        how: `random`; or `stratified`, the same number from every stratum of log r as far as it has that
+            many, so that every decade of r is represented.
+        rng: source of the draw.
+    """
+    check_choice("symbolic.sample", how, SAMPLES)
+    order = rng.permutation(len(r))
+    if how == "random" or len(r) <= count:
+        return np.sort(order[:count])
+    _, group = np.unique(strata(r)[order], return_inverse=True)
+    arranged = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[arranged], np.arange(group.max() + 1))
+    rank = np.empty(len(r), dtype=np.int64)  # of each edge within its stratum
+    rank[arranged] = np.arange(len(r)) - starts[group[arranged]]
+    return np.sort(order[np.argsort(rank, kind="stable")[:count]])
+
+
+def weights(r: Array, how: str) -> Array | None:
+    """Weights [S] of points at distances r [S]; None where all count the same.
+
+    Args:
+        r: distances.
+        how: `equal`; or `decades`, every stratum of log r weighs the same, so that neither the many edges
+            of middle length nor the few near r → 0 decide alone.
+    """
+    check_choice("symbolic.weights", how, WEIGHTS)
+    if how == "equal":
+        return None
+    _, group, count = np.unique(strata(r), return_inverse=True, return_counts=True)
+    values = np.minimum(len(r) / len(count) / count[group], HEAVIEST)
+    return np.asarray(values / values.mean(), dtype=np.float64)

@@ -1,0 +1,300 @@
+"""From raw equations to a clean front: refit constants, delete what is idle.
+
+Shape letters: S points, K input columns, P constants of an equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+from scipy.optimize import least_squares
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.evaluate import Function, compiled, evaluate
+from gnn_distill.distil.expressions.front import Front, complexity
+from gnn_distill.distil.expressions.points import Points
+
+SCREEN_POINTS = 500
+REWEIGHTED = 6
+"""Rounds of reweighting with which a straight-line fit approaches the least absolute error."""
+SCREENED = 4
+"""Deletions that are refitted at each step, of those that a straight-line fit finds best."""
+STARTS = 4
+"""Equations of the refitted front from which deletion starts, best first."""
+HOPELESS = 3.0
+"""Deletion stops where the loss is this many times that of a front equation no larger."""
+MIX_OFFSET = 1e-3
+FAR = 1e6
+"""Residual where an equation has no finite value."""
+UNSOUND = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
+DELTAS = ("dx", "dy", "dz")
+QUICK, THOROUGH = 12, 40
+"""Steps of a refit while paring, and of a final one."""
+STALLED = 5
+"""Deletion stops after so many steps in a row that made nothing shorter."""
+POLISHES = 5
+"""Most rounds of deleting once from every equation of the front."""
+LARGEST = 50
+"""Complexity from which paring is not worth its time."""
+LONGEST = 1500
+"""Characters; longer equations are left alone."""
+MOST_CONSTANTS = 10
+"""An equation is not fitted in a form with more than these that has more than the equation itself."""
+SNAP = 0.2
+"""Exponents this near to a whole or half number are also tried there."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An equation with its constants fitted, and its loss on the points it was fitted to."""
+
+    expression: sympy.Expr
+    loss: float
+
+
+def template(expression: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], Array]:
+    """Split off the constants: (expression with symbols c0, c1, …, those symbols, their values).
+
+    Floats and non-integer rationals are constants, and so is a whole coefficient of a product or
+    an added whole number; whole exponents are part of the form.
+    """
+    symbols: list[sympy.Symbol] = []
+    values: list[float] = []
+
+    def visit(node: sympy.Expr) -> sympy.Expr:
+        if node.is_number:
+            symbols.append(sympy.Symbol(f"c{len(values)}"))
+            values.append(float(node))
+            return symbols[-1]
+        if node.is_Pow and node.exp.is_Integer:
+            return visit(node.base) ** node.exp
+        if node.is_Pow and node.base == sympy.E:
+            return sympy.exp(visit(node.exp))
+        if node.is_Mul and node.args[0] is sympy.S.NegativeOne:
+            return -visit(sympy.Mul(*node.args[1:]))
+        return node.func(*[visit(a) for a in node.args]) if node.args else node
+
+    form = visit(expression)
+    return form, symbols, np.array(values)
+
+
+def refit(expression: sympy.Expr, points: Points, *, steps: int = THOROUGH) -> Fitted:
+    """Fit the constants of an equation by least squares with a soft-L1 loss.
+
+    The residual is measured in units of its median size, so that outliers count linearly.
+    """
+    if expression.has(*UNSOUND):
+        return Fitted(expression, np.inf)
+    form, symbols, start = template(expression)
+    constants = [str(s) for s in symbols]
+    values = _solve(compiled(form), constants, start, points, steps)
+    numbers = [sympy.Float(float(v)) for v in values]
+    return _rated(form.xreplace(dict(zip(symbols, numbers, strict=True))), points)
+
+
+def _solve(function: Function, names: Sequence[str], start: Array, points: Points, steps: int) -> Array:
+    if not names:
+        return start
+    columns: dict[str, Array | float] = dict(zip(points.names, points.X.T, strict=True))
+    root = np.sqrt(points.weights)
+
+    def residual(values: Array) -> Array:
+        prediction = function(columns | dict(zip(names, values, strict=True)))
+        return np.nan_to_num((prediction - points.y) * root, nan=FAR, posinf=FAR, neginf=-FAR)
+
+    values = start
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            spread = float(np.median(np.abs(residual(values))))
+            scale = max(spread, 1e-9 * float(np.std(points.y)))
+            try:
+                values = least_squares(
+                    lambda v, s=scale: residual(v) / s,
+                    values,
+                    loss="soft_l1",
+                    x_scale="jac",
+                    max_nfev=steps,
+                    ftol=1e-7,
+                ).x
+            except (ValueError, np.linalg.LinAlgError):
+                break
+    return values
+
+
+def deletions(expression: sympy.Expr) -> Iterator[sympy.Expr]:
+    """Every expression that lacks one term or factor, or has one exponent made whole or half."""
+    args = expression.args
+    if expression.is_Add or expression.is_Mul:
+        for i in range(len(args)):
+            yield expression.func(*args[:i], *args[i + 1 :])
+    if expression.is_Pow and args[1].is_Float:
+        nearest = sympy.Rational(round(2 * float(args[1])), 2)
+        if 0 < abs(nearest - args[1]) < SNAP:
+            yield args[0] ** nearest
+    for i, arg in enumerate(args):
+        for smaller in deletions(arg):
+            yield expression.func(*args[:i], smaller, *args[i + 1 :])
+
+
+def forms(expression: sympy.Expr) -> list[sympy.Expr]:
+    """The same function written differently: as it is, multiplied out, common factors in front."""
+    expanded = sympy.expand(expression)
+    return list(dict.fromkeys([expression, expanded, factored(expression), factored(expanded)]))
+
+
+def _lean(expression: sympy.Expr) -> list[sympy.Expr]:
+    """The forms that are worth a fit: constants that say the same twice make it slow and no better."""
+    most = max(MOST_CONSTANTS, len(template(expression)[2]))
+    short = [f for f in forms(expression) if len(str(f)) < LONGEST]
+    return [f for f in short if len(template(f)[2]) <= most]
+
+
+def factored(expression: sympy.Expr) -> sympy.Expr:
+    """A sum with the powers that its terms share, and one coefficient, taken out in front.
+
+    a·x/m + b·x/(r·m) becomes a·x·(r + b/a)/(r·m).
+    """
+    terms = sympy.Add.make_args(expression)
+    if len(terms) < 2:
+        return expression
+    split = [t.as_coeff_Mul() for t in terms]
+    powers = [rest.as_powers_dict() for _, rest in split]
+    bases = sorted({b for p in powers for b in p if not b.is_number}, key=str)
+    shared = sympy.S.One
+    for base in bases:
+        exponents = [p.get(base, sympy.S.Zero) for p in powers]
+        if all(e.is_Rational for e in exponents):
+            shared *= base ** min(exponents)
+    inner = [rest / shared for _, rest in split]
+    first = max(range(len(terms)), key=lambda i: (len(inner[i].free_symbols), abs(float(split[i][0]))))
+    lead = split[first][0]
+    ratios = [sympy.S.One if c == lead else c / lead for c, _ in split]
+    return sympy.Mul(lead, shared, sympy.Add(*[c * t for c, t in zip(ratios, inner, strict=True)]))
+
+
+def mixed(expression: sympy.Expr, names: Sequence[str]) -> Iterator[sympy.Expr]:
+    """The same law along a mixture of axes: each Δ component with a bit of the others, plus a constant.
+
+    A message component is a linear transform of a force, so an equation that has found one Δ
+    component is one substitution away from those that need all.
+    """
+    deltas = [sympy.Symbol(n) for n in names if n in DELTAS]
+    for delta in deltas:
+        blend = delta + sum((0.05 * d for d in deltas if d != delta), sympy.S.Zero)
+        dropped = {d: sympy.S.Zero for d in deltas if d != delta}
+        for alone in dict.fromkeys([expression, sympy.expand(expression).xreplace(dropped)]):
+            terms = sympy.Add.make_args(alone)
+            along = sympy.Add(*[t for t in terms if t.has(delta)])
+            if along != 0:
+                rest = sympy.Add(*[t for t in terms if not t.has(delta)])
+                yield factored(along).xreplace({delta: blend}) + rest + MIX_OFFSET
+
+
+def pare(start: Fitted, points: Points, hopeless: Callable[[Fitted], bool]) -> list[Fitted]:
+    """Delete term after term, each time the one least missed; every step on the way.
+
+    SymPy multiplies a number into a sum, so a deletion may leave as much as there was, with other numbers.
+    """
+    steps, current, seen, stalled = [start], start, {start.expression}, 0
+    while stalled < STALLED and (fits := _shorter(current.expression, points, seen)):
+        steps += fits
+        before, current = current, min(fits, key=lambda f: f.loss)
+        shorter = complexity(current.expression) < complexity(before.expression)
+        stalled = 0 if shorter else stalled + 1
+        if hopeless(current):
+            break
+    return steps
+
+
+def polish(fits: Sequence[Fitted], points: Points) -> list[Fitted]:
+    """Delete once more from every equation of the front, until nothing new joins it."""
+    found, seen, done = list(fits), {f.expression for f in fits}, set()
+    for _ in range(POLISHES):
+        new = [e for e in _front(found, points.names).equations if e.expression not in done]
+        done |= {e.expression for e in new}
+        shorter = [f for e in new if e.complexity <= LARGEST for f in _shorter(e.expression, points, seen)]
+        if not shorter:
+            break
+        found += shorter
+    return found
+
+
+def _shorter(expression: sympy.Expr, points: Points, seen: set[sympy.Expr]) -> list[Fitted]:
+    """The most promising deletions not in `seen`, refitted."""
+    options = [e for e in dict.fromkeys(deletions(expression)) if _usable(e) and e not in seen]
+    seen.update(options)
+    ranked = sorted(options, key=lambda e: _straight_loss(e, points))[:SCREENED]
+    fits = [refit(e, points, steps=QUICK) for e in ranked]
+    return [f for f in fits if np.isfinite(f.loss)]
+
+
+def _usable(expression: sympy.Expr) -> bool:
+    return bool(expression.free_symbols) and not expression.has(*UNSOUND)
+
+
+def _straight_loss(expression: sympy.Expr, points: Points) -> float:
+    """Loss of the best c0 + c1 · expression in absolute error: a quick look before a refit."""
+    values = evaluate(expression, points.X, points.names)
+    if not np.isfinite(values).all():
+        return np.inf
+    columns = np.stack([np.ones_like(values), values / max(float(np.abs(values).max()), 1e-300)], axis=1)
+    weights, prediction = points.weights, np.zeros_like(values)
+    floor = max(1e-3 * float(np.abs(points.y).mean()), 1e-300)
+    for _ in range(REWEIGHTED):
+        root = np.sqrt(weights)
+        prediction = columns @ np.linalg.lstsq(columns * root[:, None], points.y * root, rcond=None)[0]
+        weights = points.weights / np.maximum(np.abs(points.y - prediction), floor)
+    return points.loss(prediction, points.y)
+
+
+def clean_front(
+    raw: Iterable[sympy.Expr], points: Points, fit_points: Points, clean: Sequence[sympy.Expr] = ()
+) -> Front:
+    """Raw equations → the front of refitted and pared ones.
+
+    Args:
+        raw: equations as the engine found them, in the units of `points`.
+        points: the trimmed points that losses are counted on.
+        fit_points: those of them that constants are fitted to.
+        clean: equations of an earlier front on the same points, which need no more work.
+    """
+    first = Front.build([*raw, *clean], fit_points.X, fit_points.y, points.names, fit_points.loss)
+    new = [e.expression for e in first.equations if e.expression not in clean]
+    written = dict.fromkeys(f for e in new for f in _lean(e))
+    fits = [_rated(e, fit_points) for e in clean] + [refit(e, fit_points) for e in written]
+    starts = [e for e in _front(fits, points.names).equations if e.expression not in clean][
+        : -STARTS - 1 : -1
+    ]
+    blends = dict.fromkeys(b for e in starts for b in mixed(e.expression, points.names))
+    fits += [refit(e, fit_points) for e in blends]
+    known = _front(fits, points.names)
+
+    def hopeless(fit: Fitted) -> bool:
+        size = complexity(fit.expression)
+        rivals = [e.loss for e in known.equations if e.complexity <= size]
+        return bool(rivals) and fit.loss > HOPELESS * rivals[-1]
+
+    few = fit_points.take(np.arange(0, len(fit_points.y), max(1, len(fit_points.y) // SCREEN_POINTS)))
+    best = [e for e in known.equations if e.complexity <= LARGEST][: -STARTS - 1 : -1]
+    pared: list[Fitted] = []
+    for equation in (e.expression for e in best if e.expression not in clean):
+        pared += pare(refit(equation, few, steps=QUICK), few, hopeless)
+    if pared:
+        fits += [refit(e.expression, fit_points) for e in _front(polish(pared, few), points.names).equations]
+    good = [e.expression for e in _front(fits, points.names).equations]
+    flat = sympy.Float(float(np.median(points.y)))  # what every equation is measured against
+    short = [f for f in dict.fromkeys(f for e in good for f in forms(e)) if len(str(f)) < LONGEST]
+    final = [flat, *(short or good)]
+    return Front.build(final, points.X, points.y, points.names, points.loss)
+
+
+def _rated(expression: sympy.Expr, points: Points) -> Fitted:
+    return Fitted(expression, points.loss(evaluate(expression, points.X, points.names), points.y))
+
+
+def _front(fits: Iterable[Fitted], names: Sequence[str]) -> Front:
+    rated = ((complexity(f.expression), f.loss, f.expression) for f in fits if np.isfinite(f.loss))
+    return Front.from_rated(rated, names)

@@ -1,0 +1,1 @@
+"""The distilled law: assembled, refitted, exported, let run."""

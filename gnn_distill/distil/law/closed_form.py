@@ -1,0 +1,208 @@
+"""The distilled law: one closed form for accelerations, its constants refitted, beside the network.
+
+The law of D Cartesian components reads a_i = Σ_j f(Δ_ij, r_ij, features of both), with one expression
+per component. Shapes: E edges, N nodes, D space dims, K variables per edge.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+
+from gnn_distill.analyse.gauge import Gauge
+from gnn_distill.analyse.linear import TRIM, r_squared
+from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.evaluate import constants, evaluate
+from gnn_distill.distil.expressions.front import complexity
+from gnn_distill.distil.expressions.parse import write
+from gnn_distill.distil.expressions.refine import forms
+from gnn_distill.physics.laws import SOFTENING
+from gnn_distill.physics.variables import SPACE
+from gnn_distill.read.recording import Edges
+
+WORST_CONDITION = 1e3  # of the matrix that mixes force components into messages
+CLEARLY = 0.98  # a candidate must lower the error to this share
+R = sympy.Symbol("r")
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The receivers: velocities [N, D], masses [N], accelerations [N, D]."""
+
+    velocity: Array
+    mass: Array
+    acceleration: Array
+
+    @property
+    def variables(self) -> Array:
+        """What one-body terms read, shape [N, D + 1]."""
+        return np.column_stack([self.velocity, self.mass])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of `variables`: `vx vy [vz] m1`."""
+        return (*("vx", "vy", "vz")[: self.velocity.shape[1]], "m1")
+
+
+@dataclass(frozen=True)
+class Law:
+    """Accelerations in closed form, one expression per Cartesian component.
+
+    Attributes:
+        components: what each pair contributes to its receiver.
+        one_body: what a particle feels by itself; empty if nothing.
+        radial: f where all components are f·Δ_k/d, else None.
+    """
+
+    components: tuple[sympy.Expr, ...]
+    one_body: tuple[sympy.Expr, ...] = ()
+    radial: sympy.Expr | None = None
+
+    @classmethod
+    def along(cls, radial: sympy.Expr, dim: int) -> Law:
+        """The central law f·Δ/d in `dim` dimensions, with d = r − ε the distance itself."""
+        radial = _factored(radial)
+        direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in SPACE[:dim]]
+        return cls(tuple(radial * part for part in direction), radial=radial)
+
+    def with_signs(self, names: Sequence[str]) -> Law:
+        """The same law where the named variables are ±1: a power of one is the variable itself, or 1."""
+        signs = {sympy.Symbol(name) for name in names}
+
+        def parity(e: sympy.Expr) -> sympy.Expr:
+            return e.replace(
+                lambda p: p.is_Pow and p.base in signs and p.exp.is_Integer,
+                lambda p: p.base if p.exp % 2 else sympy.Integer(1),
+            )
+
+        radial = None if self.radial is None else parity(self.radial)
+        return replace(self, components=tuple(map(parity, self.components)), radial=radial)
+
+    def pair(self, edges: Edges) -> Array:
+        """Contributions of the edges, shape [E, D]; none where Δ = 0, which has no direction."""
+        x = edges.variables
+        found = np.stack([evaluate(f, x, edges.names) for f in self.components], axis=1)
+        return np.where((edges.delta == 0).all(axis=1, keepdims=True), 0.0, found)
+
+    def alone(self, nodes: Nodes) -> Array:
+        """One-body accelerations, shape [N, D]."""
+        if not self.one_body:
+            return np.zeros_like(nodes.acceleration)
+        return np.stack([evaluate(f, nodes.variables, nodes.names) for f in self.one_body], axis=1)
+
+    def accelerations(self, edges: Edges, nodes: Nodes) -> Array:
+        """Accelerations of the nodes that `edges` arrive at, shape [N, D]."""
+        return summed(self.pair(edges), edges.receiver, len(nodes.mass)) + self.alone(nodes)
+
+    @property
+    def constants(self) -> list[list[sympy.Float]]:
+        """The numeric constants of each component; ε of a central law, which is not fitted, is left out."""
+        if self.radial is not None:
+            return [constants(self.radial)] * len(self.components)
+        return [constants(f) for f in self.components]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Expressions and their numeric constants as plain data."""
+        return {
+            "acceleration": [write(f) for f in self.components],
+            "latex": [sympy.latex(_short(f)) for f in self.components],
+            "radial": None if self.radial is None else write(self.radial),
+            "constants": [[float(c) for c in row] for row in self.constants],
+            "one_body": [write(f) for f in self.one_body],
+        }
+
+
+def summed(pairs: Array, receiver: npt.NDArray[np.int64], nodes: int) -> Array:
+    """Contributions [E, D] summed by receiver, shape [N, D]."""
+    return np.stack([np.bincount(receiver, column, minlength=nodes) for column in pairs.T], axis=1)
+
+
+def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law | None:
+    """Turn equations of message components into accelerations with the fitted linear map and gauge.
+
+    Messages ≈ a + B·F m1^(−p), so F / m1 = B⁻¹ (message − a) m1^(p−1). None where B cannot be inverted:
+    components that carry the same direction of the force, or too few of them.
+    """
+    matrix = np.stack([fit.slope for fit in gauge.robust])
+    if matrix.shape[0] != matrix.shape[1] or not np.linalg.cond(matrix) < WORST_CONDITION:
+        return None
+    inverse = np.linalg.inv(matrix)
+    offsets = [fit.offset for fit in gauge.robust]
+    power = sympy.Symbol("m1") ** sympy.Float(gauge.p - 1.0)
+    parts = [(e - sympy.Float(a)) * power for e, a in zip(expressions, offsets, strict=True)]
+    return Law(
+        tuple(
+            sum((sympy.Float(c) * p for c, p in zip(row, parts, strict=True)), sympy.S(0)) for row in inverse
+        )
+    )
+
+
+def fit_one_body(law: Law, edges: Edges, nodes: Nodes) -> Law:
+    """Put in what pairs leave over: the fewest of g, −c v, −c v / m that explain the rest, per component.
+
+    Least trimmed squares on each subset of the three; the smallest within a few per cent of the best
+    mean absolute residual is taken.
+    """
+    rest = nodes.acceleration - summed(law.pair(edges), edges.receiver, len(nodes.mass))
+    terms = []
+    for k, name in enumerate(nodes.names[:-1]):
+        v, m1 = sympy.Symbol(name), sympy.Symbol("m1")
+        drag = nodes.velocity[:, k]
+        columns = {sympy.S(1): np.ones_like(drag), v: drag, v / m1: drag / nodes.mass}
+        subsets = [s for size in range(4) for s in itertools.combinations(columns, size)]
+        tried = [_one_body([columns[c] for c in subset], rest[:, k]) for subset in subsets]
+        limit = min(error for _, error in tried) / CLEARLY
+        subset, (values, _) = next(t for t in zip(subsets, tried, strict=True) if t[1][1] <= limit)
+        parts = (sympy.Float(c) * term for c, term in zip(values, subset, strict=True))
+        terms.append(sum(parts, sympy.S(0)))
+    return replace(law, one_body=tuple(terms))
+
+
+def _one_body(columns: Sequence[Array], rest: Array) -> tuple[Array, float]:
+    """Coefficients of the columns [N] in the rest [N], without an offset, and the trimmed mean residual."""
+    values: Array = np.zeros(len(columns))
+    residual = rest
+    kept = np.ones(len(rest), dtype=bool)
+    for _ in range(20 if columns else 0):
+        design = np.stack(columns, axis=1)
+        values = np.asarray(np.linalg.lstsq(design[kept], rest[kept], rcond=None)[0], dtype=np.float64)
+        residual = rest - design @ values
+        kept = np.abs(residual) <= np.quantile(np.abs(residual), 1 - TRIM)
+    trimmed = np.abs(residual)
+    return values, float(trimmed[trimmed <= np.quantile(trimmed, 1 - TRIM)].mean())
+
+
+def compare(law: Law, edges: Edges, nodes: Nodes, network_mae: float) -> dict[str, Any]:
+    """The content of `law.json`: the law, its error on test accelerations beside the network's.
+
+    `r2_truth` compares pair contributions with the true F / m1 on the line y = x, per component, or is
+    None where the true law is unknown.
+    """
+    error = np.abs(law.accelerations(edges, nodes) - nodes.acceleration)
+    truth = edges.acceleration
+    r2 = None
+    if truth is not None:
+        kinds = {"robust": TRIM, "ols": 0.0}
+        columns = list(zip(truth.T, law.pair(edges).T, strict=True))
+        r2 = {kind: [r_squared(t, p, trim) for t, p in columns] for kind, trim in kinds.items()}
+    return {
+        **law.to_dict(),
+        "test": {"mae": float(error.mean())},
+        "network": {"mae": network_mae},
+        "r2_truth": r2,
+    }
+
+
+def _factored(f: sympy.Expr) -> sympy.Expr:
+    """The smallest way to write f, common factors in front where that is as small as any."""
+    return min(reversed(forms(f)), key=complexity)
+
+
+def _short(f: sympy.Expr) -> sympy.Expr:
+    return f.xreplace({c: sympy.Float(c, 4) for c in f.atoms(sympy.Float)})

@@ -1,0 +1,266 @@
+"""Trajectories of the network and of the distilled law from the same initial states, against the truth.
+
+Shapes: S trajectories, T frames, n particles, D space dims.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.integrate import RK45
+from torch import Tensor
+
+from gnn_distill.arrays import Array
+from gnn_distill.data.graphs import chain
+from gnn_distill.distil.law.module import LawModule
+from gnn_distill.physics.energy import conserves_energy
+from gnn_distill.physics.laws import SOFTENING, ForceLaw
+from gnn_distill.physics.simulate import Simulation
+
+if TYPE_CHECKING:
+    from gnn_distill.pipeline.build import Experiment
+
+Accelerations = Callable[[Array, Array], Array]
+"""(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D]."""
+
+TOLERANCE = 1e-6
+EVALUATIONS = 24_000
+"""Accelerations that a rollout may ask for, six a step; one that needs more ends where it is."""
+ENOUGH = 5_000
+"""What a good law of twelve trajectories needs, twice over."""
+EDGES = 10_000_000
+"""Edges of all those evaluations together: what bounds the time where there are many particles."""
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """True trajectories.
+
+    Attributes:
+        times: of the frames, shape [T].
+        positions: shape [S, T, n, D]; `velocities` likewise.
+        masses: shape [S, n]; `charges` likewise.
+    """
+
+    times: Array
+    positions: Array
+    velocities: Array
+    masses: Array
+    charges: Array
+
+
+class Course(NamedTuple):
+    """Where a rollout led.
+
+    Attributes:
+        positions: at the frames, shape [S, T, n, D], NaN from where it ended; `velocities` likewise.
+        ended: why it ended before the last frame; None where it did not.
+    """
+
+    positions: Array
+    velocities: Array
+    ended: str | None
+
+
+class _SpentError(Exception):
+    """No further accelerations may be asked for."""
+
+
+def trajectories(edges: int) -> int:
+    """How many trajectories of so many edges each may have `ENOUGH` evaluations together, at least one."""
+    return max(1, EDGES // (ENOUGH * max(1, edges)))
+
+
+def evaluations(edges: int) -> int:
+    """How many accelerations a rollout may ask for if each takes so many edges."""
+    return min(EVALUATIONS, EDGES // max(1, edges))
+
+
+def follow(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIONS) -> Course:
+    """Integrate from the first frame of `tracks` with an adaptive Runge–Kutta pair.
+
+    It ends at the last frame, where a step fails since accelerations are not finite or too steep, or
+    where `limit` accelerations have been asked for, rejected steps and the first one's size included.
+    """
+    x0, v0 = tracks.positions[:, 0], tracks.velocities[:, 0]
+    shape, half = x0.shape, x0.size
+    asked = itertools.count(1)
+
+    def derivative(_: float, y: Array) -> Array:
+        if next(asked) > limit:
+            raise _SpentError
+        x, v = y[:half].reshape(shape), y[half:].reshape(shape)
+        return np.concatenate([v.ravel(), accelerations(x, v).ravel()])
+
+    found = np.full((len(tracks.times), 2 * half), np.nan)
+    found[0] = np.concatenate([x0.ravel(), v0.ravel()])
+    try:
+        with np.errstate(all="ignore"):
+            reached = _integrate(derivative, tracks.times, found)
+        ended = None if reached else "a step failed"
+    except _SpentError:
+        ended = f"{limit} evaluations were spent"
+    x, v = (part.reshape(-1, *shape).swapaxes(0, 1) for part in np.split(found, 2, axis=1))
+    return Course(x, v, ended)
+
+
+def _integrate(derivative: Callable[[float, Array], Array], times: Array, found: Array) -> bool:
+    """Fill `found` [T, Y] from its first row on; whether the last one was reached."""
+    first, last = float(times[0]), float(times[-1])
+    if not np.isfinite(derivative(first, found[0])).all():
+        return False
+    solver = RK45(derivative, first, found[0], last, rtol=TOLERANCE, atol=TOLERANCE)
+    while solver.status == "running":
+        before = solver.t
+        solver.step()
+        if solver.status == "failed":
+            return False
+        passed = np.flatnonzero((times > before) & (times <= solver.t))
+        if len(passed):
+            found[passed] = solver.dense_output()(times[passed]).T
+    return True
+
+
+def position_error(positions: Array, tracks: Tracks) -> Array:
+    """Root mean square distance of the particles from where they really are, shape [S, T]."""
+    apart = ((positions - tracks.positions) ** 2).sum(axis=-1)
+    return np.asarray(np.sqrt(apart.mean(axis=-1)), dtype=np.float64)
+
+
+def energy(law: ForceLaw, positions: Array, velocities: Array, tracks: Tracks) -> Array:
+    """Energy under the true law, shape [S, T]: kinetic, of the pairs, and of height."""
+    m, q = tracks.masses[:, None], tracks.charges[:, None]
+    total = 0.5 * (m[..., None] * velocities**2).sum(axis=(2, 3))
+    total += law.gravity * (m * positions[..., 1]).sum(axis=2)
+    n = positions.shape[2]
+    for i in range(n):
+        for j in range(i + 1, n) if law.graph == "complete" else range(i + 1, min(i + 2, n)):
+            r = np.linalg.norm(positions[:, :, i] - positions[:, :, j], axis=-1) + SOFTENING
+            total += law.potential(r, m[..., i], m[..., j], q[..., i], q[..., j], law.params)
+    return np.asarray(total, dtype=np.float64)
+
+
+def energy_drift(energies: Array) -> Array:
+    """|E − E₀| / max(1, |E₀|), shape [S, T]."""
+    start = energies[:, :1]
+    return np.asarray(np.abs(energies - start) / np.maximum(1.0, np.abs(start)), dtype=np.float64)
+
+
+def compare_rollouts(
+    movers: dict[str, Accelerations], tracks: Tracks, law: ForceLaw | None, limit: int = EVALUATIONS
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Roll out each of `movers` and compare it with the truth.
+
+    Args:
+        movers: by name, such as `network` and `law`.
+        tracks: the truth.
+        law: the true law, for energies; energy is left out where it is unknown or not conserved.
+        limit: accelerations that each rollout may ask for.
+
+    Returns:
+        Arrays for `rollout.npz`: times, and for each name positions, error and drift; and a summary: medians
+        over trajectories at the last frame that was reached, its time, and why it was the last.
+    """
+    conserved = law is not None and conserves_energy(law)
+    arrays: dict[str, Array] = {"times": tracks.times, "true_positions": tracks.positions}
+    if law is not None and conserved:
+        arrays["true_drift"] = energy_drift(energy(law, tracks.positions, tracks.velocities, tracks))
+    summary: dict[str, Any] = {"trajectories": len(tracks.positions), "time": float(np.ptp(tracks.times))}
+    for name, accelerations in movers.items():
+        x, v, ended = follow(accelerations, tracks, limit)
+        error = position_error(x, tracks)
+        arrays |= {f"{name}_positions": x, f"{name}_error": error}
+        last = int(np.flatnonzero(np.isfinite(error).any(axis=0))[-1])
+        until = float(tracks.times[last] - tracks.times[0])
+        summary[name] = {"position_error": _median(error[:, last]), "until": until, "ended": ended}
+        if law is not None and conserved:
+            drift = energy_drift(energy(law, x, v, tracks))
+            arrays[f"{name}_drift"] = drift
+            summary[name]["energy_drift"] = _median(drift[:, last])
+    return arrays, summary
+
+
+def _median(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def roll_out(experiment: Experiment, law: dict[str, Any]) -> tuple[dict[str, Array], dict[str, Any]] | None:
+    """Arrays of `rollout.npz` and a summary for `law.json`.
+
+    All trajectories are integrated together, fewer where there are many particles, for a bounded number of
+    evaluations; a rollout that spends them ends early, which the summary and a line of text say.
+    None where there is no trajectory to follow: single frames, an unknown time between them, edges that
+    change with time, or further features that may do so.
+
+    Args:
+        experiment: with a trained network.
+        law: the content of `law.json`.
+    """
+    tracks = _tracks(experiment)
+    if tracks is None:
+        return None
+    frames, count = len(tracks.times), len(tracks.positions)
+    first = experiment.datamodule.test.features[: count * frames : frames].double().numpy()
+    dim, model = experiment.source.dim, experiment.module.model
+    n = first.shape[1]
+    module = LawModule.from_law(law, model.edges(n))
+
+    def mover(predict: torch.nn.Module | Any, kind: torch.dtype) -> Accelerations:
+        @torch.no_grad()
+        def accelerations(x: Array, v: Array) -> Array:
+            state = np.concatenate([x, v, first[..., 2 * dim :]], axis=-1)
+            return np.asarray(predict(torch.from_numpy(state).to(kind)).double().numpy())
+
+        return accelerations
+
+    def network(x: Tensor) -> Tensor:
+        return model(x)[0]
+
+    model.eval()
+    movers = {"network": mover(network, torch.float32), "law": mover(module, torch.float64)}
+    limit = evaluations(count * len(model.edges(n)[0]))
+    arrays, summary = compare_rollouts(movers, tracks, _law_of_energy(experiment, n), limit)
+    for name in movers:
+        if why := summary[name]["ended"]:
+            until = f"{summary[name]['until']:.3g} of {summary['time']:.3g}"
+            experiment.report.line(f"  rollout of the {name} ended at a time of {until}: {why}")
+    return arrays, summary
+
+
+def _law_of_energy(experiment: Experiment, n: int) -> ForceLaw | None:
+    """The true law if particles interact as it says, all or along a chain; energies are summed like that."""
+    law, joined = experiment.source.law, experiment.data.adjacency
+    if law is None or joined is None:
+        return law if law is None or law.graph == "complete" else None
+    usual = chain(n) if law.graph == "chain" else ~np.eye(n, dtype=bool)
+    return law if np.array_equal(joined, usual) else None
+
+
+def _tracks(experiment: Experiment) -> Tracks | None:
+    """The first test trajectories; None where there are none."""
+    source, test, frames = experiment.source, experiment.datamodule.test, experiment.data.frames
+    spacing = source.frame_spacing if isinstance(source, Simulation) else experiment.data.spacing
+    dim = source.dim
+    none = experiment.config["symbolic"]["rollouts"] == 0 or frames < 2 or len(test) < frames
+    apart = experiment.config["split"] != "trajectories" or test.edge_mask is not None
+    if none or apart or spacing is None or test.features.shape[-1] > 2 * dim + 2:
+        return None
+    edges = len(experiment.module.model.edges(test.features.shape[1])[0])
+    count = min(experiment.config["symbolic"]["rollouts"], len(test) // frames, trajectories(edges))
+    x: Array = test.features[: count * frames].double().numpy()
+    x = x.reshape(count, frames, *x.shape[1:])
+    times = float(spacing) * np.arange(frames)
+    positions, velocities = x[..., :dim], x[..., dim : 2 * dim]
+    return Tracks(
+        np.asarray(times, dtype=np.float64),
+        positions,
+        velocities,
+        x[:, 0, :, 2 * dim + 1],
+        x[:, 0, :, 2 * dim],
+    )

@@ -1,0 +1,1 @@
+"""Whether an equation is the law, and whether it holds beyond its points."""

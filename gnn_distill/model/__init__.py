@@ -1,0 +1,1 @@
+"""The one message-passing network."""

@@ -1,0 +1,115 @@
+"""ReLU networks: one autograd node on the CPU, float32 where bfloat16 would lose the signal.
+
+On the CPU a training step spends its time in small matrix products. There the whole network is one autograd
+node whose wide products run in oneDNN: on an AMD processor twice as fast as the float32 products of MKL that
+`nn.Linear` takes (docs/benchmarks.md). Elsewhere, in evaluation and under `torch.compile` it is the plain
+sequence of its layers.
+
+Under autocast the first layer stays in float32, because Δ is a small difference of large coordinates; and
+so does the last layer of φv, because its rounding would be an error of the prediction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+WIDE = 64  # rows and columns from which on oneDNN is the faster for a weight's gradient in float32
+
+
+class MLP(nn.Sequential):
+    """A ReLU network with `layers` hidden layers of `width` units.
+
+    Args:
+        inputs: width of the input.
+        outputs: width of the output.
+        width: units of a hidden layer.
+        layers: hidden layers.
+        exact_output: keep the last layer in float32 under autocast.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, width: int, layers: int, *, exact_output: bool = False
+    ) -> None:
+        sizes = [inputs, *[width] * layers]
+        hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+        super().__init__(*hidden, nn.Linear(width, outputs))
+        self.exact_output = exact_output
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [..., inputs] to float32 [..., outputs], or to the input's type where that is wider."""
+        device = x.device.type
+        mixed = torch.is_autocast_enabled(device)
+        if self.training and _fusable(x) and (not mixed or _BFLOAT16):
+            inner = torch.get_autocast_dtype(device) if mixed else x.dtype
+            final = torch.float32 if self.exact_output else inner
+            flat: Tensor = _FusedMLP.apply(x.flatten(0, -2), inner, final, *self.parameters())
+            return flat.unflatten(0, x.shape[:-1])
+        if not mixed:
+            return super().forward(x)
+        first, *hidden, last = self
+        with torch.autocast(device, enabled=False):
+            x = first(x.float())
+        for layer in hidden:
+            x = layer(x)
+        with torch.autocast(device, enabled=not self.exact_output):
+            return last(x.float()).float()
+
+
+def _fusable(x: Tensor) -> bool:
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and torch.is_grad_enabled()
+    return plain and _ONEDNN and not torch.compiler.is_compiling()
+
+
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_BFLOAT16 = _ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+"""Whether oneDNN has bfloat16 products on this processor; with AVX2 alone it has none, and raises."""
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x·weightᵀ + bias in oneDNN."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+class _FusedMLP(torch.autograd.Function):
+    """A ReLU network; gradients of first order."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, inner: torch.dtype, final: torch.dtype, *parameters: Tensor) -> Tensor:
+        weights, biases = parameters[0::2], parameters[1::2]
+        types = [torch.float32, *[inner] * (len(weights) - 2), final]
+        inputs, used = [], []
+        for weight, bias, kind in zip(weights, biases, types, strict=True):
+            x, w = x.to(kind), weight.to(kind)
+            inputs.append(x)
+            used.append(w)
+            x = _linear(x, w, bias.to(kind))
+            if len(used) < len(weights):
+                x.relu_()  # not oneDNN's own, which makes 0 of NaN
+        ctx.save_for_backward(*inputs, *used)
+        return x.float()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        layers = len(ctx.saved_tensors) // 2
+        inputs, weights = ctx.saved_tensors[:layers], ctx.saved_tensors[layers:]
+        gradients: list[Tensor | None] = [None] * (2 * layers)
+        for k in reversed(range(layers)):
+            x, w = inputs[k], weights[k]
+            g = g.to(w.dtype)
+            gradients[2 * k] = _outer(g, x).float()
+            gradients[2 * k + 1] = g.sum(0).float()
+            if k > 0:
+                g = _linear(g, w.T)
+                torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)
+        into_x = _linear(g, weights[0].T) if ctx.needs_input_grad[0] else None
+        return into_x, None, None, *gradients
+
+
+def _outer(g: Tensor, x: Tensor) -> Tensor:
+    """Gradient of the weight, gᵀ·x; oneDNN is the faster only where both are wide."""
+    wide = g.dtype == torch.float32 and min(g.shape[1], x.shape[1]) >= WIDE
+    return _linear(g.T, x.T) if wide else g.T @ x

@@ -1,0 +1,265 @@
+"""The one message-passing network: φe makes messages, φv turns their sum into accelerations.
+
+Shape letters: B graphs, n particles per graph, N nodes, E edges, M message dims, D space dims,
+F = 2 D + 2 + K node features in the order position, velocity, charge, mass, K further ones.
+
+Source: Cranmer et al. 2020 (arXiv 2006.11287), and the pruning variant of the 2025 report. Variants differ
+in message width, head and regulariser only; none of them is a class of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+
+from gnn_distill.data.graphs import complete_graph
+from gnn_distill.errors import InputError, check_choice, check_int, check_range
+from gnn_distill.model.heads import DeterministicHead, GaussianHead, Messages
+from gnn_distill.model.mlp import MLP
+from gnn_distill.model.node import NODE_MODELS
+
+EDGES_AT_ONCE = 12_288  # when messages are only looked at
+APART = 2.0  # RMS distance of particles from their centre in the units of `scale_input`
+CLOSEST = 1e-6  # distance below which direction and logarithm are cut off
+
+
+class ParticleGNN(MessagePassing):
+    """Interaction network on particles.
+
+    ```yaml
+    model:
+      _target_: gnn_distill.model.network.ParticleGNN
+      dim: 2
+      message_dim: 100
+      width: 300
+      head: {_target_: gnn_distill.model.heads.DeterministicHead}
+    ```
+
+    Args:
+        dim: space dimensions D.
+        message_dim: message width M.
+        width: ReLU units of each hidden layer.
+        layers: hidden layers of φe and of φv.
+        head: `DeterministicHead` or `GaussianHead`.
+        basis: what φe reads. `raw`: receiver's then sender's features, as published. `delta`: the same
+            inputs after a linear change of basis: Δ, the scaled centroid of the two positions, then
+            the other features of both. `polar`: beside those, the direction Δ/d and ln d, so that pairs at
+            every distance are told apart.
+        position_scale: factor on absolute positions (centroid in φe, position in φv); not in basis `raw`.
+        charge_scale: factor on charges wherever the network reads them.
+        node: φv. `mlp` as published, `linear` for A(v)·ē + h(v), `power` for m^(−p)·A·ē + h(v).
+        node_width: hidden units of φv; `width` if None.
+        scale_output: multiply φv's output by the mean |acceleration| of the training set.
+        silent_start: all messages, or with `GaussianHead` their means, are zero before the first step, so
+            that what they carry is learned, and not left from the random start where φv does not read it.
+        extra_features: further node features K that the data bring.
+        scale_input: read features in units of the training set's own, see `calibrate`.
+    """
+
+    mask: Tensor
+    output_scale: Tensor
+    input_scale: Tensor
+    unit: Tensor
+    receiver: Tensor | None
+    sender: Tensor | None
+
+    def __init__(
+        self,
+        dim: int,
+        message_dim: int,
+        width: int = 300,
+        layers: int = 3,
+        head: nn.Module | None = None,
+        basis: str = "raw",
+        position_scale: float = 0.1,
+        charge_scale: float = 1.0,
+        node: str = "mlp",
+        node_width: int | None = None,
+        scale_output: bool = False,
+        silent_start: bool = False,
+        extra_features: int = 0,
+        scale_input: bool = False,
+    ) -> None:
+        super().__init__(aggr="add")
+        remove_generated(type(self))
+        check_int("model.dim", dim, 2, 3)
+        check_int("model.message_dim", message_dim, 1)
+        check_int("model.width", width, 1)
+        check_int("model.layers", layers, 1)
+        check_choice("model.basis", basis, ("raw", "delta", "polar"))
+        check_choice("model.node", node, NODE_MODELS)
+        check_range("model.position_scale", position_scale, 0.0, open_low=True)
+        check_range("model.charge_scale", charge_scale, 0.0, open_low=True)
+        self.dim, self.message_dim, self.basis = dim, message_dim, basis
+        self.scale_input, self.scale_output = scale_input, scale_output
+        self.head = DeterministicHead() if head is None else head
+        if not isinstance(self.head, DeterministicHead | GaussianHead):
+            raise InputError(
+                "model.head", head, "give DeterministicHead or GaussianHead of gnn_distill.model.network"
+            )
+        features = 2 * dim + 2 + extra_features
+        inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
+        self.edge_net = MLP(inputs, self.head.outputs_per_dim * message_dim, width, layers)
+        if silent_start:
+            for start in self.edge_net[-1].parameters():
+                nn.init.zeros_(start)
+        self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
+        self.register_buffer("mask", torch.ones(message_dim))
+        self.register_buffer("output_scale", torch.ones(()))
+        scale = torch.ones(features)
+        scale[:dim] = 1.0 if basis == "raw" else position_scale
+        scale[2 * dim] = charge_scale
+        self.register_buffer("input_scale", scale, persistent=False)
+        self.register_buffer("unit", torch.ones(features), persistent=scale_input)
+        self.register_buffer("receiver", None, persistent=False)
+        self.register_buffer("sender", None, persistent=False)
+
+    @property
+    def active_dims(self) -> int:
+        """Number of message dimensions that the pruning mask leaves open."""
+        return int(self.mask.sum())
+
+    @property
+    def length(self) -> Tensor | None:
+        """The unit of length in which positions are read; None for that of the data."""
+        return 1.0 / self.unit[0] if self.scale_input else None
+
+    def calibrate(self, features: Tensor, accelerations: Tensor) -> None:
+        """Set units and output scale from the training set, if the model asks for them.
+
+        Positions are read in units in which particles of features [B, n, F] are `APART` from their centre
+        (RMS), other features in units of their RMS. Accelerations [B, n, D] stay as they are.
+        """
+        if self.scale_output:
+            self.output_scale.fill_(float(accelerations.abs().mean()))
+        if self.scale_input:
+            x = features.double()
+            size = x.square().mean((0, 1)).sqrt()
+            apart = x[..., : self.dim] - x[..., : self.dim].mean(1, keepdim=True)
+            size[: self.dim] = apart.square().sum(-1).mean().sqrt() / APART
+            self.unit.copy_(torch.where(size > 0, 1.0 / size, 1.0))
+
+    def connect(self, receiver: Tensor, sender: Tensor) -> None:
+        """Use this graph, the same for all inputs [B, n, F], in place of the complete one.
+
+        Args:
+            receiver: receiving node of each edge, shape [E], ascending.
+            sender: sending node of each edge, shape [E].
+        """
+        self.receiver, self.sender = receiver, sender
+
+    def edges(self, n: int) -> tuple[Tensor, Tensor]:
+        """Receivers and senders, each [E], of one graph of n particles."""
+        if self.receiver is not None and self.sender is not None:
+            return self.receiver, self.sender
+        return complete_graph(n, self.mask.device)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor | None = None, edge_mask: Tensor | None = None
+    ) -> tuple[Tensor, Messages]:
+        """Accelerations and messages.
+
+        Args:
+            x: features of graphs that share their edges (complete, unless `connect` said otherwise),
+                shape [B, n, F]; or of any graph [N, F], with `edge_index`.
+            edge_index: shape [2, E], row 0 the sender, row 1 the receiver of each edge.
+            edge_mask: 1 where an edge exists in its graph, 0 where not, shape [B, E]; all exist if None.
+
+        Returns:
+            Accelerations [B, n, D] or [N, D], and messages [B, E, M] sorted by receiver or [E, M].
+        """
+        if edge_index is None:
+            return self._dense(x, edge_mask)
+        messages = self.edge_updater(edge_index, x=x)
+        total = self.propagate(edge_index, size=(x.shape[0], x.shape[0]), messages=messages.value)
+        return self.node(x, total), messages
+
+    def edge_update(self, x_i: Tensor, x_j: Tensor) -> Messages:
+        """φe on receivers' features `x_i` [..., F] and senders' `x_j` [..., F]: masked messages."""
+        sent = self.head(self.edge_net(self._edge_inputs(x_i, x_j)))
+        value = sent.value * self.mask
+        return Messages(value, value if sent.mean is sent.value else sent.mean * self.mask, sent.log_variance)
+
+    def message(self, messages: Tensor) -> Tensor:
+        """Messages [E, M] as they are summed."""
+        return messages
+
+    def node(self, x: Tensor, total: Tensor) -> Tensor:
+        """φv on features [..., F] and summed messages [..., M]: accelerations [..., D]."""
+        return self.output_scale * self.node_net(self._scaled(self._in_units(x)), total)
+
+    def total(self, messages: Tensor, n: int) -> Tensor:
+        """Messages [B, E, M] summed over the edges of each receiver, shape [B, n, M]."""
+        if self.receiver is None:
+            return messages.unflatten(1, (n, n - 1)).sum(2)
+        zeros = messages.new_zeros(messages.shape[0], n, messages.shape[2])
+        return zeros.index_add(1, self.receiver, messages)
+
+    def _dense(self, x: Tensor, edge_mask: Tensor | None) -> tuple[Tensor, Messages]:
+        receiver, sender = self.edges(x.shape[1])
+        messages = self.edge_update(x[:, receiver], x[:, sender])
+        if edge_mask is not None:
+            exists = edge_mask[..., None].to(x.dtype)
+            value, mean, s, _ = messages
+            messages = Messages(value * exists, mean * exists, None if s is None else s * exists, exists)
+        return self.node(x, self.total(messages.value, x.shape[1])), messages
+
+    def _in_units(self, x: Tensor) -> Tensor:
+        return x * self.unit.to(x.dtype) if self.scale_input else x
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        return x * self.input_scale.to(x.dtype)
+
+    def _edge_inputs(self, x_i: Tensor, x_j: Tensor) -> Tensor:
+        x_i, x_j = self._in_units(x_i), self._in_units(x_j)
+        if self.basis == "raw":
+            return torch.cat([self._scaled(x_i), self._scaled(x_j)], dim=-1)
+        delta = x_i[..., : self.dim] - x_j[..., : self.dim]
+        x_i, x_j = self._scaled(x_i), self._scaled(x_j)
+        centroid = 0.5 * (x_i[..., : self.dim] + x_j[..., : self.dim])
+        known = [delta, centroid, x_i[..., self.dim :], x_j[..., self.dim :]]
+        if self.basis == "polar":
+            d = torch.linalg.vector_norm(delta, dim=-1, keepdim=True).clamp(min=CLOSEST)
+            known += [delta / d, d.log()]
+        return torch.cat(known, dim=-1)
+
+    @torch.no_grad()
+    def message_std(
+        self, features: Tensor, edge_mask: Tensor | None = None, chunk: int | None = None
+    ) -> Tensor:
+        """Standard deviation [M] of each message dimension over all edges of graphs [B, n, F].
+
+        Args:
+            features: of the graphs.
+            edge_mask: which edges exist, shape [B, E]; all if None.
+            chunk: graphs at a time; as many as have `EDGES_AT_ONCE` edges if None.
+        """
+        chunk = chunk or max(1, EDGES_AT_ONCE // max(1, len(self.edges(features.shape[1])[0])))
+        was_training = self.training
+        self.eval()
+        count, mean, m2 = 0, *torch.zeros(2, self.message_dim, dtype=torch.float64, device=features.device)
+        for part in range(0, len(features), chunk):
+            exists = None if edge_mask is None else edge_mask[part : part + chunk]
+            e = self(features[part : part + chunk], edge_mask=exists)[1].mean
+            e = (e.flatten(0, 1) if exists is None else e[exists]).double()
+            if len(e) == 0:
+                continue
+            new, delta = count + e.shape[0], e.mean(0) - mean
+            m2 = m2 + ((e - e.mean(0)) ** 2).sum(0) + delta**2 * (count * e.shape[0] / new)
+            mean, count = mean + delta * (e.shape[0] / new), new
+        self.train(was_training)
+        return torch.sqrt(m2 / max(1, count))
+
+
+def remove_generated(kind: type[MessagePassing]) -> None:
+    """Remove the temporary files from which PyG has imported the methods that it generates for a class."""
+    for name in ("propagate", "edge_updater"):
+        module = sys.modules.get(f"{kind.__module__}_{kind.__name__}_{name}")
+        file = Path(getattr(module, "__file__", None) or "none")
+        if file.parent == Path(tempfile.gettempdir()):
+            file.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Force laws, their integration in time, energies, and the names that equations may hold."""

@@ -1,0 +1,238 @@
+"""Construct and check everything that a run needs, before any work starts."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numba
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+
+from gnn_distill.data.cache import load_or_simulate
+from gnn_distill.data.graphs import ParticleData
+from gnn_distill.data.module import NBodyDataModule, split_indices
+from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.distil.engines.engine import MIN_POINTS, Engine
+from gnn_distill.distil.expressions.points import SAMPLES, WEIGHTS
+from gnn_distill.distil.problem import TARGETS
+from gnn_distill.errors import InputError, check_choice, check_int
+from gnn_distill.model.heads import GaussianHead
+from gnn_distill.model.network import ParticleGNN
+from gnn_distill.physics.simulate import Simulation
+from gnn_distill.pipeline.heap import keep_freed_memory
+from gnn_distill.pipeline.loggers import check_loggers
+from gnn_distill.pipeline.progress import Reporter
+from gnn_distill.pipeline.trust import check_parts, check_targets
+from gnn_distill.read.record import KINDS, PULLBACKS, record
+from gnn_distill.read.recording import Recording
+from gnn_distill.runs.directory import STAGES
+from gnn_distill.runs.files import file_hash, fingerprint
+from gnn_distill.train.lit import Augmentation, DistilModule
+from gnn_distill.train.optim import Optimisation
+from gnn_distill.train.penalties import KLPenalty
+from gnn_distill.train.processes import check_ranks
+from gnn_distill.train.prune import PruneMessages
+
+
+@dataclass
+class Experiment:
+    """Everything that a run needs, constructed and checked before any work starts.
+
+    Attributes:
+        place: a trainer as `trainer` makes it, to see on which devices and as which process this runs.
+    """
+
+    config: dict[str, Any]
+    source: Simulation | OwnData
+    module: DistilModule
+    callbacks: list[L.Callback]
+    loggers: list[Callable[..., Logger]]
+    trainer: functools.partial[L.Trainer]
+    place: L.Trainer
+    engine: Engine
+    cache: Path
+    report: Reporter
+    own_data: ParticleData | None = None
+
+    @functools.cached_property
+    def data(self) -> ParticleData:
+        """The graphs: simulated, from the cache if they are there, or read from the user's file."""
+        if isinstance(self.source, OwnData):
+            return self.own_data or self.source.load()
+        return load_or_simulate(self.source, self.cache, self.report.simulated)
+
+    @functools.cached_property
+    def datamodule(self) -> NBodyDataModule:
+        """The graphs, split."""
+        c = self.config
+        p = c["profile"]
+        data = NBodyDataModule(
+            self.data, c["split"], p["batch_size"], c["seed"], validation_graphs=p["validation_graphs"]
+        )
+        if data.graph is not None:
+            self.module.model.connect(*data.graph)
+        return data
+
+    @functools.cached_property
+    def recording(self) -> Recording:
+        """Messages of the trained network on the test set."""
+        c, data = self.config, self.data
+        test = split_indices(len(data.features), data.frames, c["split"], c["seed"])[2]
+        return record(
+            self.module.model,
+            self.datamodule.test,
+            self.source.law,
+            seed=c["seed"],
+            pullback=self.pullback,
+            importance=c["importance"],
+            trajectory=test // data.frames,
+        )
+
+    @property
+    def pullback(self) -> str:
+        """`share`, or `odd` where the law accelerates single particles, too, unless the user chose."""
+        chosen = self.config["pullback"]
+        law = self.source.law
+        return chosen if chosen != "auto" else "odd" if law and law.has_one_body_term else "share"
+
+
+def build(cfg: DictConfig, report: Reporter) -> Experiment:
+    """Construct and check everything.
+
+    Raises:
+        InputError: naming the key, the value and the fix.
+    """
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    check_targets(config)
+    check_parts(config)
+    cfg = OmegaConf.create(config)  # what was checked is what is made
+    for stage in config["stages"]:
+        check_choice("stages", stage, STAGES)
+    check_symbolic(config["symbolic"])
+    check_choice("pullback", config["pullback"], ("auto", *PULLBACKS))
+    check_choice("importance", config["importance"], KINDS)
+    check_int("seed", config["seed"], 0)
+    if config["checkpoint_steps"] is not None:
+        check_int("checkpoint_steps", config["checkpoint_steps"], 1)
+    profile = config["profile"]
+    for key in ("simulations", "frames", "epochs", "batch_size", "width"):
+        check_int(f"profile.{key}", profile[key], 1)
+    if profile["steps_per_epoch"] is not None:
+        check_int("profile.steps_per_epoch", profile["steps_per_epoch"], 1)
+    check_choice("split", config["split"], ("trajectories", "frames"))
+    check_loggers(config["logger"])
+    set_threads(config["threads"])
+    keep_freed_memory()
+    _quiet()
+    torch.manual_seed(config["seed"])
+
+    def make(part: Any, **more: Any) -> Any:
+        return instantiate(part, _convert_="all", **more)
+
+    if "law" in cfg.dataset and cfg.dataset.law is not None and not cfg.dataset.law.get("_target_"):
+        raise InputError("dataset.law._target_", None, "name the class of your law, as in my_module.Yukawa")
+    source = make(cfg.dataset)
+    if not isinstance(source, Simulation | OwnData):
+        raise InputError("dataset._target_", config["dataset"].get("_target_"), "give Simulation or OwnData")
+    if source.law is not None:
+        config["dataset"]["source"] = fingerprint(source.law.source())
+    own_data, extra = None, 0
+    if isinstance(source, OwnData):
+        config["dataset"]["content"] = file_hash(source.file)
+        own_data = source.load()
+        extra = own_data.features.shape[-1] - 2 * source.dim - 2
+    scale = config["model"].get("scale_input", False)
+    if scale not in ("auto", True, False):
+        raise InputError("model.scale_input", scale, "give auto, true or false")
+    scale = own_data is not None if scale == "auto" else bool(scale)
+    model = make(cfg.model, extra_features=extra, scale_input=scale)
+    if not isinstance(model, ParticleGNN):
+        raise InputError("model._target_", config["model"].get("_target_"), "give a ParticleGNN")
+    o = {key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")}
+    module = DistilModule(
+        model,
+        make(cfg.regulariser),
+        Optimisation(
+            schedule=profile["lr_schedule"], fused=not config["trainer"].get("gradient_clip_val"), **o
+        ),
+        Augmentation(**config["augment"]),
+        seed=config["seed"],
+        compile_mode=config["compile"],
+    )
+    callbacks = list(make(cfg.callbacks).values())
+    check_together(module, callbacks, config["importance"])
+    trainer = make(cfg.trainer, _partial_=True)
+    try:
+        made = trainer(logger=False, enable_checkpointing=False)
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+        raise InputError("trainer", config["trainer"], str(error)) from error
+    check_ranks(made, profile["batch_size"])
+    if made.check_val_every_n_epoch != 1 or made.limit_val_batches == 0:
+        raise InputError(
+            "trainer", config["trainer"], "validate after every epoch: metrics and checkpoints need it"
+        )
+    loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
+    engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
+    return Experiment(
+        config, source, module, callbacks, loggers, trainer, made, engine, cache, report, own_data
+    )
+
+
+def check_symbolic(settings: dict[str, Any]) -> None:
+    """Refuse settings of `symbolic` that lie outside of its engine."""
+    target = settings["target"]
+    targets = target if isinstance(target, list) else [target]
+    for one in targets:
+        check_choice("symbolic.target", one, TARGETS)
+    if not targets or len(set(targets)) < len(targets):
+        raise InputError("symbolic.target", target, "name each target once")
+    check_choice("symbolic.sample", settings["sample"], SAMPLES)
+    check_choice("symbolic.weights", settings["weights"], WEIGHTS)
+    check_int("symbolic.points", settings["points"], MIN_POINTS)
+    check_int("symbolic.probes", settings["probes"], 0)
+    check_int("symbolic.rollouts", settings["rollouts"], 0)
+    check_int("symbolic.jobs", settings["jobs"], 1)
+
+
+def check_together(module: DistilModule, callbacks: Sequence[L.Callback], importance: str) -> None:
+    """Refuse parts that are sound by themselves and do not fit each other."""
+    model = module.model
+    if importance == "kl" and not isinstance(model.head, GaussianHead):
+        raise InputError("importance", "kl", "take variant=kl, or rank by std or trimmed_std")
+    if isinstance(module.regulariser, KLPenalty) and not isinstance(model.head, GaussianHead):
+        raise InputError(
+            "regulariser", "kl", "take variant=kl, whose messages have the variance that it needs"
+        )
+    for callback in callbacks:
+        target = callback.target_dims if isinstance(callback, PruneMessages) else 1
+        if isinstance(target, int) and target > model.message_dim:
+            fix = f"give at most model.message_dim = {model.message_dim}"
+            raise InputError("schedule.target_dims", target, fix)
+
+
+def set_threads(threads: int | None) -> None:
+    """Limit the CPU threads of torch and numba."""
+    if threads is None:
+        return
+    check_int("threads", threads, 1, os.cpu_count() or 1)
+    torch.set_num_threads(threads)
+    numba.set_num_threads(min(threads, getattr(numba.config, "NUMBA_NUM_THREADS", threads)))
+
+
+def _quiet() -> None:
+    """Keep Lightning's start-up notes out of the terminal; its warnings stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ours is, by itself
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

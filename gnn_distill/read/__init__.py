@@ -1,0 +1,1 @@
+"""Reading a trained network: messages, contributions to accelerations, gauge, fields."""

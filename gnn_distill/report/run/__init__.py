@@ -1,0 +1,1 @@
+"""The page of one run, and its last words in the terminal."""

@@ -1,0 +1,188 @@
+"""A run in numbers and sentences: what the page and the terminal both tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from gnn_distill.distil.verdict.judge import STILL
+from gnn_distill.report.published import OLS_R2, ROBUST_R2, TEST_LOSS, cell
+from gnn_distill.report.run.doubts import doubts, headline, share
+from gnn_distill.report.text import law_title, mean, number, r2_text, with_signs
+from gnn_distill.runs.load import Run, law_of
+
+GAP = 0.02
+"""Force R² this far below the best gauge's is explained to the reader."""
+GOOD = 0.98
+Level = Literal["good", "partial", "bad", "open"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One row of the R² table, per component and mean; `interval` of the robust mean over trajectories."""
+
+    name: str
+    label: str
+    meaning: str
+    robust: list[float | None]
+    ols: list[float | None]
+    interval: tuple[float, float] | None = None
+
+    @property
+    def interval_text(self) -> str:
+        """Bootstrap interval of the robust mean; empty if there is none."""
+        return f"{r2_text(self.interval[0])} – {r2_text(self.interval[1])}" if self.interval else ""
+
+    @property
+    def robust_mean(self) -> float | None:
+        """Mean over components; None if one of them is undefined."""
+        return mean(self.robust)
+
+    @property
+    def ols_mean(self) -> float | None:
+        """Mean over components; None if one of them is undefined."""
+        return mean(self.ols)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The overall verdict: `level` sets the colour, `details` hold one line per component."""
+
+    level: Level
+    headline: str
+    details: list[str]
+
+
+def published(run: Run) -> dict[str, float | None]:
+    """R25's test loss and R² against the force for this law and variant; None where it has none."""
+    law, data = law_of(run.config), run.config.get("dataset") or {}
+    key = (law.name if law else None, str(run.config.get("variant")), data.get("n"), data.get("dim"))
+    tables = {"mae_per_graph": TEST_LOSS, "robust": ROBUST_R2, "ols": OLS_R2}
+    return {name: cell(table, *key) for name, table in tables.items()}
+
+
+def r2_rows(analysis: dict[str, Any] | None) -> list[Scores]:
+    """The R² table; empty where the law is unknown or nothing was analysed."""
+    if not analysis or not analysis.get("r2"):
+        return []
+    gauge = analysis.get("gauge") or {}
+    p, off = number(gauge.get("p"), 3), ", each receiver's mean taken off" if gauge.get("centred") else ""
+    rows = {
+        "force": ("force F", "messages against F"),
+        "acceleration": ("acceleration F/m₁", "messages against F/m₁"),
+        "gauge": ("fitted gauge", f"messages against F·m₁^(−p) with p = {p} fitted{off}"),
+        "pullback": ("pull-back", "contributions to the acceleration against F/m₁, on y = x"),
+    }
+    scores = [
+        Scores(
+            name,
+            *words,
+            analysis["r2"][name]["robust"],
+            analysis["r2"][name]["ols"],
+            _interval(analysis, name),
+        )
+        for name, words in rows.items()
+        if name in analysis["r2"]
+    ]
+    return [*scores[:-1], *_all_messages(analysis), *scores[-1:]]
+
+
+def _interval(analysis: dict[str, Any], name: str) -> tuple[float, float] | None:
+    limits = (analysis.get("r2_interval") or {}).get(name, {}).get("robust_mean")
+    return (limits[0], limits[1]) if limits and None not in limits else None
+
+
+def _all_messages(analysis: dict[str, Any]) -> list[Scores]:
+    """The row of the best linear map from all messages, for the target that it reaches best."""
+    found = analysis.get("subspace") or {}
+    targets = {"force": "F", "acceleration": "F/m₁", "gauge": "F·m₁^(−p)"}
+    known = [name for name in targets if name in found and mean(found[name]["robust"]) is not None]
+    if not known:
+        return []
+    name = max(known, key=lambda k: float(np.mean(found[k]["robust"])))
+    dims = analysis.get("active_dims")
+    meaning = f"best linear map from all {dims} unpruned messages to {targets[name]}, trajectories held out"
+    return [Scores("subspace", "all messages", meaning, found[name]["robust"], found[name]["ols"])]
+
+
+def explanations(run: Run) -> list[str]:
+    """Sentences that keep a reader from misreading the R² table; made from its numbers."""
+    rows = {row.name: row for row in r2_rows(run.analysis)}
+    force, pulled = (rows[name].robust_mean if name in rows else None for name in ("force", "pullback"))
+    best = ((run.analysis or {}).get("best") or {}).get("robust_mean")
+    if force is None or best is None:
+        return []
+    found = []
+    if best - force > GAP:
+        found.append(_gauge_sentence(run.analysis or {}, force, best))
+    if pulled is not None and pulled - best > GAP and pulled > 0.9:
+        dims = (run.analysis or {}).get("active_dims")
+        found.append(
+            f"The selected components alone reach R² = {number(best, 3)}: the network spreads the force over "
+            f"its {dims} active message dimensions or turns it with the receiver's features. Read "
+            f"through the node model (pull-back), the contributions match F/m₁ with R² = {r2_text(pulled)}."
+        )
+    return found
+
+
+def _gauge_sentence(analysis: dict[str, Any], force: float, best: float) -> str:
+    p, centred = float(analysis["gauge"]["p"]), analysis["gauge"]["centred"]
+    add = " and add another" if centred else ""
+    off = ", each receiver's mean taken off" if centred else ""
+    follow = "F/m₁ (acceleration)" if abs(p - 1) < 0.1 else f"F·m₁^(−{p:.2f})".replace("−-", "")
+    freedom = (
+        f"The network may multiply the messages to each receiver by any function of that receiver's own "
+        f"features{add} without changing a prediction; here the factor is m₁^(−p) with p = {p:.2f}{off}."
+    ).replace("-", "−")
+    if best >= GOOD:
+        rest = f"So the messages follow {follow} with R² = {r2_text(best)}, and R² against F alone is "
+        return f"{freedom} {rest}{number(force, 2)} although nothing is wrong."
+    rest = f"That raises R² from {number(force, 2)} against F alone to {number(best, 3)}; "
+    return f"{freedom} {rest}such a factor does not explain the rest of the gap."
+
+
+def component_name(entry: dict[str, Any]) -> str:
+    """`x` for a Cartesian component, `message 28` for a message dimension."""
+    label = str(entry["dim"])
+    return label[1:] if label in ("dx", "dy", "dz") else f"message {label}"
+
+
+def shown_equation(entry: dict[str, Any]) -> int:
+    """Index on the front of the equation to show: the recovered one, else the engine's choice."""
+    found = (entry.get("verdict") or {}).get("equation")
+    extrapolates = (entry.get("extrapolation") or {}).get("equation")
+    picked = [found, extrapolates, entry.get("choice"), entry.get("score_pick"), 0]
+    return int(next(index for index in picked if index is not None))
+
+
+def outcome(run: Run) -> Outcome:
+    """Recovered or not, in words; only a verdict that says so counts as recovered."""
+    entries = (run.equations or {}).get("components") or []
+    if not entries:
+        return Outcome("open", "No equations yet: the search for equations has not been run.", [])
+    verdicts = [entry.get("verdict") for entry in entries]
+    if None in verdicts:
+        told = [(component_name(e), (e.get("extrapolation") or {}).get("reason")) for e in entries]
+        lines = [f"{name}: {with_signs(text)}" for name, text in told if text]
+        left = share(run, run.law["test"]["mae"]) if run.law else None
+        return Outcome("open", headline(entries, bool(doubts(run)), left), lines)
+    details = [verdict_line(entry) for entry in entries]
+    recovered = [v.get("recovered") is True for v in verdicts if v.get("reason") != STILL]
+    law, count = law_title(run), {1: "the one component", 2: "both components"}
+    every = count.get(len(recovered), f"all {len(recovered)} components")
+    if recovered and all(recovered):
+        return Outcome("good", f"This is {law}: recovered on {every}.", details)
+    if any(recovered):
+        found = f"{sum(recovered)} of {len(recovered)} components"
+        return Outcome("partial", f"Only partly recovered: {law} was found on {found}.", details)
+    return Outcome("bad", f"Not recovered: no equation found is {law} and fits these data.", details)
+
+
+def verdict_line(entry: dict[str, Any]) -> str:
+    """What is thought of one component, in a line."""
+    verdict = entry["verdict"]
+    word = "recovered" + (f" {verdict['marks']}" if verdict.get("marks") else "")
+    word = word if verdict.get("recovered") is True else "not recovered"
+    return f"{component_name(entry)}: {word} – {with_signs(str(verdict.get('reason') or 'no reason given'))}"

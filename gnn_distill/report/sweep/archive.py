@@ -1,0 +1,46 @@
+"""The few files of each run that its tables are made of, without what is large or belongs to one machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from gnn_distill.runs.files import atomic
+from gnn_distill.runs.sweep import AT_WORK, PLAN, Job, Sweep
+
+COPIED = ("data.json", "analysis.json", "equations.json", "law.json", "metrics.csv")
+OF_THE_MACHINE = {"config.yaml": ("cache",), "status.json": ("pid", "host"), PLAN: (AT_WORK,)}
+
+
+def archive(sweeps: Sequence[Sweep], folder: Path) -> None:
+    """Copy settings and results of all runs to `folder`, one folder a sweep, for `load_sweep`."""
+    for sweep in sweeps:
+        target = folder / sweep.name
+        if sweep.plan:
+            _write(target / PLAN, json.dumps(_without(sweep.plan, PLAN), indent=1) + "\n")
+        for job in sweep.jobs:
+            if job.status:
+                _archive_run(job, target / job.name)
+
+
+def _archive_run(job: Job, target: Path) -> None:
+    status = _without(job.status, "status.json")
+    _write(target / "status.json", json.dumps(status, indent=1) + "\n")
+    if job.run is not None:
+        config = _without(job.run.config, "config.yaml")
+        _write(target / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    for name in COPIED:
+        if (job.path / name).exists():
+            _write(target / name, (job.path / name).read_text(encoding="utf-8"))
+
+
+def _without(values: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in values.items() if key not in OF_THE_MACHINE[name]}
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

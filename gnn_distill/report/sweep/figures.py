@@ -1,0 +1,196 @@
+"""Figures over the runs of sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from textwrap import fill
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from gnn_distill.report import published
+from gnn_distill.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, look, save
+from gnn_distill.report.sweep.entries import Entry
+from gnn_distill.report.sweep.tables import mean_r2
+
+COLOURS = {"linear": BLUE, "exp": ORANGE, "cosine": GREEN}
+VARIANT_COLOURS = dict(zip(published.VARIANTS, (GREY, BLUE, ORANGE, "#CC79A7", GREEN), strict=True))
+DASHES = ("-", "--", ":", "-.")
+USUAL_END = 0.75
+COLUMNS = 2
+TITLE = 44  # characters of a line of a panel's title
+SHORT = 10  # characters of a name of which more than `FITTING` still stand side by side
+FITTING = 5  # names of variants that find room below a panel at the usual size
+
+MEASURES = (
+    ("pull-back", "pullback", GREEN, "D"),
+    ("best gauge", "best", BLUE, "o"),
+    ("force", "force", ORANGE, "s"),
+)
+
+Draw = Callable[[Sequence[Entry]], Figure | None]
+
+
+def plain(value: float, _: object) -> str:
+    """A tick of a logarithmic axis; matplotlib's own are formulas, which are not set here."""
+    return f"{value:g}"
+
+
+def active_dims(found: Sequence[Entry]) -> Figure | None:
+    """Active message dimensions against the epoch, for each pruning schedule."""
+    runs = {e.pruning: e for e in reversed(found) if e.pruning and e.run.metrics}
+    if not runs:
+        return None
+    ends = {end for _, end in runs}
+    shown = {USUAL_END} if USUAL_END in ends and len({s for s, end in runs if end == USUAL_END}) > 1 else ends
+    figure = Figure(figsize=(6.2, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for (schedule, end), entry in sorted(runs.items()):
+        if end in shown:
+            rows = entry.run.metrics
+            dash = DASHES[sorted(shown).index(end) % len(DASHES)]
+            epoch, active = ([row[key] for row in rows] for key in ("epoch", "active_dims"))
+            colour, label = COLOURS.get(schedule, BLACK), f"{schedule}, {end:g}"
+            axes.step(np.array(epoch) + 1, active, where="mid", color=colour, linestyle=dash, label=label)
+    axes.set(xlabel="epoch", ylabel="active message dimensions", title="Pruning schedules", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(title="schedule, done after")
+    return figure
+
+
+def sparsity(found: Sequence[Entry]) -> Figure | None:
+    """Standard deviation of every message dimension, largest first, for each law."""
+    groups: dict[str, dict[str, Entry]] = {}
+    for entry in found:
+        if entry.variant in ("standard", "l1") and (entry.run.analysis or {}).get("std"):
+            groups.setdefault(entry.row, {}).setdefault(entry.variant, entry)
+    groups = {row: pair for row, pair in groups.items() if len(pair) == 2}
+    if not groups:
+        return None
+    figure, panels = _panels(list(groups))
+    for axes, (row, pair) in zip(panels, groups.items(), strict=True):
+        for variant in ("standard", "l1"):
+            std = np.sort(np.array((pair[variant].run.analysis or {})["std"], dtype=float))[::-1]
+            label, width = {"standard": ("standard", 3.0), "l1": ("L1", 1.5)}[variant]
+            top = std[0] or 1.0
+            colour, rank = VARIANT_COLOURS[variant], np.arange(1, len(std) + 1)
+            axes.plot(rank, std / top, color=colour, linewidth=width, label=label)
+        axes.set(title=fill(row, TITLE), yscale="log", ylim=(1e-6, 2), xlabel="rank of the dimension")
+        axes.set_ylabel("std / largest std")
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
+        axes.legend()
+    return figure
+
+
+def scores(found: Sequence[Entry]) -> Figure | None:
+    """R² against the force, in the best gauge and by pull-back, beside the published values."""
+    scored = [e for e in found if mean_r2("force", "robust")(e.run) is not None]
+    if not scored:
+        return None
+    systems = list(dict.fromkeys(e.system for e in scored))
+    places = {system: _places([e for e in scored if e.system == system]) for system in systems}
+    crowded = max(len(names) for names in places.values()) > FITTING
+    wide = crowded and max(len(name) for names in places.values() for name in names.values()) > SHORT
+    figure, panels = _panels(systems, wide=wide)
+    for axes, system in zip(panels, systems, strict=True):
+        mine, names = [e for e in scored if e.system == system], places[system]
+        index = {kind: k for k, kind in enumerate(names)}
+        for label, gauge, colour, marker in MEASURES:
+            points = [
+                (index[e.variant, e.label], max(value, 0.0))
+                for e in mine
+                if (value := mean_r2(gauge, "robust")(e.run)) is not None
+            ]
+            x, y = np.array(points or np.empty((0, 2))).T
+            axes.plot(x, y, marker, color=colour, label=label, markersize=6, alpha=0.8)
+        law, usual = mine[0].law, (mine[0].n, mine[0].dim) == (4, 2)
+        known = [(k, published.ROBUST_R2.get(law, {}).get(v)) for (v, _), k in index.items() if usual]
+        marks = [(k, v) for k, v in known if v is not None]
+        if marks:
+            axes.plot(*zip(*marks, strict=True), "_", color=BLACK, markersize=16, mew=1.5, label="published")
+        axes.set(title=system, ylim=(-0.05, 1.08), ylabel="robust R²", xlim=(-0.5, len(names) - 0.5))
+        axes.set_xticks(range(len(names)), list(names.values()), fontsize=8.5 if crowded else 11)
+        if wide:
+            axes.tick_params(axis="x", rotation=35)
+            for tick in axes.get_xticklabels():
+                tick.set(ha="right", rotation_mode="anchor")
+    panels[0].legend(loc="lower right", fontsize=8.5)
+    return figure
+
+
+def _places(mine: Sequence[Entry]) -> dict[tuple[str, str], str]:
+    """What has a place on the axis, variants in the published order, and what it is called there."""
+    known = {v: k for k, v in enumerate(published.VARIANTS)}
+    kinds = sorted(
+        {(e.variant, e.label) for e in mine}, key=lambda kind: (known.get(kind[0], len(known)), kind)
+    )
+    several = len({variant for variant, _ in kinds}) > 1
+    return {
+        (variant, label): ", ".join([variant] * (several or not label) + [label] * bool(label))
+        for variant, label in kinds
+    }
+
+
+def losses(found: Sequence[Entry]) -> Figure | None:
+    """Validation loss against the epoch, for each law."""
+    rows = dict.fromkeys(e.row for e in found if e.run.metrics)
+    if not rows:
+        return None
+    figure, panels = _panels(list(rows))
+    for axes, row in zip(panels, rows, strict=True):
+        first = {e.variant: e for e in reversed(found) if e.row == row and e.run.metrics}
+        for variant, entry in reversed(first.items()):
+            epoch = [m["epoch"] + 1 for m in entry.run.metrics]
+            loss = [m.get("val_mae_per_graph", np.nan) for m in entry.run.metrics]
+            axes.plot(epoch, loss, color=VARIANT_COLOURS.get(variant, BLACK), label=variant)
+        axes.set(title=fill(row, TITLE), yscale="log", xlabel="epoch", ylabel="validation mae_per_graph")
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8.5)
+    return figure
+
+
+def _panels(titles: Sequence[str], wide: bool = False) -> tuple[Figure, list[Axes]]:
+    columns = 1 if wide else min(COLUMNS, len(titles))
+    rows = -(-len(titles) // columns)
+    size = (8.4, 3.9 * rows) if wide else (4.6 * columns + 0.4, 3.1 * rows + 0.2)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in panels[len(titles) :]:
+        axes.remove()
+    return figure, panels[: len(titles)]
+
+
+FIGURES: dict[str, tuple[Draw, str]] = {
+    "scores": (
+        scores,
+        "Robust R² of each variant; one point for each seed. Negative values are drawn at 0.",
+    ),
+    "active_dims": (active_dims, "How fast the schedules mask message dimensions."),
+    "sparsity": (
+        sparsity,
+        "Standard deviation of every message dimension over test edges, largest first, relative to the "
+        "largest. An L1 penalty is there to silence most dimensions; without one they share the work.",
+    ),
+    "losses": (losses, "Validation loss while training; first seed."),
+}
+
+
+def draw_across(found: Sequence[Entry], folder: Path) -> dict[str, Path]:
+    """Draw the figures that the runs allow, and remove those that they no longer support."""
+    drawn = {}
+    for name, (draw, _) in FIGURES.items():
+        path = folder / f"{name}.png"
+        with look(), matplotlib.rc_context({"text.parse_math": False}):  # names are text, whatever is in them
+            figure = draw(found)
+            if figure is None:
+                path.unlink(missing_ok=True)
+                continue
+            save(figure, path)
+        drawn[name] = path
+    return drawn

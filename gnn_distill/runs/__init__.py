@@ -1,0 +1,1 @@
+"""Run directories and sweeps on disk: written, read back, traced to code and versions."""

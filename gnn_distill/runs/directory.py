@@ -1,0 +1,188 @@
+"""The run directory: what every run leaves behind, written atomically, readable half-way.
+
+config.yaml  status.json  data.json  trajectories.npz  metrics.csv  checkpoints/  messages.npz
+analysis.json  equations.json  law.json  law/  rollout.npz  figures/*.png  report.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from gnn_distill.errors import InputError
+from gnn_distill.runs.files import (
+    UNFINISHED,
+    atomic,
+    plain,
+    read_json,
+    read_metrics,
+)
+from gnn_distill.runs.provenance import commit, peak_rss_mib, versions
+from gnn_distill.runs.secrets import redacted
+
+OUTPUTS = {
+    "simulate": ("data.json", "trajectories.npz"),
+    "train": ("checkpoints/last.ckpt", "metrics.csv"),
+    "analyse": ("analysis.json", "messages.npz"),
+    "distil": ("equations.json", "law.json"),
+    "report": ("report.html",),
+}
+STAGES = tuple(OUTPUTS)
+RESERVE, RESERVED = ".reserve", 65_536
+"""File that is given up so that `status.json` can be written where the disk is full, and its bytes."""
+
+
+class RunIsBusyError(InputError):
+    """Another process writes the run directory."""
+
+
+class RunDirectory:
+    """Writes and reads the files of one run.
+
+    Args:
+        path: the folder; made if missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self.status: dict[str, Any] = {}
+        self._read_status()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing here; the lock goes with the process, however it ends.
+
+        Raises:
+            RunIsBusyError: another process holds the lock.
+        """
+        lock, owner = filelock.FileLock(self.path / ".lock"), self.path / ".owner"
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            who = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
+            fix = f"{who} is writing this run directory: wait for it or stop it"
+            raise RunIsBusyError("run directory", str(self.path), fix) from error
+        try:
+            self.write_text(".owner", f"process {os.getpid()} on {platform.node()}")
+            self._clear_leftovers()
+            (self.path / RESERVE).write_bytes(os.urandom(RESERVED))
+            self._read_status()
+            yield
+        finally:
+            (self.path / RESERVE).unlink(missing_ok=True)
+            lock.release()
+
+    def _clear_leftovers(self) -> None:
+        """Remove the unfinished files of a process that was killed while it wrote."""
+        for left in self.path.rglob(f"{UNFINISHED}*"):
+            left.unlink(missing_ok=True)
+
+    def found(self) -> str | None:
+        """What an earlier start has left in this folder, in a sentence; None if there was none."""
+        state, stage, error = (self.status.get(key) for key in ("state", "stage", "error"))
+        if state == "new":
+            return None
+        if state == "complete":
+            return f"{self.path} holds a complete run; what has not changed is kept"
+        how = {"running": "that was killed", "interrupted": "that was stopped"}.get(str(state), "that failed")
+        where = f" in {stage}" if stage else ""
+        why = f" ({' '.join(str(error).split())[:160]})" if error and state == "failed" else ""
+        rows = read_metrics(self.path / "metrics.csv") if stage == "train" else []
+        epochs = f" after {len(rows)} epochs" if rows else ""
+        return f"{self.path} holds a run {how}{where}{epochs}{why}; it goes on from there"
+
+    def begin(self, seed: int) -> None:
+        """Mark the run as running, with what is needed to repeat it."""
+        self.status |= {"state": "running", "error": None, "seed": seed}
+        self.status |= {"versions": versions(), "commit": commit()}
+        self.status |= {"pid": os.getpid(), "host": platform.node()}
+        self._save_status()
+
+    def finish(self, request: str | None = None) -> None:
+        """Mark the run as complete; `request` is the fingerprint of all that was asked for."""
+        self.status |= {"state": "complete", "stage": None, "request": request}
+        self._save_status()
+
+    def fail(self, error: BaseException) -> None:
+        """Mark the run as failed, or as interrupted if `error` says so."""
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        self.status |= {"state": "interrupted" if stopped else "failed"}
+        self.status |= {"error": f"{type(error).__name__}: {error}"}
+        self._save_status()
+
+    def answers(self, request: str, stages: Sequence[str]) -> bool:
+        """Whether the run is complete for the same `request`, and the outputs of `stages` are all there."""
+        done = self.status.get("state") == "complete" and self.status.get("request") == request
+        return done and all(self.is_done(s, self.status["stages"].get(s, {}).get("key")) for s in stages)
+
+    def is_done(self, stage: str, key: str) -> bool:
+        """Whether `stage` completed with the same inputs and its outputs are still there."""
+        entry = self.status["stages"].get(stage, {})
+        there = all((self.path / name).exists() for name in OUTPUTS[stage])
+        return there and entry.get("key") == key and entry.get("complete", False)
+
+    def is_begun(self, stage: str, key: str) -> bool:
+        """Whether `stage` was started with the same inputs, so that its checkpoint may be resumed."""
+        return self.status["stages"].get(stage, {}).get("key") == key
+
+    @contextmanager
+    def stage(self, name: str, key: str) -> Iterator[None]:
+        """Record a stage's inputs, wall seconds, peak memory, and its error if it fails."""
+        start = time.perf_counter()
+        before = self.status["stages"].get(name, {})
+        spent = before.get("seconds", 0.0) if before.get("key") == key else 0.0
+        entry = {"key": key, "complete": False, "seconds": spent}
+        self.status["stages"][name] = entry
+        self.status["stage"] = name
+        for later in STAGES[STAGES.index(name) + 1 :]:  # their input changes
+            self.status["stages"].get(later, {})["complete"] = False
+        self._save_status()
+        try:
+            yield
+            entry["complete"] = True
+        except BaseException as error:
+            self.fail(error)
+            raise
+        finally:
+            entry["seconds"] = round(spent + time.perf_counter() - start, 3)
+            self.status["peak_rss_mib"] = max(peak_rss_mib(), self.status.get("peak_rss_mib", 0.0))
+            self._save_status()
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write `content` atomically; NaN and infinity become null."""
+        self.write_text(name, json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file atomically."""
+        with atomic(self.path / name) as temporary:
+            temporary.write_text(redacted(text), encoding="utf-8")
+
+    def write_arrays(self, name: str, arrays: dict[str, Any]) -> None:
+        """Write a compressed `.npz` atomically."""
+        with atomic(self.path / name) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    def _read_status(self) -> None:
+        self.status = {"state": "new", "stage": None, "error": None, "stages": {}}
+        if (self.path / "status.json").exists():
+            self.status |= read_json(self.path / "status.json") or {}
+            if not isinstance(self.status["stages"], dict):
+                fix = "its stages are not a mapping: delete it to do all stages again"
+                raise InputError("status.json", str(self.path / "status.json"), fix)
+
+    def _save_status(self) -> None:
+        try:
+            self.write_json("status.json", self.status)
+        except OSError:
+            (self.path / RESERVE).unlink(missing_ok=True)  # the disk is full: this much is left
+            self.write_json("status.json", self.status)

@@ -1,0 +1,166 @@
+"""Sweeps as they lie on disk: which jobs there are and how far each has come."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gnn_distill.errors import InputError
+from gnn_distill.runs.files import read_metrics
+from gnn_distill.runs.load import Run, load_run
+
+PLAN, AT_WORK = "sweep.json", "at_work"
+LOG = "run.log"
+STATES = ("complete", "running", "waiting", "interrupted", "killed", "failed")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep.
+
+    Attributes:
+        name: its folder, relative to the sweep's.
+        path: its run directory, which need not exist yet.
+        state: one of `STATES`; `killed` is a run whose process is gone without a word.
+        status: the content of its `status.json`.
+    """
+
+    name: str
+    path: Path
+    state: str
+    status: dict[str, Any]
+
+    @property
+    def error(self) -> str | None:
+        """Why the run stopped."""
+        return self.status.get("error")
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stages."""
+        return sum(s.get("seconds", 0.0) for s in (self.status.get("stages") or {}).values())
+
+    def progress(self) -> str:
+        """The stage at work, with its epoch while training."""
+        stage = self.status.get("stage")
+        if stage != "train":
+            return stage or ""
+        rows = read_metrics(self.path / "metrics.csv")
+        return f"train, epoch {rows[-1]['epoch'] + 1:.0f}" if rows else "train"
+
+    @functools.cached_property
+    def run(self) -> Run | None:
+        """The run's files; None where there are none that can be read."""
+        try:
+            return load_run(self.path)
+        except (OSError, ValueError, yaml.YAMLError):
+            return None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A folder of runs.
+
+    Attributes:
+        path: the folder; `name` its last part.
+        jobs: those that the sweep's plan names, in its order, and after them any other run in the folder.
+        plan: the content of `sweep.json`; empty where there is none.
+    """
+
+    path: Path
+    jobs: tuple[Job, ...]
+    plan: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that have left something to read."""
+        return [job.run for job in self.jobs if job.run is not None]
+
+
+def load_sweep(path: str | Path) -> Sweep:
+    """Find all runs in a folder.
+
+    Raises:
+        InputError: there is no run below it, and no plan of any.
+    """
+    folder = Path(path)
+    plan = load_plan(folder) or {}
+    names = [name for name in map(str, _list(plan.get("jobs"))) if _inside(folder / name, folder)]
+    found = sorted(str(run.relative_to(folder)) for run in _run_directories(folder))
+    names += [name for name in found if name not in names]
+    if not names:
+        raise InputError("sweep", str(path), "give a folder that gnn-distill -m made, or one with runs in it")
+    return Sweep(folder, tuple(load_job(folder / name, name) for name in names), plan)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    """Whether a job's folder is one of the sweep's: a plan can be anybody's."""
+    return folder.resolve() in path.resolve().parents
+
+
+def load_plan(folder: Path) -> dict[str, Any] | None:
+    """The content of `sweep.json`; None if there is none that can be read."""
+    try:
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return plan if isinstance(plan, dict) else None
+
+
+def load_job(path: Path, name: str) -> Job:
+    """How far the run in `path` has come."""
+    try:
+        status = json.loads((path / "status.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Job(name, path, "waiting", {})
+    except (OSError, ValueError) as error:
+        return Job(name, path, "failed", {"error": f"status.json cannot be read: {error}"})
+    state = str(status.get("state"))
+    if state == "running" and not alive(status):
+        state = "killed"
+    return Job(name, path, state if state in STATES else "waiting", status)
+
+
+def _run_directories(folder: Path) -> Iterator[Path]:
+    for here, folders, files in os.walk(folder):
+        if "status.json" in files:
+            folders.clear()
+            yield Path(here)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+
+
+def alive(process: dict[str, Any]) -> bool:
+    """Whether the process `pid` on `host` still exists; taken for granted on another machine."""
+    pid = process.get("pid")
+    if not isinstance(pid, int) or process.get("host") != platform.node():
+        return pid is not None
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def one_line(text: str | None, longest: int = 160) -> str:
+    """A text in one line, shortened."""
+    first = " ".join((text or "").split())
+    return first if len(first) <= longest else first[: longest - 1] + "…"

@@ -1,0 +1,1 @@
+"""Training: losses and penalties, pruning, optimisers, checkpoints, processes that share a batch."""

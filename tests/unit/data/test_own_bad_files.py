@@ -1,0 +1,242 @@
+"""Every unusable file is refused with its name, what is wrong with it and what to do."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.errors import InputError
+
+Arrays = dict[str, np.ndarray]
+
+
+def good() -> Arrays:
+    """Arrays that load: three trajectories of ten frames, two particles."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 10, 2, 2))
+    return {"positions": x, "velocities": x.copy(), "accelerations": x.copy(), "masses": np.ones(2)}
+
+
+def changed(name: str, value: object) -> Callable[[Arrays], Arrays]:
+    return lambda arrays: arrays | {name: np.asarray(value)}
+
+
+def without(*names: str) -> Callable[[Arrays], Arrays]:
+    return lambda arrays: {k: v for k, v in arrays.items() if k not in names}
+
+
+def spoilt(name: str, index: tuple[int, ...], value: float) -> Callable[[Arrays], Arrays]:
+    def change(arrays: Arrays) -> Arrays:
+        arrays[name][index] = value
+        return arrays
+
+    return change
+
+
+def flat(arrays: Arrays) -> Arrays:
+    return {"positions": np.zeros((10, 4))}
+
+
+ARRAYS = {
+    "no positions": (without("positions"), {}, "no array 'positions'.*velocities, accelerations, masses"),
+    "two axes": (flat, {}, r"positions has shape \(10, 4\).*particles, dim"),
+    "empty": (changed("positions", np.zeros((3, 0, 2, 2))), {}, r"\(3, 0, 2, 2\): it is empty"),
+    "3-D with dim=2": (changed("positions", np.zeros((9, 2, 3))), {}, r"\(9, 2, 3\).*dataset\.dim=3"),
+    "2-D with dim=3": (lambda a: a, {"dim": 3}, r"\(3, 10, 2, 2\).*dataset\.dim=2"),
+    "4-D": (changed("positions", np.zeros((9, 2, 4))), {}, r"\(9, 2, 4\).*2 coordinates"),
+    "one particle": (changed("positions", np.zeros((9, 1, 2))), {}, r"\(9, 1, 2\): one particle"),
+    "NaN": (spoilt("positions", (1, 4, 0, 1), np.nan), {}, r"positions holds nan at index \[1, 4, 0, 1\]"),
+    "inf": (spoilt("accelerations", (2, 0, 1, 0), -np.inf), {}, r"accelerations holds -inf.*\[2, 0, 1, 0\]"),
+    "velocities' shape": (
+        changed("velocities", np.zeros((3, 9, 2, 2))),
+        {},
+        r"velocities has shape \(3, 9, 2, 2\) but positions has \(3, 10, 2, 2\)",
+    ),
+    "masses' shape": (changed("masses", np.ones(3)), {}, r"masses has shape \(3,\).*\(2,\).*\(3, 2\)"),
+    "mass 0": (changed("masses", [1.0, 0.0]), {}, r"masses: 0 at .* \[0, 0, 1\].*positive"),
+    "mass < 0": (changed("masses", [[1, 1], [1, 1], [-2, 1]]), {}, r"masses: -2 at .*\[2, 0, 0\]"),
+    "text": (changed("charges", ["a", "b"]), {}, "charges holds values of type <U1.*real numbers"),
+    "complex": (changed("charges", [1j, 1]), {}, "charges holds values of type complex128"),
+    "features' shape": (changed("features", np.ones(2)), {}, r"features has shape \(2,\).*\[n, K\]"),
+    "unknown array": (changed("velocitys", np.ones(2)), {}, "'velocitys' is not known.*velocities"),
+    "twice": (changed("mass", np.ones(2)), {}, "masses is there twice, as 'mass'"),
+    "times' shape": (changed("times", np.arange(9)), {}, r"times has shape \(9,\).*\(10,\) or \(3, 10\)"),
+    "unsorted": (
+        changed("times", [0, 1, 2, 3, 5, 4, 6, 7, 8, 9]),
+        {},
+        "times is not ascending: 4 at frame 5 comes after 5",
+    ),
+    "repeated time": (changed("times", [0, 1, 2, 3, 3, 4, 5, 6, 7, 8]), {}, "3 at frame 4 comes after 3"),
+    "two clocks": (lambda a: a | {"times": np.arange(10), "dt": np.array(1.0)}, {}, "times and dt both"),
+    "dt 0": (changed("dt", 0.0), {}, r"dt is 0\.0.*positive"),
+    "edges' shape": (changed("edge_index", [[0, 1]]), {}, r"edge_index has shape \(1, 2\).*\(2, E\)"),
+    "edges outside": (changed("edge_index", [[0, 1], [1, 2]]), {}, r"holds 2 at \[1, 1\].*0 to 1"),
+    "self-loop": (changed("edge_index", [[0, 1], [1, 1]]), {}, r"particle 1 to itself \(edge 1\)"),
+    "no edges": (lambda a: a, {"graph": "file"}, "no edge_index.*dataset.graph"),
+}
+DERIVED = {
+    "no clock": (lambda a: a, {}, "dataset.time_step = None.*dataset.time_step=0.01"),
+    "uneven": (
+        changed("times", [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]),
+        {},
+        "not evenly spaced: 1 at frame 1 where 1.11111 is due",
+    ),
+    "disagreement": (
+        changed("times", 0.5 * np.arange(10)),
+        {"time_step": 0.1},
+        r"dataset.time_step = 0\.1.*0\.5 apart",
+    ),
+    "too few frames": (lambda a: a, {"time_step": 0.1, "window": 11}, "10 frames.*dataset.window=11"),
+    "too many blocks": (lambda a: a, {"time_step": 0.1, "blocks": 3}, "dataset.blocks = 3.*4 frames, 7"),
+}
+
+
+@pytest.mark.parametrize("ending", ["npz", "pt"])
+@pytest.mark.parametrize("case", [k for k in ARRAYS if k not in ("text",)])
+def test_bad_arrays(tmp_path: Path, case: str, ending: str):
+    change, options, message = ARRAYS[case]
+    refused(tmp_path / f"bad.{ending}", change(good()), options, message)
+
+
+def test_text_is_refused(tmp_path: Path):
+    change, options, message = ARRAYS["text"]
+    refused(tmp_path / "bad.npz", change(good()), options, message)
+
+
+@pytest.mark.parametrize("case", DERIVED)
+def test_files_that_cannot_be_differentiated(tmp_path: Path, case: str):
+    change, options, message = DERIVED[case]
+    refused(tmp_path / "bad.npz", change(without("accelerations")(good())), options, message)
+
+
+def refused(path: Path, arrays: Arrays, options: dict[str, object], message: str) -> None:
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        torch.save({k: torch.from_numpy(v.copy()) for k, v in arrays.items()}, path)
+    with pytest.raises(InputError, match=message) as caught:
+        OwnData(str(path), **options).load()
+    assert caught.value.value == str(path) or message.startswith(caught.value.key)
+
+
+ROWS = "time,particle,x,y\n" + "".join(f"{t},{i},{t + i},{t * i}\n" for t in range(9) for i in range(2))
+TABLES = {
+    "nothing": ("", {}, "first line is empty"),
+    "header only": ("time,particle,x,y\n", {}, "no rows under the header.*time, particle, x, y"),
+    "no x": (ROWS.replace(",x", ",px"), {}, "no column 'x' .found: time, particle, px, y"),
+    "no clock": (ROWS.replace("time", "when"), {}, "no column 'time' or 'frame' .found: when"),
+    "no particle": (ROWS.replace("particle", "who"), {}, "no column 'particle'"),
+    "3-D with dim=2": ("time,particle,x,y,z\n0,0,1,1,1\n", {}, "column 'z'.*dataset.dim=3"),
+    "3-D velocity": ("time,particle,x,y,vz\n0,0,1,1,1\n", {}, "column 'vz' is a third dimension"),
+    "2-D with dim=3": (ROWS, {"dim": 3}, "no column 'z'.*dataset.dim=2"),
+    "not a number": (ROWS.replace("3,1,4,3", "3,1,4,no"), {}, "'y', line 9: 'no' is not a number"),
+    "gap": (ROWS.replace("3,1,4,3", "3,1,4,"), {}, "'y', line 9: '' is not a number"),
+    "NaN": (ROWS.replace("3,1,4,3", "3,1,4,nan"), {}, "'y' holds nan in row 8 below"),
+    "ragged": (ROWS.replace("3,1,4,3", "3,1,4"), {}, "line 9 has 3 cells and the header 4"),
+    "row lost": (ROWS.replace("3,1,4,3\n", ""), {}, "trajectory 0, time 3 has 1 particles and others 2"),
+    "row twice": (ROWS.replace("3,1,4,3\n", "3,1,4,3\n" * 2), {}, "rows 8 and 9 .* both particle 1 at 3"),
+    "other particle": (ROWS.replace("3,1,4,3", "3,7,4,3"), {}, "time 3 has a particle 7 that is not"),
+    "unsorted": (ROWS + "4.5,0,1,1\n4.5,1,1,1\n", {}, "particle 0 goes back from 8 to 4.5 in row 19"),
+    "frame lost": (ROWS.replace("3,0,3,0\n3,1,4,3\n", ""), {}, "not evenly spaced: .* at frame 1"),
+    "row numbers": (ROWS.replace("time", ",time"), {}, "column 1 has no name.*index=False"),
+    "column twice": (ROWS.replace(",y", ",x"), {}, "column 'x' is there twice"),
+    "one particle": ("time,particle,x,y\n0,0,1,1\n1,0,1,1\n", {}, "one particle"),
+    "mass 0": (
+        "time,particle,x,y,mass\n0,a,1,1,1\n0,b,1,1,0\n",
+        {},
+        r"masses: 0 at \[trajectory, frame, particle\] = \[0, 0, 1\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_bad_tables(tmp_path: Path, case: str):
+    text, options, message = TABLES[case]
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        OwnData(str(path), **options).load()
+    assert (caught.value.key, caught.value.value) == ("dataset.path", str(path))
+
+
+def test_half_a_vector_is_refused(tmp_path: Path):
+    (tmp_path / "bad.csv").write_text("time,particle,x,y,vy\n0,0,1,1,1\n0,1,2,2,2\n")
+    with pytest.raises(InputError, match="column 'vx' is missing beside 'vy'"):
+        OwnData(str(tmp_path / "bad.csv")).load()
+
+
+def test_trajectories_with_other_numbers_of_particles_are_refused(tmp_path: Path):
+    rows = [f"{s},0,{i},{i},{i}" for s in range(2) for i in range(2 + s)]
+    (tmp_path / "bad.csv").write_text("\n".join(["trajectory,time,particle,x,y", *rows]))
+    with pytest.raises(InputError, match="trajectory 1, time 0 has 3 particles and others 2"):
+        OwnData(str(tmp_path / "bad.csv")).load()
+
+
+class Bomb:
+    """Unpickling it leaves a file behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("ending", ["npz", "pt"])
+def test_pickled_objects_are_refused_unopened(tmp_path: Path, ending: str):
+    bomb, path = Bomb(tmp_path / "exploded"), tmp_path / f"bad.{ending}"
+    if ending == "npz":
+        np.savez(path, positions=np.array([bomb], dtype=object))
+    else:
+        torch.save({"positions": bomb}, path)
+    with pytest.raises(InputError, match="pickled Python objects, which are refused; save"):
+        OwnData(str(path)).load()
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("ending", ["npz", "pt", "parquet", "csv"])
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe nonsense \x93" * 50, pickle.dumps({"a": 1})])
+def test_garbage_is_refused(tmp_path: Path, ending: str, content: bytes):
+    path = tmp_path / f"bad.{ending}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=path.name):
+        OwnData(str(path)).load()
+
+
+@pytest.mark.parametrize("ending", ["npz", "pt"])
+@pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
+def test_a_cut_off_file_is_refused(tmp_path: Path, ending: str, part: float):
+    path = tmp_path / f"bad.{ending}"
+    if ending == "npz":
+        np.savez(path, **good())
+    else:
+        torch.save({k: torch.from_numpy(v) for k, v in good().items()}, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises(InputError, match=path.name):
+        OwnData(str(path)).load()
+
+
+def test_a_flipped_byte_in_an_array_is_refused(tmp_path: Path):
+    path = tmp_path / "bad.npz"
+    np.savez(path, **good())
+    content = bytearray(path.read_bytes())
+    content[400] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.npz.*'positions' cannot be read.*CRC"):
+        OwnData(str(path)).load()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(torch.zeros(3), "holds a Tensor"), ({"positions": [1, 2]}, "'positions' holds a list")],
+)
+def test_torch_files_hold_a_dict_of_tensors(tmp_path: Path, content: object, message: str):
+    torch.save(content, tmp_path / "bad.pt")
+    with pytest.raises(InputError, match=rf"{message}; save a dict of tensors"):
+        OwnData(str(tmp_path / "bad.pt")).load()

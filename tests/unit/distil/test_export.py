@@ -1,0 +1,238 @@
+"""The law as a torch module, in other languages, and let run."""
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sympy
+import torch
+
+from gnn_distill.distil.expressions.parse import parse
+from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.law.constants import intervals, refit
+from gnn_distill.distil.law.export import export
+from gnn_distill.distil.law.module import LawModule
+from gnn_distill.distil.law.rollout import (
+    EDGES,
+    EVALUATIONS,
+    Tracks,
+    compare_rollouts,
+    energy,
+    energy_drift,
+    evaluations,
+    follow,
+)
+from gnn_distill.physics.laws import Damped, Discontinuous, Spring, String
+from gnn_distill.physics.simulate import Simulation, simulate
+from tests.unit.distil.test_closed_form import NAMES, world
+
+RADIAL = "-2.0*(r - 1.0)/m1"
+DRAG = tuple(parse(f"-0.7*{v}/m1", ("vx", "vy", "m1")) for v in ("vx", "vy"))
+
+
+def states(graphs=5, n=4, seed=0):
+    x = torch.from_numpy(np.random.default_rng(seed).standard_normal((graphs, n, 6)))
+    x[..., 5] = x[..., 5].exp()
+    return x
+
+
+def exact(law, x):
+    delta = x[:, :, None, :2] - x[:, None, :, :2]
+    q, m = x[..., 4].numpy(), x[..., 5].numpy()
+    one = [np.broadcast_to(v[:, :, None], delta.shape[:3]) for v in (m, q)]
+    two = [np.broadcast_to(v[:, None, :], delta.shape[:3]) for v in (m, q)]
+    force = law.pair_force(delta.numpy(), one[0], two[0], one[1], two[1]).sum(axis=2)
+    return force / m[..., None] + law.one_body_acceleration(x[..., 2:4].numpy(), m)
+
+
+@pytest.fixture
+def law():
+    central = Law.along(parse(RADIAL, NAMES), 2)
+    return Law(central.components, DRAG, central.radial)
+
+
+def test_a_central_law_shares_its_constants(law):
+    fitted = refit(Law.along(parse("-1.8*(r - 0.9)/m1", NAMES), 2), *world(Spring()))
+    assert [[float(c) for c in row] for row in fitted.constants] == [
+        pytest.approx([-2.0, -1.0], rel=1e-5)
+    ] * 2
+    text = fitted.to_dict()["radial"]
+    assert float(parse(text, NAMES).subs({"r": 2.0, "m1": 1.0})) == pytest.approx(-2.0, rel=1e-5)
+
+
+def test_intervals_hold_the_constants_and_shrink_with_the_noise():
+    edges, nodes = world(Spring())
+    rng = np.random.default_rng(0)
+    widths = []
+    for noise in (0.02, 0.2):
+        noisy = type(nodes)(
+            nodes.velocity, nodes.mass, nodes.acceleration + noise * rng.normal(size=nodes.acceleration.shape)
+        )
+        fitted = refit(Law.along(parse(RADIAL, NAMES), 2), edges, noisy)
+        bounds = intervals(fitted, edges, noisy, 4)
+        for row, around in zip(fitted.constants, bounds, strict=True):
+            for c, (low, high) in zip(row, around, strict=True):
+                assert low < float(c) < high
+        widths.append([high - low for low, high in bounds[0]])
+    assert all(5 < wide / narrow < 20 for narrow, wide in zip(*widths, strict=True))
+    low, high = intervals(Law.along(parse(RADIAL, NAMES), 2), edges, nodes, 4)[0][0]
+    assert high - low < 1e-9  # without noise nothing is uncertain
+
+
+def test_bootstrap_covers_the_truth():
+    edges, nodes = world(Spring(), graphs=150)
+    rng, inside = np.random.default_rng(1), []
+    for _ in range(20):
+        noisy = type(nodes)(
+            nodes.velocity, nodes.mass, nodes.acceleration + 0.1 * rng.normal(size=nodes.acceleration.shape)
+        )
+        fitted = refit(Law.along(parse(RADIAL, NAMES), 2), edges, noisy)
+        bounds = intervals(fitted, edges, noisy, 4)[0]
+        pairs = zip(fitted.constants[0], bounds, strict=True)
+        inside += [low < (-2.0 if c < -1.5 else -1.0) < high for c, (low, high) in pairs]
+    assert np.mean(inside) > 0.8  # nominally 0.95; 40 draws
+
+
+def test_the_module_is_the_law_and_can_be_trained(law):
+    x = states()
+    module = LawModule.from_law(law.to_dict())
+    truth = torch.from_numpy(exact(Damped(drag=0.7), x))
+    assert torch.allclose(module(x), truth, rtol=1e-12)
+    assert sorted(module.constants.tolist()) == pytest.approx([-2.0, -1.0, -0.7, -0.01])
+    with torch.no_grad():
+        module.constants.mul_(1.2)
+    optimiser = torch.optim.LBFGS([module.constants], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        loss = ((module(x) - truth) ** 2).mean()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    assert float(((module(x) - truth) ** 2).mean()) < 1e-8
+
+
+def test_the_module_knows_edges_and_further_features():
+    chain = (torch.tensor([0, 1, 1, 2]), torch.tensor([1, 0, 2, 1]))
+    module = LawModule(["dx*f1_2", "dy*exp(-r)/m2**0.5"], edges=chain)
+    x = torch.cat([states(2, 3), torch.ones(2, 3, 1)], dim=-1)
+    a = module(x)
+    assert a[0, 0, 0] == pytest.approx(float(x[0, 0, 0] - x[0, 1, 0]))
+    assert (LawModule(["dx*f1_2", "dy"])(x)[0, 0, 0] - a[0, 0, 0]).abs() > 1e-3
+
+
+def test_every_export_computes_the_same(law, tmp_path):
+    export(law, law.to_dict(), tmp_path)
+    x = states()
+    truth = exact(Damped(drag=0.7), x)
+    modules = {}
+    for name in ("law_numpy", "law_sympy"):
+        spec = importlib.util.spec_from_file_location(name, tmp_path / f"{name}.py")
+        modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(modules[name])
+    one = x[0].numpy()
+    a = modules["law_numpy"].acceleration(one[:, :2], one[:, 2:4], one[:, 5], one[:, 4])
+    assert a == pytest.approx(truth[0], rel=1e-9)
+    pair = modules["law_sympy"].pair
+    assert [sympy.simplify(p - f) for p, f in zip(pair, law.components, strict=True)] == [0, 0]
+    saved = torch.load(tmp_path / "law.pt", weights_only=True)
+    module = LawModule(saved["acceleration"], saved["one_body"])
+    module.load_state_dict(saved["state_dict"])
+    assert module(x).detach().numpy() == pytest.approx(truth, rel=1e-9)
+    tex = (tmp_path / "law.tex").read_text()
+    assert tex.count("{") == tex.count("}") and r"\Delta x" in tex and "a_y &=" in tex
+
+
+def tracks_of(law, frames=20, n=3, stride=5):
+    spec = Simulation(law, simulations=3, frames=frames, n=n, stride=stride)
+    t = simulate(spec)
+    times = spec.frame_spacing * np.arange(frames)
+    return Tracks(times, t.positions, t.velocities, t.masses, t.charges)
+
+
+def mover(module, tracks):
+    rest = np.stack([tracks.charges, tracks.masses], axis=-1)
+
+    def accelerations(x, v):
+        return module(torch.from_numpy(np.concatenate([x, v, rest], axis=-1))).detach().numpy()
+
+    return accelerations
+
+
+def test_the_law_follows_the_truth_and_a_wrong_one_does_not():
+    tracks = tracks_of(Spring())
+    right = LawModule.from_law(Law.along(parse(RADIAL, NAMES), 2).to_dict())
+    wrong = LawModule.from_law(Law.along(parse("-2.0*(r - 1.3)/m1", NAMES), 2).to_dict())
+    arrays, summary = compare_rollouts(
+        {"law": mover(right, tracks), "network": mover(wrong, tracks)}, tracks, Spring()
+    )
+    assert summary["law"]["position_error"] < 1e-3 < 0.05 < summary["network"]["position_error"]
+    assert summary["law"]["energy_drift"] < 1e-4 < summary["network"]["energy_drift"]
+    assert arrays["law_error"].shape == (3, 20) and arrays["true_drift"].max() < 1e-5
+
+
+@pytest.mark.parametrize("law", [Spring(), String()], ids=lambda law: law.name)
+def test_energy_of_the_truth_is_conserved(law):
+    tracks = tracks_of(law)
+    drift = energy_drift(energy(law, tracks.positions, tracks.velocities, tracks))
+    assert drift.max() < 1e-5
+
+
+def test_no_energy_where_drag_takes_it():
+    tracks = tracks_of(Damped(), frames=5)
+    module = LawModule.from_law(Law.along(parse(RADIAL, NAMES), 2).to_dict())
+    arrays, summary = compare_rollouts({"law": mover(module, tracks)}, tracks, Damped())
+    assert "true_drift" not in arrays and "energy_drift" not in summary["law"]
+
+
+def test_a_rollout_that_cannot_be_done_says_how_far_it_came():
+    tracks = tracks_of(Spring(), frames=5)
+
+    def explodes(x, v):
+        return 1e3 * x * (1 + x**2)
+
+    x, _, ended = follow(lambda x, v: np.full_like(x, np.nan), tracks)
+    assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, 1:]).all() and ended == "a step failed"
+    x, _, ended = follow(explodes, tracks, limit=300)
+    assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, -1]).any() and ended == "300 evaluations were spent"
+    assert follow(lambda x, v: -x, tracks).ended is None
+
+
+def test_a_rollout_that_meets_nan_ends_where_it_was():
+    tracks = tracks_of(Spring(), frames=10)
+    until = tracks.times[6]
+
+    def pole(x, v):
+        """Free fall from rest, up to the height that is reached after `until`."""
+        return np.full_like(x, 1.0 if np.abs(x - tracks.positions[:, 0]).max() < until**2 / 2 else np.nan)
+
+    still = replace(tracks, velocities=np.zeros_like(tracks.velocities))
+    x, _, ended = follow(pole, still)
+    assert ended == "a step failed"
+    fallen = np.isfinite(x).all(axis=(0, 2, 3))
+    assert fallen.tolist() == [True] * 6 + [fallen[6]] + [False] * 3
+    assert x[:, 5] == pytest.approx(x[:, 0] + tracks.times[5] ** 2 / 2)
+
+
+def test_evaluations_of_a_rollout_are_bounded_whatever_the_law():
+    tracks, asked = tracks_of(Spring(), frames=5), []
+
+    def stiff(x, v):
+        asked.append(1)
+        return -1e12 * x - 1e9 * v
+
+    _, summary = compare_rollouts({"law": stiff}, tracks, Spring(), limit=100)
+    assert len(asked) == 100 and summary["law"]["ended"] == "100 evaluations were spent"
+    assert 0 <= summary["law"]["until"] < summary["time"] == pytest.approx(np.ptp(tracks.times))
+    assert evaluations(12 * 12) == EVALUATIONS  # twelve trajectories of four particles
+    assert evaluations(10_000) * 10_000 <= EDGES < (evaluations(10_000) + 1) * 10_000
+
+
+def test_no_energy_where_the_potential_jumps():
+    tracks = tracks_of(Discontinuous(), frames=5)
+    _, summary = compare_rollouts({"law": lambda x, v: 0 * x}, tracks, Discontinuous())
+    assert "energy_drift" not in summary["law"]
+    _, summary = compare_rollouts({"law": lambda x, v: 0 * x}, tracks, Discontinuous(cut=1.0))
+    assert summary["law"]["energy_drift"] >= 0

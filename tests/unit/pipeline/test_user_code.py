@@ -1,0 +1,73 @@
+"""An edit of the user's own code makes the stages that use it be done again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.keys import request_key, stage_keys
+from gnn_distill.pipeline.trust import code_hashes
+
+PARTS = {
+    "regulariser._target_": ("ours.penalty.Weight", "train"),
+    "symbolic.engine._target_": ("ours.search.Search", "distil"),
+    "callbacks.prune.schedule": ("{_target_: ours.steps.stairs, _partial_: true}", "train"),
+}
+STAGES = ("simulate", "train", "analyse", "distil", "report")
+
+
+@pytest.fixture
+def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "base.py").write_text("class Base: pass\n")
+    (folder / "penalty.py").write_text("from ours.base import Base\n\nclass Weight(Base): pass\n")
+    (folder / "search.py").write_text("class Search: pass\n")
+    (folder / "steps.py").write_text("def stairs(progress): return progress\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ours"]:
+        del sys.modules[name]
+
+
+def composed(*overrides: str) -> Any:
+    register()
+    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        return compose("config", list(overrides))
+
+
+def keys(*overrides: str) -> dict[str, str]:
+    return stage_keys(OmegaConf.to_container(composed(*overrides), resolve=True))
+
+
+@pytest.mark.parametrize("key", PARTS)
+def test_an_edit_is_seen_by_the_stage_that_uses_it_and_those_after_it(key: str, ours: Path):
+    target, stage = PARTS[key]
+    before = keys(f"{key}={target}")
+    assert keys(f"{key}={target}") == before
+    file = next(ours.glob(f"{target.split('ours.')[1].split('.')[0]}.py"))
+    file.write_text(file.read_text() + "\nMORE = 1\n")
+    after = keys(f"{key}={target}")
+    assert [s for s in STAGES if after[s] != before[s]] == list(STAGES[STAGES.index(stage) :])
+
+
+def test_the_file_of_a_base_class_counts_and_that_of_an_installed_package_does_not(ours: Path):
+    config = {
+        "a": [{"_target_": "ours.penalty.Weight"}],
+        "b": {"_target_": "gnn_distill.train.penalties.L1Penalty"},
+    }
+    assert set(code_hashes(config)) == {"ours.penalty", "ours.base"}
+    assert code_hashes({"callbacks": {"_target_": "lightning.pytorch.callbacks.Timer"}}) == {}
+
+
+def test_a_job_with_code_of_the_users_is_looked_at_before_it_counts_as_complete(ours: Path):
+    assert request_key(composed()) is not None
+    assert request_key(composed("symbolic.engine._target_=ours.search.Search")) is None

@@ -1,0 +1,129 @@
+"""Gauge and probes read off a network whose messages are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.model.heads import Messages
+from gnn_distill.physics.laws import InverseSquare, Spring
+from gnn_distill.read.probes import designed, gauge_fixed, pairs_of, pulled_back, rotations
+
+MIX = torch.tensor([[0.8, -0.6], [0.5, 0.9]], dtype=torch.float64)
+
+
+class Perfect:
+    """A network that carries F·m1^(−p), mixed and offset by a function of the receiver, and undoes it."""
+
+    dim, message_dim = 2, 2
+
+    def __init__(self, law, p):
+        self.law, self.p = law, p
+
+    def edges(self, n):
+        return complete_graph(n)
+
+    def offset(self, one):
+        return torch.stack([one[..., 2] + one[..., 5], 3 * one[..., 4]], dim=-1)
+
+    def edge_update(self, one, two):
+        one, two = one.double(), two.double()
+        parts = [v.numpy() for v in (one[..., 5], two[..., 5], one[..., 4], two[..., 4])]
+        force = torch.from_numpy(self.law.pair_force((one - two)[..., :2].numpy(), *parts))
+        e = force @ MIX.T * one[..., 5:6] ** -self.p + self.offset(one)
+        return Messages(e, e, None)
+
+    def node(self, x, total):
+        """Exact where three messages arrive."""
+        x = x.double()
+        back = torch.linalg.inv(MIX).T
+        return (total - 3 * self.offset(x)) @ back * x[..., 5:6] ** (self.p - 1)
+
+    def total(self, messages, n):
+        return messages.reshape(len(messages), n, n - 1, -1).sum(2)
+
+    def __call__(self, x, edge_mask=None):
+        receiver, sender = self.edges(x.shape[1])
+        messages = self.edge_update(x[:, receiver], x[:, sender])
+        return self.node(x, self.total(messages.mean, x.shape[1])), messages
+
+
+@pytest.fixture
+def graphs():
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((80, 4, 6)))
+    x[..., 5] = x[..., 5].exp()
+    return Subset(x, torch.zeros(80, 4, 2))
+
+
+EDGES = np.arange(0, 960, 3)
+
+
+@pytest.mark.parametrize("law", [Spring(), InverseSquare()], ids=lambda law: law.name)
+@pytest.mark.parametrize("p", [0.0, 0.43, 1.0])
+def test_gauge_is_read_off_the_network_without_the_law(graphs, law, p):
+    model = Perfect(law, p)
+    pairs = pairs_of(model, graphs, EDGES)
+    fixed, slope = gauge_fixed(model, pairs, (0, 1))
+    power = 1.0 if law.name == "r2" else 0.0
+    assert slope == pytest.approx(power - p, abs=1e-6)
+    edges = pairs.edges(2)
+    force = law.pair_force(edges.delta, edges.m1, edges.m2, edges.q1, edges.q2)
+    assert fixed == pytest.approx(force @ MIX.numpy().T * edges.m1[:, None] ** -power, rel=1e-6, abs=1e-9)
+
+
+def test_edges_are_those_of_the_recording(graphs):
+    receiver, sender = complete_graph(4)
+    pairs = pairs_of(Perfect(Spring(), 0.0), graphs, np.array([0, 13, 959]))
+    x = graphs.features
+    assert torch.equal(pairs.one[1], x[1, receiver[1]]) and torch.equal(pairs.two[2], x[79, sender[11]])
+    exists = torch.ones(80, 12, dtype=torch.bool)
+    exists[0] = False
+    masked = pairs_of(Perfect(Spring(), 0.0), Subset(x, graphs.accelerations, exists), np.array([1]))
+    assert torch.equal(masked.one[0], pairs.one[1])
+
+
+def test_probes_are_spread_over_the_decades_of_r_inside_the_range(graphs):
+    pairs = pairs_of(Perfect(Spring(), 0.0), graphs, EDGES)
+    made = designed(pairs, 2, 4000, np.random.default_rng(1)).edges(2)
+    real = pairs.edges(2)
+    assert real.r.min() <= made.r.min() and made.r.max() <= real.r.max()
+    counts, _ = np.histogram(np.log(made.r - 0.01), bins=4)
+    assert counts.min() > 0.8 * counts.max()
+    assert set(np.round(made.m2, 12)) <= set(np.round(real.m2, 12))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.43])
+def test_pull_back_at_probes_is_the_true_contribution(graphs, p):
+    law = Spring()
+    model = Perfect(law, p)
+    pairs = designed(pairs_of(model, graphs, EDGES), 2, 50, np.random.default_rng(2))
+    edges = pairs.edges(2)
+    truth = law.pair_force(edges.delta, edges.m1, edges.m2, edges.q1, edges.q2) / edges.m1[:, None]
+    assert pulled_back(model, pairs) == pytest.approx(truth, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_rotations_average_every_vector_to_zero(dim):
+    turns = rotations(dim)
+    assert torch.stack(turns).sum(0).abs().max() < 1e-12
+    assert any(torch.allclose(t, torch.eye(dim, dtype=torch.float64)) for t in turns)
+    assert all(torch.allclose(t @ t.T, torch.eye(dim, dtype=torch.float64), atol=1e-12) for t in turns)
+
+
+def test_sums_of_many_graphs_are_made_a_few_at_a_time(graphs, monkeypatch):
+    model, seen = Perfect(Spring(), 0.0), []
+
+    def edge_update(one, two):
+        seen.append(len(one))
+        return Perfect.edge_update(model, one, two)
+
+    monkeypatch.setattr(model, "edge_update", edge_update)
+    whole = pairs_of(model, graphs, EDGES)
+    assert seen == [80]  # small systems at once
+    monkeypatch.setattr("gnn_distill.read.probes.EDGES_AT_ONCE", 12 * 30)
+    parts = pairs_of(model, graphs, EDGES)
+    assert seen[1:] == [30, 30, 20]
+    for name in ("one", "two", "total"):
+        assert torch.equal(getattr(parts, name), getattr(whole, name))
+    monkeypatch.setattr("gnn_distill.read.probes.EDGES_AT_ONCE", 1)
+    assert torch.equal(pairs_of(model, graphs, EDGES).total, whole.total) and seen[4:] == [1] * 80

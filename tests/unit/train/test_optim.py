@@ -1,0 +1,81 @@
+import pytest
+import torch
+from torch import nn
+
+from gnn_distill.errors import InputError
+from gnn_distill.train.optim import Optimisation, Together
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))
+
+
+def train(
+    net: nn.Module, optimiser: torch.optim.Optimizer, steps: int, start: int = 0, total: int = 20
+) -> float:
+    rate = Optimisation().rate(optimiser, total)
+    x = torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
+    for _ in range(start):
+        rate.step()
+    loss = torch.zeros(())
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss = (net(x) - x[:, :2] * x[:, 2:]).abs().mean()
+        loss.backward()
+        optimiser.step()
+        rate.step()
+    return float(loss.detach())
+
+
+def test_adam_is_the_published_default():
+    adam = Optimisation().optimizer(network().parameters())
+    group = adam.param_groups[0]
+    assert type(adam) is torch.optim.Adam
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (1e-3, (0.9, 0.999), 1e-8)
+
+
+def test_muon_takes_hidden_matrices_and_leaves_the_rest_to_adam():
+    net = network()
+    both = Optimisation(optimiser="muon").optimizer(net.parameters())
+    adam, muon = (group["params"] for group in both.param_groups)
+    assert [p is net[2].weight for p in muon] == [True]
+    assert len(adam) == len(list(net.parameters())) - 1
+
+
+def test_the_scheduler_moves_the_rate_of_both():
+    both = Optimisation(2e-3, optimiser="muon", muon_rate=1e-2).optimizer(network().parameters())
+    rate = Optimisation(2e-3).rate(both, 10)
+    for _ in range(5):
+        both.step()
+        rate.step()
+    assert [part.param_groups[0]["lr"] for part in both.parts] == pytest.approx([1e-3, 5e-3])
+
+
+def test_muon_learns():
+    net = network()
+    both = Optimisation(3e-3, optimiser="muon", muon_rate=2e-2).optimizer(net.parameters())
+    before = train(net, both, 1)
+    assert train(net, both, 200, total=200) < 0.3 * before  # measured: 0.08
+
+
+def test_restored_state_goes_on_bitwise():
+    whole, part = network(), network()
+    o = Optimisation(optimiser="muon")
+    one, two = o.optimizer(whole.parameters()), o.optimizer(part.parameters())
+    train(whole, one, 6), train(part, two, 3)
+    again = o.optimizer(part.parameters())
+    again.load_state_dict(two.state_dict())
+    assert isinstance(again, Together) and again.param_groups[1] is again.parts[1].param_groups[0]
+    train(part, again, 3, start=3)
+    for a, b in zip(whole.parameters(), part.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "bad"),
+    [("optimiser", "sgd"), ("muon_rate", 0.0), ("learning_rate", -1.0), ("warmup", 2.0)],
+)
+def test_bad_values_are_named(key: str, bad: object):
+    with pytest.raises(InputError, match=f"profile.{key}"):
+        Optimisation(**{key: bad})
