@@ -64,6 +64,7 @@ class ParticleData:
         blocks: pieces of time that each trajectory of a file was cut into; they count as trajectories.
         notes: how the data were made from a file, in sentences for the report.
         doubts: what keeps a law from being found in them, in sentences for the report.
+        further: names of the features after charge and mass, one each.
     """
 
     features: npt.NDArray[np.float32]
@@ -75,6 +76,7 @@ class ParticleData:
     blocks: int = 1
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
