@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -32,7 +32,7 @@ from gnn_distill.report import write_report
 from gnn_distill.runs.directory import STAGES, RunDirectory
 from gnn_distill.train.checkpoint import AtomicCheckpointIO, load_weights, read_checkpoint
 from gnn_distill.train.epochs import EpochLog
-from gnn_distill.train.processes import agreed, dismiss, joined, started
+from gnn_distill.train.processes import READY, dismiss, end_with_parent, joined, started
 
 NEEDS = {"simulate": (), "train": (), "analyse": ("train",), "distil": ("train",), "report": ()}
 """Stages whose files a stage reads. Data come from the cache, and a report shows what there is."""
@@ -46,7 +46,7 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped."""
     experiment = build(cfg, Reporter() if report is None else report)
     if not experiment.place.is_global_zero:
-        follow(experiment)
+        join(experiment)
         return
     directory = RunDirectory(path)
     with directory.locked():
@@ -113,16 +113,25 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
             old.unlink(missing_ok=True)
     elif last.exists():
         read_checkpoint(last)
-    place = experiment.place
-    with started(place, directory.path, experiment.config["threads"]), joined(place):
-        fit(experiment, *agreed((directory.path, last if last.exists() else None)))
+    place, plan = experiment.place, (directory.path, last if last.exists() else None)
+    with started(place, directory.path, experiment.config["threads"]), joined(place, plan):
+        fit(experiment, *plan)
 
 
-def follow(experiment: Experiment) -> None:
+def join(experiment: Experiment) -> None:
     """Be one of the further processes of a training: no other stage, no files."""
-    with joined(experiment.place):
-        if (plan := agreed(None)) is not None:
+    with joined(experiment.place) as plan:
+        if plan is not None:
             fit(experiment, *plan)
+
+
+def follow(path: str) -> None:
+    """Join the training of the run directory `path`, in a process that the first one started for that."""
+    end_with_parent()
+    config = OmegaConf.load(Path(path) / "config.yaml")
+    experiment = build(cast(DictConfig, config), Reporter())
+    print(READY, flush=True)
+    join(experiment)
 
 
 def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
