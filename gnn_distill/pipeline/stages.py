@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,7 +113,7 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
         for old in [*folder.glob("*.ckpt"), directory.path / "metrics.csv"]:
             old.unlink(missing_ok=True)
     elif last.exists():
-        read_checkpoint(last)
+        read_checkpoint(last)  # a damaged one is refused here, before any other process is started
     place, plan = experiment.place, (directory.path, last if last.exists() else None)
     with started(place, directory.path, experiment.config["threads"]), joined(place, plan):
         fit(experiment, *plan)
@@ -136,21 +137,19 @@ def follow(path: str) -> None:
 
 def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
     """Train in the run directory `path`, from `checkpoint` on if there is one."""
-    folder = path / "checkpoints"
     L.seed_everything(experiment.config["seed"], verbose=False)
     some = experiment.datamodule.train[:CALIBRATION]
     experiment.module.model.calibrate(some.features, some.accelerations)
-    best = ModelCheckpoint(folder, filename="best", monitor="val/selection", enable_version_counter=False)
-    every = [ModelCheckpoint(folder, filename="last", enable_version_counter=False)]
-    if (n := experiment.config["checkpoint_steps"]) is not None:
-        often = ModelCheckpoint(folder, filename="last", every_n_train_steps=n, enable_version_counter=False)
-        every.append(often)
+    keep = functools.partial(ModelCheckpoint, path / "checkpoints", enable_version_counter=False)
+    checkpoints = [keep(filename="best", monitor="val/selection"), keep(filename="last")]
+    if (n := experiment.config["checkpoint_steps"]) is not None:  # beside those after each epoch
+        checkpoints.append(keep(filename="last", every_n_train_steps=n))
     epochs = EpochLog(path / "metrics.csv", experiment.report.line)
     loggers = [make(save_dir=path) for make in experiment.loggers]
     trainer = experiment.trainer(
-        callbacks=[*experiment.callbacks, epochs, best, *every],
+        callbacks=[*experiment.callbacks, epochs, *checkpoints],  # which score an epoch after its pruning
         logger=loggers or False,
-        log_every_n_steps=0,
+        log_every_n_steps=0,  # epochs only: a step's values would have to be waited for
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
