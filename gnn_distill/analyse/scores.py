@@ -12,7 +12,7 @@ from gnn_distill.analyse.linear import TRIM, r_squared
 from gnn_distill.analyse.subspace import effective_dimension, subspace
 from gnn_distill.analyse.trimmed import smallest
 from gnn_distill.arrays import Array
-from gnn_distill.read.record import trimmed_std
+from gnn_distill.read.importance import trimmed_std
 from gnn_distill.read.recording import Recording
 
 KINDS = {"robust": TRIM, "ols": 0.0}
@@ -31,15 +31,15 @@ def analyse(recording: Recording, split: str) -> dict[str, Any]:
         "split": split,
         "test": {"mae": rec.mae, "mae_per_graph": rec.mae_per_graph, "graphs": rec.graphs},
         "edges": len(rec.selected),
-        "components": list(rec.components),
+        "components": list(rec.ranking.components),
         "importance": {
-            "kind": rec.importance_kind,
-            "reason": rec.reason,
-            "values": rec.importance.tolist(),
-            "measures": {name: values.tolist() for name, values in rec.measures.items()},
+            "kind": rec.ranking.kind,
+            "reason": rec.ranking.reason,
+            "values": rec.ranking.importance.tolist(),
+            "measures": {name: values.tolist() for name, values in rec.ranking.measures.items()},
         },
-        "std": rec.std.tolist(),
-        "active_dims": int(rec.mask.sum()),
+        "std": rec.ranking.measures["std"].tolist(),
+        "active_dims": int(rec.ranking.mask.sum()),
         "effective_dimension": effective_dimension(rec.spectrum),
         "pullback": {"kind": rec.pullback_kind, "path_difference": rec.path_difference},
         "network_gauge": network_gauge(rec),
@@ -116,7 +116,7 @@ def network_gauge(rec: Recording) -> dict[str, Any]:
         "p": None,
         "p_interval": None,
         "message_slope": None,
-        "offset_std": trimmed_std(rec.offset).tolist(),
+        "offset_std": trimmed_std(rec.sample.offset).tolist(),
         "scale": network.scale,
         "offset": network.offset,
     }
@@ -141,9 +141,9 @@ def network_gauge(rec: Recording) -> dict[str, Any]:
 
 def subspaces(rec: Recording, p: float) -> dict[str, Any]:
     """Cross-validated R² of force, acceleration and gauged force from all unpruned messages of the sample."""
-    force, m1 = _force(rec)[rec.sample], rec.edges.m1[rec.sample]
-    messages = rec.sample_messages[:, rec.mask].astype(np.float64)
-    trajectory = rec.trajectory[rec.sample]
+    force, m1 = _force(rec)[rec.sample.edges], rec.edges.m1[rec.sample.edges]
+    messages = rec.sample.messages[:, rec.ranking.mask].astype(np.float64)
+    trajectory = rec.trajectory[rec.sample.edges]
     draws = Resamples.of(trajectory)
     result: dict[str, Any] = {"edges": len(force)}
     for name, power in {"force": 0.0, "acceleration": 1.0, "gauge": p}.items():

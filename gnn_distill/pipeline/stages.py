@@ -27,7 +27,7 @@ from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.keys import request_key, stage_keys
 from gnn_distill.pipeline.loggers import close, upload_results
 from gnn_distill.pipeline.progress import Reporter
-from gnn_distill.read.record import record
+from gnn_distill.read.record import Reading, record
 from gnn_distill.report import write_report
 from gnn_distill.runs.directory import STAGES, RunDirectory
 from gnn_distill.train.checkpoint import AtomicCheckpointIO, load_weights, read_checkpoint
@@ -186,7 +186,7 @@ def validation(experiment: Experiment) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(config["seed"])
     some = graphs[torch.randperm(len(graphs), generator=generator)[:VALIDATION_GRAPHS]]
     law, seed = experiment.source.law, config["seed"]
-    recorded = record(experiment.module.model, some, law, seed=seed, importance=config["importance"])
+    recorded = record(experiment.module.model, some, law, Reading(importance=config["importance"], seed=seed))
     return selection_scores(recorded)
 
 
