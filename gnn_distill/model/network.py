@@ -11,23 +11,19 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.data.graphs import complete_graph
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.model.heads import DeterministicHead, GaussianHead, Messages
 from gnn_distill.model.mlp import MLP
 from gnn_distill.model.node import NODE_MODELS
 from gnn_distill.physics.variables import Columns
 
-EDGES_AT_ONCE = 12_288  # when messages are only looked at
 APART = 2.0  # RMS distance of particles from their centre in the units of `scale_input`
 CLOSEST = 1e-6  # distance below which direction and logarithm are cut off
 
@@ -233,58 +229,6 @@ class ParticleGNN(MessagePassing):
             d = torch.linalg.vector_norm(delta, dim=-1, keepdim=True).clamp(min=CLOSEST)
             known += [delta / d, d.log()]
         return torch.cat(known, dim=-1)
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Moments of the messages over all edges.
-
-    Attributes:
-        covariance: shape [M, M]; zero where pruned.
-        kl: mean KL divergence from N(0, 1) [M]; None for a deterministic head.
-    """
-
-    covariance: Array
-    kl: Array | None
-
-    @property
-    def std(self) -> Array:
-        """Standard deviation per dimension, shape [M]."""
-        return np.sqrt(np.diag(self.covariance))
-
-
-@torch.no_grad()
-def statistics(model: ParticleGNN, data: Subset) -> Statistics:
-    """Covariance and mean divergence of the messages of all graphs; zero if there are no edges.
-
-    Chunks are merged as they come (Chan, Golub and LeVeque 1983): the messages of all edges together would
-    not fit into memory, and a difference of two large sums would lose digits.
-    """
-    was_training = model.training
-    model.eval()
-    count, mean = 0, torch.zeros(model.message_dim, dtype=torch.float64, device=data.device)
-    scatter, divergence = mean.new_zeros(model.message_dim, model.message_dim), torch.zeros_like(mean)
-    for part in data.chunks(graphs_at_once(model, data)):
-        _, messages = model(part.features, edge_mask=part.edge_mask)
-        exists = slice(None) if part.edge_mask is None else part.edge_mask.flatten()
-        here = messages.mean.flatten(0, 1)[exists].double()
-        if len(here) == 0:
-            continue
-        if messages.log_variance is not None:
-            s = messages.log_variance.flatten(0, 1)[exists].double()
-            divergence += 0.5 * (here**2 + s.exp() - s - 1).sum(0)
-        centre, new = here.mean(0), count + len(here)
-        shift, centred = centre - mean, here - centre
-        scatter += centred.T @ centred + torch.outer(shift, shift) * (count * len(here) / new)
-        mean, count = mean + shift * (len(here) / new), new
-    model.train(was_training)
-    kl = divergence / max(1, count) * model.mask if isinstance(model.head, GaussianHead) else None
-    return Statistics((scatter / max(1, count)).cpu().numpy(), None if kl is None else kl.cpu().numpy())
-
-
-def graphs_at_once(model: ParticleGNN, data: Subset) -> int:
-    """Graphs per chunk, so that a chunk's messages stay small whatever the size of a graph."""
-    return max(1, EDGES_AT_ONCE // max(1, len(model.edges(data.features.shape[1])[0])))
 
 
 def remove_generated(kind: type[MessagePassing]) -> None:

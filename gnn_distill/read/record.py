@@ -17,7 +17,8 @@ from torch import Tensor
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
 from gnn_distill.errors import check_choice
-from gnn_distill.model.network import ParticleGNN, graphs_at_once, statistics
+from gnn_distill.model.moments import graphs_at_once, moments
+from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.read.field import field
 from gnn_distill.read.importance import KINDS, rank, trimmed_std
@@ -70,10 +71,10 @@ def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading 
     some = data[torch.from_numpy(drawn)]
     sent, turned, bent = _sample(model, some, how.path_points)
 
-    moments, mask = statistics(model, data), model.mask.cpu().numpy() > 0
-    measures = {"std": moments.std, "trimmed_std": trimmed_std(sent.astype(np.float64)) * mask}
-    if moments.kl is not None:
-        measures["kl"] = moments.kl
+    found, mask = moments(model, data), model.mask.cpu().numpy() > 0
+    measures = {"std": found.std, "trimmed_std": trimmed_std(sent.astype(np.float64)) * mask}
+    if found.kl is not None:
+        measures["kl"] = found.kl
     ranking = rank(measures, mask, model.dim, how.importance)
 
     chosen, pulled, mae = _pass(model, data, ranking.components, how)
@@ -85,7 +86,7 @@ def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading 
         edges=edge_features(data.features, graph, data.columns, law).where(exists.reshape(-1)),
         trajectory=np.broadcast_to(of_graph[:, None], exists.shape)[exists],
         ranking=ranking,
-        spectrum=np.maximum(np.linalg.eigvalsh(moments.covariance)[::-1], 0.0),
+        spectrum=np.maximum(np.linalg.eigvalsh(found.covariance)[::-1], 0.0),
         selected=(chosen - mean) / scale,
         pullback=pulled,
         pullback_kind=how.pullback,

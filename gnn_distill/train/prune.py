@@ -16,7 +16,8 @@ from torch import Tensor
 
 from gnn_distill.data.module import NBodyDataModule
 from gnn_distill.errors import InputError, check_int, check_range
-from gnn_distill.model.network import ParticleGNN, statistics
+from gnn_distill.model.moments import moments
+from gnn_distill.model.network import ParticleGNN
 from gnn_distill.train.lit import DistilModule
 
 AUTO = "auto"
@@ -218,5 +219,5 @@ class PruneMessages(L.Callback):
             generator = torch.Generator().manual_seed(self.seed)
             picked = torch.randperm(len(data.validation), generator=generator)[: self.sample]
             graphs = data.validation[picked.to(data.validation.device)].to(model.mask.device)
-            measured = torch.from_numpy(statistics(model, graphs).std)
+            measured = torch.from_numpy(moments(model, graphs).std)
         return trainer.strategy.broadcast(measured).to(model.mask.device)

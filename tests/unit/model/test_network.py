@@ -8,9 +8,9 @@ import torch
 
 from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.errors import InputError
-from gnn_distill.model import network as network_module
 from gnn_distill.model.heads import DeterministicHead, GaussianHead
-from gnn_distill.model.network import EDGES_AT_ONCE, ParticleGNN, graphs_at_once, statistics
+from gnn_distill.model.moments import EDGES_AT_ONCE, graphs_at_once, moments
+from gnn_distill.model.network import ParticleGNN
 
 OPTIONS = list(
     itertools.product(
@@ -191,7 +191,7 @@ def test_any_common_graph_with_missing_edges_equals_the_reference_path():
         torch.testing.assert_close(messages.value[b][exists[b]], edges.value)
     assert (messages.value[~exists] == 0).all()
     std = messages.mean[exists].double().std(0, unbiased=False)
-    found = statistics(model, Subset(x, x, exists)).std
+    found = moments(model, Subset(x, x, exists)).std
     np.testing.assert_allclose(found, std.detach(), rtol=1e-5, atol=1e-8)
 
 
@@ -212,7 +212,6 @@ def test_no_generated_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.Mo
 def test_moments_do_not_depend_on_chunks_or_their_edges(
     masked: bool, edges: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(network_module, "EDGES_AT_ONCE", edges)  # one graph, two, all
     model, x = network(head=GaussianHead()).train(), graphs(8)
     exists = torch.rand(8, 12, generator=torch.Generator().manual_seed(0)) < 0.4
     exists[2:5] = False  # whole chunks without an edge
@@ -222,7 +221,7 @@ def test_moments_do_not_depend_on_chunks_or_their_edges(
     asked: list[int] = []
     forward = model.forward
     monkeypatch.setattr(model, "forward", lambda x, **k: asked.append(len(x)) or forward(x, **k))
-    found = statistics(model, Subset(x, x, exists if masked else None))
+    found = moments(model, Subset(x, x, exists if masked else None), edges)  # one graph, two, all
     np.testing.assert_allclose(found.covariance, np.cov(e.T, bias=True), rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(found.std, e.std(0), rtol=1e-5, atol=1e-8)
     np.testing.assert_allclose(found.kl, 0.5 * (e**2 + np.exp(s) - s - 1).mean(0), rtol=1e-5)
@@ -231,7 +230,7 @@ def test_moments_do_not_depend_on_chunks_or_their_edges(
 
 def test_moments_of_no_edges_are_nothing():
     x, nobody = graphs(5), torch.zeros(5, 12, dtype=torch.bool)
-    assert (statistics(network(), Subset(x, x, nobody)).std == 0).all()
+    assert (moments(network(), Subset(x, x, nobody)).std == 0).all()
 
 
 def test_chunks_hold_few_edges_whatever_the_size_of_a_graph():
