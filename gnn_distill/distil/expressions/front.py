@@ -12,6 +12,7 @@ import sympy
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.parse import parse, write
+from gnn_distill.distil.expressions.points import Points
 from gnn_distill.errors import InputError
 
 Loss = Callable[[Array, Array], float]
@@ -126,6 +127,11 @@ class Front:
             if math.isfinite(value):
                 rated.append((complexity(expression), max(value, SMALLEST_LOSS), expression))
         return cls.from_rated(rated, names)
+
+    @classmethod
+    def on(cls, points: Points, expressions: Iterable[sympy.Expr]) -> Front:
+        """The front of `expressions` on `points`, with their loss."""
+        return cls.build(expressions, points.X, points.y, points.names, points.loss)
 
     @classmethod
     def from_rated(cls, rated: Iterable[tuple[int, float, sympy.Expr]], names: Sequence[str]) -> Front:

@@ -7,10 +7,11 @@ Length, depth, number size and exponents are limited, so that a hostile file cos
 from __future__ import annotations
 
 import ast
+import contextlib
 import math
 import operator
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import sympy
 from sympy.printing.str import StrPrinter
@@ -64,6 +65,15 @@ def parse(text: str, names: Collection[str]) -> sympy.Expr:
     if any(p.exp.is_number and abs(p.exp) > MAX_EXPONENT for p in result.atoms(sympy.Pow)):
         raise InputError("expression", text[:80], f"use exponents of size at most {MAX_EXPONENT}")
     return result
+
+
+def parse_all(texts: Iterable[str], names: Collection[str]) -> list[sympy.Expr]:
+    """What an engine has found, in its notation (^ for powers), less the equations that `parse` refuses."""
+    found = []
+    for text in texts:
+        with contextlib.suppress(InputError):
+            found.append(parse(text.replace("^", "**"), names))
+    return found
 
 
 def _convert(node: ast.expr, names: frozenset[str], depth: int) -> sympy.Expr:
