@@ -11,7 +11,7 @@ import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.front import Front
-from gnn_distill.distil.expressions.points import Points, trim
+from gnn_distill.distil.expressions.points import DROP_NEAREST, DROP_OUTLIERS, Points, trim
 from gnn_distill.errors import InputError, check_range
 from gnn_distill.physics.variables import FURTHER, VARIABLES
 
@@ -69,16 +69,15 @@ class Engine(Protocol):
 class TrimmingEngine(ABC):
     """What the engines of this package share: points are checked, the worst left out, the rest searched.
 
-    Where particles come close, a network is least accurate and forces are largest, so a few such points would
-    decide which equation fits best.
+    See `gnn_distill.distil.expressions.points.trim` for why.
 
     Args:
         drop_nearest: share of the points left out at the smallest r.
         drop_outliers: share of the rest left out, those furthest from the median of y.
     """
 
-    drop_nearest: float = 0.02
-    drop_outliers: float = 0.03
+    drop_nearest: float = DROP_NEAREST
+    drop_outliers: float = DROP_OUTLIERS
 
     def __post_init__(self) -> None:
         check_range("symbolic.engine.drop_nearest", self.drop_nearest, 0.0, 0.5)

@@ -22,7 +22,9 @@ from gnn_distill.errors import InputError, check_int, check_range
 ARITHMETIC = ("add", "sub", "mul", "div")
 EXTRA = ("exp", "log", "pow")
 DIGITS = 17
+"""Digits of operon's constants, as many as a double has."""
 NO_LIMIT = 10**9
+"""Evaluations that operon may make: the number of generations is what ends a search."""
 SAME = 0.97
 """A restart has improved on the others where it lowers the loss to less than this share."""
 DOUBT = 1
@@ -151,7 +153,7 @@ class _Search:
             else:
                 self.say("arithmetic is not enough: searching again with " + ", ".join(engine.functions))
                 state = self._saved(_State(1, front=state.front))
-        best = state.front.equations[state.front.choice]
+        best = state.front.best
         self.say(f"simplest good equation: {sympy.N(best.expression, 4)}  (loss {best.loss:.3g})")
         return state.front
 
@@ -164,12 +166,13 @@ class _Search:
 
     def _good(self, front: Front) -> bool:
         """Whether arithmetic is enough: the best equation fits well, and the simplest good one is simple."""
-        share, size = _share(front, self.points), front.equations[front.choice].complexity
+        share, size = _share(front, self.points), front.best.complexity
         loss, complexity = self.engine.functions_above_loss, self.engine.functions_above_complexity
         return (share <= loss and size <= complexity) or (share <= EXACT and size <= 2 * complexity)
 
     def _restart(self, state: _State) -> _State:
         functions = ARITHMETIC if state.stage == 0 else ARITHMETIC + self.engine.functions
+        # the seed of each restart is its own, so that a resumed search draws what an unbroken one draws
         rng = np.random.default_rng([self.seed, 1 + state.stage, state.restart])
         part = self.points.sample(self.engine.subsample, rng)
         raw = _evolve(self.engine, part, functions, int(rng.integers(2**31)), self._left())
@@ -178,12 +181,10 @@ class _Search:
         front = clean_front(raw, self.points, fit_points, known)
         front = Front.from_dict(front.to_dict())  # as a resumed search reads it: both must go on alike
         unchanged = state.unchanged + 1 if _same(state.front, front) else 0
-        best = front.equations[front.choice]
-        self.say(
-            f"search {state.restart + 1} of at most {self.engine.restarts}: loss {best.loss:.3g}, "
-            f"complexity {best.complexity}: {str(sympy.N(best.expression, 4))[:70]}"
-        )
-        return self._saved(_State(state.stage, state.restart + 1, unchanged, front))
+        done, best = state.restart + 1, front.best
+        told = f"loss {best.loss:.3g}, complexity {best.complexity}: {str(sympy.N(best.expression, 4))[:70]}"
+        self.say(f"search {done} of at most {self.engine.restarts}: {told}")
+        return self._saved(_State(state.stage, done, unchanged, front))
 
     def _left(self) -> float:
         limit = self.engine.time_limit
@@ -203,8 +204,8 @@ def _same(before: Front | None, now: Front) -> bool:
     """Whether a restart has neither lowered the loss nor made the choice simpler."""
     if before is None:
         return False
-    old, new = (f.equations[f.choice].complexity for f in (before, now))
-    return now.equations[-1].loss > SAME * before.equations[-1].loss and new >= old
+    no_better = now.equations[-1].loss > SAME * before.equations[-1].loss
+    return no_better and now.best.complexity >= before.best.complexity
 
 
 def _evolve(
@@ -213,6 +214,7 @@ def _evolve(
     """The equations of one search."""
     from pyoperon.sklearn import SymbolicRegressor
 
+    # in units of their spreads, since operon draws its constants near 1
     scale, unit = _spread(points.X), float(_spread(points.y))
     regressor = SymbolicRegressor(
         allowed_symbols=",".join((*functions, "constant", "variable")),

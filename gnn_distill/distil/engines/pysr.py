@@ -137,7 +137,7 @@ class PySREngine(TrimmingEngine):
             front = found
             if memory is not None:
                 memory.save({"done": done, "front": front.to_dict()})
-            best = front.equations[front.choice]
+            best = front.best
             text = str(sympy.N(best.expression, 4))[:70]
             say(f"PySR, {done} of {self.iterations} iterations: loss {best.loss:.3g}: {text}")
         if front is None:

@@ -23,6 +23,9 @@ MAX_DEPTH = 100
 MAX_EXPONENT = 20
 MAX_NUMBER = 1e30
 
+R = sympy.Symbol("r")
+"""The distance of a pair, softened."""
+
 FUNCTIONS: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
     "exp": sympy.exp,
     "log": sympy.log,
@@ -156,6 +159,11 @@ class _ExactPrinter(StrPrinter):
 
     def _print_Float(self, expr: sympy.Float) -> str:  # noqa: N802 (sympy's naming)
         return repr(float(expr))
+
+
+def rounded(expression: sympy.Expr, figures: int) -> sympy.Expr:
+    """The expression with all floats to so many figures."""
+    return expression.xreplace({f: sympy.Float(f, figures) for f in expression.atoms(sympy.Float)})
 
 
 def write(expression: sympy.Expr) -> str:
