@@ -132,10 +132,8 @@ def _power(node: ast.expr, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr
         raise InputError("expression", _show(node), f"use exponents of size at most {MAX_EXPONENT}")
     if exponent.is_Float and float(exponent).is_integer():
         exponent = sympy.Integer(int(exponent))
-    if not base.is_number:
-        return base**exponent
-    if exponent.is_number and not base.is_zero:
-        return base**exponent if exponent.is_Integer else sympy.Float(float(base) ** float(exponent))
+    if base.is_number and not base.is_zero and exponent.is_number and not exponent.is_Integer:
+        return sympy.Float(float(base) ** float(exponent))  # not sympy's sqrt(2)
     return base**exponent
 
 

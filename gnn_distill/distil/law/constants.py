@@ -30,12 +30,11 @@ LEVEL = 0.95
 def refit_law(law: Law, edges: Edges, nodes: Nodes) -> Law:
     """Refit every numeric constant, end to end, on accelerations.
 
-    Engines seldom see the softening ε of r = d + ε, so r may shift by a small fitted constant as well, unless
-    that is smaller than what single-precision positions can tell.
-    Soft-L1 on the summed contributions of at most `FIT_NODES` nodes; of the law as it was, refitted, refitted
-    with a shifted r, and both again with powers that are no whole numbers free, too, the first is kept that a
-    later one does not beat clearly. A central law
-    has the same constants in all components; else each component is fitted by itself.
+    The fit is soft-L1 on the summed contributions of at most `FIT_NODES` nodes. Up to four fits are made,
+    from few free numbers to many: of the constants; of a small shift of r as well, since engines seldom see
+    the softening ε of r = d + ε; and both again with those powers free that are no whole numbers. A later fit
+    is taken only where its error is clearly lower, and a shift only where positions in single precision can
+    show it. A central law has the same constants in all components; else each component is fitted by itself.
 
     Args:
         law: where to start; its one-body terms stay.
