@@ -17,7 +17,8 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import R
 from gnn_distill.distil.expressions.points import DROP_OUTLIERS, Points, trim
-from gnn_distill.distil.expressions.refine import DELTAS, factored, forms, refit
+from gnn_distill.distil.expressions.refine import factored, forms, refit
+from gnn_distill.physics.variables import DELTAS
 
 CENTRAL = 3.0
 """The law is not central where the part of c across Δ is this many times what f leaves along it, …"""

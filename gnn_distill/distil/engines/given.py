@@ -12,10 +12,10 @@ from gnn_distill.distil.engines.engine import Memory, Progress, TrimmingEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.expressions.refine import DELTAS, forms, mixed, refit
+from gnn_distill.distil.expressions.refine import forms, mixed, refit
 from gnn_distill.distil.joint import trivial
 from gnn_distill.errors import InputError
-from gnn_distill.physics.variables import FURTHER_NAMES, VARIABLES
+from gnn_distill.physics.variables import DELTAS
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class GivenEngine(TrimmingEngine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self._parsed((*VARIABLES, *FURTHER_NAMES)).free_symbols:
+        if not self._parsed().free_symbols:
             raise InputError("symbolic.expression", self.expression, "use at least one variable")
 
-    def _parsed(self, names: Sequence[str]) -> sympy.Expr:
+    def _parsed(self, names: Sequence[str] | None = None) -> sympy.Expr:
         try:
             return parse(self.expression, names)
         except InputError as error:
@@ -52,7 +52,7 @@ class GivenEngine(TrimmingEngine):
     @property
     def radial(self) -> bool:
         """Whether the equation is the size along Δ/d, rather than a component."""
-        used = self._parsed((*VARIABLES, *FURTHER_NAMES)).free_symbols
+        used = self._parsed().free_symbols
         return not {str(symbol) for symbol in used} & set(DELTAS)
 
     def search(self, points: Points, seed: int, say: Progress, memory: Memory | None) -> Front:
