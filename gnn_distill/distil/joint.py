@@ -15,17 +15,15 @@ import sympy
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.front import Front
-from gnn_distill.distil.expressions.points import Points, trim
+from gnn_distill.distil.expressions.parse import R
+from gnn_distill.distil.expressions.points import DROP_OUTLIERS, Points, trim
 from gnn_distill.distil.expressions.refine import factored, forms, refit
 from gnn_distill.physics.variables import DELTAS
 
-NEAR, TAIL = 0.02, 0.03
-"""Shares of the points that do not count, as for the engines; see `points.trim`."""
 CENTRAL = 3.0
 """The law is not central where the part of c across Δ is this many times what f leaves along it, …"""
 NEGLIGIBLE = 0.1
 """… and more than this share of c."""
-R = sympy.Symbol("r")
 
 
 def along(delta: Array, values: Array) -> tuple[Array, Array]:
@@ -60,19 +58,18 @@ def vector_fronts(front: Front, X: Array, names: Sequence[str], values: Array) -
     delta = X[:, [names.index(d) for d in DELTAS if d in names]]
     _, rest = along(delta, values)
     size = np.linalg.norm(values, axis=1)
-    kept = rest <= np.quantile(rest, 1 - TAIL)
+    kept = rest <= np.quantile(rest, 1 - DROP_OUTLIERS)
     loose = float(rest[kept].mean()) > CENTRAL * front.equations[-1].loss
     across = float(rest[kept].mean() / max(size[kept].mean(), 1e-300))
     fronts, parents = [], []
     for k, name in enumerate(d for d in DELTAS if d in names):
-        points = trim(Points(X, values[:, k], np.ones(len(X)), tuple(names)), NEAR, TAIL)
+        points = trim(Points(X, values[:, k], np.ones(len(X)), tuple(names)))
         written = {
             form: i
             for i, equation in enumerate(front.equations)
             for form in forms(component(equation.expression, sympy.Symbol(name)))
         }
-        candidates = [*written, *trivial(points, name)]
-        fronts.append(Front.build(candidates, points.X, points.y, points.names, points.loss))
+        fronts.append(Front.on(points, [*written, *trivial(points, name)]))
         parents.append(tuple(written.get(e.expression) for e in fronts[-1].equations))
     return Joint(front, tuple(fronts), tuple(parents), across, not (loose and across > NEGLIGIBLE))
 

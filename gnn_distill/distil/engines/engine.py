@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.front import Front
-from gnn_distill.errors import InputError
+from gnn_distill.distil.expressions.points import DROP_NEAREST, DROP_OUTLIERS, Points, trim
+from gnn_distill.errors import InputError, check_range
 from gnn_distill.physics.variables import VARIABLES, is_variable
 
 Progress = Callable[[str], None]
@@ -60,6 +63,45 @@ class Engine(Protocol):
             InputError: for points that cannot be fitted (see `check_problem`).
         """
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrimmingEngine(ABC):
+    """What the engines of this package share: points are checked, the worst left out, the rest searched.
+
+    See `gnn_distill.distil.expressions.points.trim` for why.
+
+    Args:
+        drop_nearest: share of the points left out at the smallest r.
+        drop_outliers: share of the rest left out, those furthest from the median of y.
+    """
+
+    drop_nearest: float = DROP_NEAREST
+    drop_outliers: float = DROP_OUTLIERS
+
+    def __post_init__(self) -> None:
+        check_range("symbolic.engine.drop_nearest", self.drop_nearest, 0.0, 0.5)
+        check_range("symbolic.engine.drop_outliers", self.drop_outliers, 0.0, 0.5)
+
+    def fit(
+        self,
+        X: Array,
+        y: Array,
+        names: Sequence[str],
+        weights: Array | None = None,
+        *,
+        seed: int,
+        progress: Progress | None = None,
+        memory: Memory | None = None,
+    ) -> Front:
+        """The front of equations for y; see `Engine.fit`."""
+        points = Points(*check_problem(X, y, names, weights), tuple(names))
+        points = trim(points, self.drop_nearest, self.drop_outliers)
+        return self.search(points, seed, progress or (lambda line: None), memory)
+
+    @abstractmethod
+    def search(self, points: Points, seed: int, say: Progress, memory: Memory | None) -> Front:
+        """The front of equations for the points that are left."""
 
 
 def check_problem(

@@ -8,19 +8,18 @@ from typing import ClassVar
 
 import sympy
 
-from gnn_distill.arrays import Array
-from gnn_distill.distil.engines.engine import Memory, Progress, check_problem
+from gnn_distill.distil.engines.engine import Memory, Progress, TrimmingEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
-from gnn_distill.distil.expressions.points import Points, trim
+from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.expressions.refine import forms, mixed, refit
 from gnn_distill.distil.joint import trivial
-from gnn_distill.errors import InputError, check_range
+from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import DELTAS
 
 
 @dataclass(frozen=True)
-class GivenEngine:
+class GivenEngine(TrimmingEngine):
     """No search: the front of one equation, its constants refitted.
 
     ```yaml
@@ -31,58 +30,42 @@ class GivenEngine:
         expression: without Δ, the size of the pair's contribution along Δ/d, all components sharing it; with
             Δ, one component. In the latter case the equations of the other axes, and mixtures of axes, are
             made from it.
-        near: share of the points dropped at the smallest r.
-        tail: share of the rest dropped at the largest deviation from the median.
+        drop_nearest: share of the points left out at the smallest r.
+        drop_outliers: share of the rest left out, those furthest from the median of y.
     """
 
     expression: str
-    near: float = 0.02
-    tail: float = 0.03
 
     name: ClassVar[str] = "given"
 
     def __post_init__(self) -> None:
-        check_range("symbolic.engine.near", self.near, 0.0, 0.5)
-        check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
+        super().__post_init__()
+        if not self._parsed().free_symbols:
+            raise InputError("symbolic.expression", self.expression, "use at least one variable")
+
+    def _parsed(self, names: Sequence[str] | None = None) -> sympy.Expr:
         try:
-            found = parse(self.expression)
+            return parse(self.expression, names)
         except InputError as error:
             raise InputError("symbolic.expression", error.value, error.fix) from error
-        if not found.free_symbols:
-            raise InputError("symbolic.expression", self.expression, "use at least one variable")
 
     @property
     def radial(self) -> bool:
         """Whether the equation is the size along Δ/d, rather than a component."""
-        used = parse(self.expression).free_symbols
+        used = self._parsed().free_symbols
         return not {str(symbol) for symbol in used} & set(DELTAS)
 
-    def fit(
-        self,
-        X: Array,
-        y: Array,
-        names: Sequence[str],
-        weights: Array | None = None,
-        *,
-        seed: int,
-        progress: Progress | None = None,
-        memory: Memory | None = None,
-    ) -> Front:
-        """The front of the given equation, refitted; see `gnn_distill.distil.engines.engine.Engine.fit`."""
-        points = trim(Points(*check_problem(X, y, names, weights), tuple(names)), self.near, self.tail)
-        try:
-            given = parse(self.expression, names)
-        except InputError as error:
-            raise InputError("symbolic.expression", error.value, error.fix) from error
-        fits = [refit(e, points).expression for e in self._written(given, names)]
-        simple = trivial(points, names[0])
-        front = Front.build([*fits, *simple], points.X, points.y, points.names, points.loss)
+    def search(self, points: Points, seed: int, say: Progress, memory: Memory | None) -> Front:
+        """The front of the given equation, refitted."""
+        fits = [refit(e, points).expression for e in self._written(points.names)]
+        front = Front.on(points, [*fits, *trivial(points, points.names[0])])
         if any(e.expression in fits for e in front.equations):
             return front
-        return Front.build(fits, points.X, points.y, points.names, points.loss)
+        return Front.on(points, fits)  # a trivial equation fits better: the user's is judged all the same
 
-    def _written(self, given: sympy.Expr, names: Sequence[str]) -> list[sympy.Expr]:
+    def _written(self, names: Sequence[str]) -> list[sympy.Expr]:
         """The equation along each axis and along mixtures of axes, with and without a constant."""
+        given = self._parsed(names)
         deltas = [sympy.Symbol(n) for n in names if n in DELTAS]
         own = [d for d in deltas if given.has(d)]
         if not own and deltas:

@@ -4,40 +4,44 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.engines.engine import Memory, Progress, check_problem
+from gnn_distill.distil.engines.engine import MIN_POINTS, Memory, Progress, TrimmingEngine, check_problem
 from gnn_distill.distil.expressions.front import Front
-from gnn_distill.distil.expressions.parse import parse
-from gnn_distill.distil.expressions.points import Points, trim
+from gnn_distill.distil.expressions.parse import parse_all
+from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.expressions.refine import clean_front
 from gnn_distill.errors import InputError, check_int, check_range
 
 ARITHMETIC = ("add", "sub", "mul", "div")
 EXTRA = ("exp", "log", "pow")
 DIGITS = 17
+"""Digits of operon's constants, as many as a double has."""
 NO_LIMIT = 10**9
+"""Evaluations that operon may make: the number of generations is what ends a search."""
 SAME = 0.97
 """A restart has improved on the others where it lowers the loss to less than this share."""
 DOUBT = 1
 """More restarts that must change nothing where the front fits badly: some laws are found by luck only,
 since no part of them explains anything (q1·q2 with charges of ±1)."""
 EXACT = 0.01
-"""A front that leaves no more of the mean deviation is good up to twice the complexity `large`."""
+"""Where an equation leaves no more than this share, twice `functions_above_complexity` is allowed: an exact
+law may be long."""
 
 
 @dataclass(frozen=True)
-class OperonEngine:
+class OperonEngine(TrimmingEngine):
     """Restarts of a two-objective search (error, length) on sub-samples, merged and cleaned.
 
-    A pass ends when `stable` restarts in a row have not improved the front (one more where it fits badly),
-    or when `restarts` or the time are spent. What restarts find is merged and cleaned after each.
+    The first pass knows + − × / only; a second one, with `functions`, runs where that is not enough. A pass
+    ends when `patience` restarts in a row have not improved the front (one more where it fits badly), or when
+    `restarts` or the time are spent. What restarts find is merged and cleaned after each.
 
     ```yaml
     engine: {_target_: gnn_distill.distil.engines.operon.OperonEngine, restarts: 5, generations: 250}
@@ -45,61 +49,52 @@ class OperonEngine:
 
     Args:
         restarts: most independent searches, each with its own seed and sub-sample.
-        stable: restarts in a row that change nothing, after which a good front is believed.
+        patience: restarts in a row without improvement after which a pass ends.
         subsample: points that a search sees.
         generations: length of a search; the budget is counted, not timed, so that a seed gives
             the same equations everywhere.
         population: equations alive in a search.
         max_length: most nodes of an equation.
         max_depth: most levels of an equation.
-        near: share of the points dropped at the smallest r.
-        tail: share of the rest dropped at the largest deviation from the median.
+        drop_nearest: share of the points left out at the smallest r.
+        drop_outliers: share of the rest left out, those furthest from the median of y.
         fit_points: points that constants are fitted to.
         functions: tried besides + − × / in a second pass; any of exp, log, pow.
-        poor: a front fits well if its best equation leaves at most this share of the mean deviation from
-            the median; the second pass runs where no restart of the first gave one. 1 accepts any.
-        large: the second pass runs, too, where the simplest good equation of the first is more complex than
-            this (twice this if it is exact): arithmetic then imitates something that it cannot say.
+        functions_above_loss: the second pass runs where the best equation of the first leaves more than this
+            share of the mean deviation from the median. 1 accepts any.
+        functions_above_complexity: it runs, too, where the simplest good equation of the first is more
+            complex than this (twice this if it is exact): arithmetic then imitates what it cannot say.
         time_limit: seconds for one component, or null. Only a search that it cuts short depends on the
             speed of the machine.
         n_threads: threads of a search; the result does not depend on it.
     """
 
     restarts: int = 5
-    stable: int = 3
+    patience: int = 3
     subsample: int = 500
     generations: int = 250
     population: int = 1000
     max_length: int = 30
     max_depth: int = 10
-    near: float = 0.02
-    tail: float = 0.03
     fit_points: int = 1500
     functions: tuple[str, ...] = EXTRA
-    poor: float = 0.2
-    large: int = 24
+    functions_above_loss: float = 0.2
+    functions_above_complexity: int = 24
     time_limit: float | None = None
     n_threads: int = 1
 
     name: ClassVar[str] = "operon"
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("restarts", 1, 1000),
-            ("stable", 1, 1000),
-            ("subsample", 50, 10**6),
-            ("generations", 1, 10**6),
-            ("population", 10, 10**6),
-            ("max_length", 5, 200),
-            ("max_depth", 2, 50),
-            ("fit_points", 50, 10**6),
-            ("large", 1, 10**6),
-            ("n_threads", 1, 1024),
-        ):
-            check_int(f"symbolic.engine.{name}", getattr(self, name), low, high)
-        check_range("symbolic.engine.near", self.near, 0.0, 0.5)
-        check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
-        check_range("symbolic.engine.poor", self.poor, 0.0, 1.0)
+        super().__post_init__()
+        for name in ("restarts", "patience", "generations", "functions_above_complexity", "n_threads"):
+            check_int(f"symbolic.engine.{name}", getattr(self, name), 1)
+        for name in ("subsample", "fit_points"):
+            check_int(f"symbolic.engine.{name}", getattr(self, name), MIN_POINTS)
+        check_int("symbolic.engine.population", self.population, 10)
+        check_int("symbolic.engine.max_length", self.max_length, 5, 200)
+        check_int("symbolic.engine.max_depth", self.max_depth, 2, 50)
+        check_range("symbolic.engine.functions_above_loss", self.functions_above_loss, 0.0, 1.0)
         if self.time_limit is not None:
             check_range("symbolic.engine.time_limit", self.time_limit, 1.0)
         object.__setattr__(self, "functions", tuple(self.functions))
@@ -107,26 +102,22 @@ class OperonEngine:
             if function not in EXTRA:
                 raise InputError("symbolic.engine.functions", function, f"choose from {', '.join(EXTRA)}")
 
-    def fit(
-        self,
-        X: Array,
-        y: Array,
-        names: Sequence[str],
-        weights: Array | None = None,
-        *,
-        seed: int,
-        progress: Progress | None = None,
-        memory: Memory | None = None,
-    ) -> Front:
-        """The front of equations for y; see `gnn_distill.distil.engines.engine.Engine.fit`."""
-        points = trim(Points(*check_problem(X, y, names, weights), tuple(names)), self.near, self.tail)
-        check_problem(points.X, points.y, names, points.weights)
-        return _Search(self, points, seed, progress or (lambda _: None), memory).run()
+    def search(self, points: Points, seed: int, say: Progress, memory: Memory | None) -> Front:
+        """The front of both passes."""
+        check_problem(points.X, points.y, points.names, points.weights)
+        return _Search(self, points, seed, say, memory).run()
 
 
 @dataclass(frozen=True)
 class _State:
-    """How far a search has come: pass 0 (arithmetic) or 1, restarts done in it, and its front."""
+    """How far a search has come.
+
+    Attributes:
+        stage: 0 in the pass of arithmetic, 1 in that with further functions, 2 at the end.
+        restart: restarts done in this pass.
+        unchanged: restarts in a row that have not improved the front.
+        front: what was found so far.
+    """
 
     stage: int = 0
     restart: int = 0
@@ -134,13 +125,11 @@ class _State:
     front: Front | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        front = None if self.front is None else self.front.to_dict()
-        return {"stage": self.stage, "restart": self.restart, "unchanged": self.unchanged, "front": front}
+        return vars(self) | {"front": self.front and self.front.to_dict()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> _State:
-        front = None if data["front"] is None else Front.from_dict(data["front"])
-        return cls(int(data["stage"]), int(data["restart"]), int(data["unchanged"]), front)
+        return cls(**data | {"front": data["front"] and Front.from_dict(data["front"])})
 
 
 @dataclass(frozen=True)
@@ -150,43 +139,40 @@ class _Search:
     engine: OperonEngine
     points: Points
     seed: int
-    report: Progress
+    say: Progress
     memory: Memory | None
     begun: float = field(default_factory=time.monotonic)
 
     def run(self) -> Front:
         engine, state = self.engine, self._loaded()
-        while state.stage < 2:
-            functions = ARITHMETIC if state.stage == 0 else ARITHMETIC + engine.functions
-            while not self._ended(state):
-                state = self._restart(state, functions)
-            last = state.stage == 1 or not engine.functions or self._good(state.front) or self._left() <= 0
-            if not last:
-                self.report("arithmetic is not enough: searching again with " + ", ".join(engine.functions))
-            state = self._saved(replace(state, stage=2 if last else 1, restart=0, unchanged=0))
-        if state.front is None:
-            raise InputError("symbolic.engine.time_limit", engine.time_limit, "give more time")
-        best = state.front.equations[state.front.choice]
-        self.report(f"simplest good equation: {sympy.N(best.expression, 4)}  (loss {best.loss:.3g})")
+        while state.front is None or state.stage < 2:
+            if state.front is None or not self._ended(state, state.front):
+                state = self._restart(state)
+            elif state.stage == 1 or not engine.functions or self._good(state.front) or self._left() <= 0:
+                state = self._saved(_State(2, front=state.front))
+            else:
+                self.say("arithmetic is not enough: searching again with " + ", ".join(engine.functions))
+                state = self._saved(_State(1, front=state.front))
+        best = state.front.best
+        self.say(f"simplest good equation: {sympy.N(best.expression, 4)}  (loss {best.loss:.3g})")
         return state.front
 
-    def _ended(self, state: _State) -> bool:
-        if state.front is not None and self._left() <= 0:
+    def _ended(self, state: _State, front: Front) -> bool:
+        """Whether this pass is over; it has found something by then, however long that took."""
+        if self._left() <= 0 or state.restart >= self.engine.restarts:
             return True
-        if state.front is None or state.restart >= self.engine.restarts:
-            return state.front is not None
-        doubtful = state.stage == 0 and _share(state.front, self.points) > self.engine.poor
-        return state.unchanged >= self.engine.stable + (DOUBT if doubtful else 0)
+        doubtful = state.stage == 0 and _share(front, self.points) > self.engine.functions_above_loss
+        return state.unchanged >= self.engine.patience + (DOUBT if doubtful else 0)
 
-    def _good(self, front: Front | None) -> bool:
-        """Whether the front's best equation fits well, and its simplest good one is simple."""
-        if front is None:
-            return False
-        share, size = _share(front, self.points), front.equations[front.choice].complexity
-        exact = share <= EXACT and size <= 2 * self.engine.large
-        return exact or (share <= self.engine.poor and size <= self.engine.large)
+    def _good(self, front: Front) -> bool:
+        """Whether arithmetic is enough: the best equation fits well, and the simplest good one is simple."""
+        share, size = _share(front, self.points), front.best.complexity
+        loss, complexity = self.engine.functions_above_loss, self.engine.functions_above_complexity
+        return (share <= loss and size <= complexity) or (share <= EXACT and size <= 2 * complexity)
 
-    def _restart(self, state: _State, functions: Sequence[str]) -> _State:
+    def _restart(self, state: _State) -> _State:
+        functions = ARITHMETIC if state.stage == 0 else ARITHMETIC + self.engine.functions
+        # the seed of each restart is its own, so that a resumed search draws what an unbroken one draws
         rng = np.random.default_rng([self.seed, 1 + state.stage, state.restart])
         part = self.points.sample(self.engine.subsample, rng)
         raw = _evolve(self.engine, part, functions, int(rng.integers(2**31)), self._left())
@@ -195,12 +181,10 @@ class _Search:
         front = clean_front(raw, self.points, fit_points, known)
         front = Front.from_dict(front.to_dict())  # as a resumed search reads it: both must go on alike
         unchanged = state.unchanged + 1 if _same(state.front, front) else 0
-        best = front.equations[front.choice]
-        self.report(
-            f"search {state.restart + 1} of at most {self.engine.restarts}: loss {best.loss:.3g}, "
-            f"complexity {best.complexity}: {str(sympy.N(best.expression, 4))[:70]}"
-        )
-        return self._saved(_State(state.stage, state.restart + 1, unchanged, front))
+        done, best = state.restart + 1, front.best
+        told = f"loss {best.loss:.3g}, complexity {best.complexity}: {str(sympy.N(best.expression, 4))[:70]}"
+        self.say(f"search {done} of at most {self.engine.restarts}: {told}")
+        return self._saved(_State(state.stage, done, unchanged, front))
 
     def _left(self) -> float:
         limit = self.engine.time_limit
@@ -220,8 +204,8 @@ def _same(before: Front | None, now: Front) -> bool:
     """Whether a restart has neither lowered the loss nor made the choice simpler."""
     if before is None:
         return False
-    old, new = (f.equations[f.choice].complexity for f in (before, now))
-    return now.equations[-1].loss > SAME * before.equations[-1].loss and new >= old
+    no_better = now.equations[-1].loss > SAME * before.equations[-1].loss
+    return no_better and now.best.complexity >= before.best.complexity
 
 
 def _evolve(
@@ -230,6 +214,7 @@ def _evolve(
     """The equations of one search."""
     from pyoperon.sklearn import SymbolicRegressor
 
+    # in units of their spreads, since operon draws its constants near 1
     scale, unit = _spread(points.X), float(_spread(points.y))
     regressor = SymbolicRegressor(
         allowed_symbols=",".join((*functions, "constant", "variable")),
@@ -254,21 +239,12 @@ def _evolve(
         warnings.simplefilter("ignore")
         regressor.fit(points.X / scale, points.y / unit)
         texts = [regressor.get_model_string(e["tree"], DIGITS) for e in regressor.pareto_front_]
-    return list(_read(texts, points.names, scale, unit))
-
-
-def _read(texts: Sequence[str], names: Sequence[str], scale: Array, unit: float) -> Iterator[sympy.Expr]:
-    """Operon's equations, in X1, X2, … in units of the spreads, as equations in `names`."""
-    columns = [f"X{i + 1}" for i in range(len(names))]
+    columns = [f"X{i + 1}" for i in range(len(scale))]  # operon's own names, in units of the spreads
     undo = {
         sympy.Symbol(c): sympy.Symbol(n) / sympy.Float(float(s))
-        for c, n, s in zip(columns, names, scale, strict=True)
+        for c, n, s in zip(columns, points.names, scale, strict=True)
     }
-    for text in texts:
-        try:
-            yield unit * parse(text.replace("^", "**"), columns).xreplace(undo)
-        except InputError:
-            continue
+    return [unit * found.xreplace(undo) for found in parse_all(texts, columns)]
 
 
 def _spread(values: Array) -> Array:

@@ -7,20 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import sympy
 
-from gnn_distill.arrays import Array
-from gnn_distill.distil.engines.engine import Memory, Progress, check_problem
+from gnn_distill.distil.engines.engine import Memory, Progress, TrimmingEngine, check_problem
 from gnn_distill.distil.expressions.front import Front
-from gnn_distill.distil.expressions.parse import parse, write
-from gnn_distill.distil.expressions.points import Points, trim
+from gnn_distill.distil.expressions.parse import parse_all, write
+from gnn_distill.distil.expressions.points import Points
 from gnn_distill.errors import InputError, check_int, check_range
 
 FIX = "install it with `pip install 'gnn_distill[pysr]'` (it fetches Julia), or use symbolic=operon"
 
 
 @dataclass(frozen=True)
-class PySREngine:
+class PySREngine(TrimmingEngine):
     """PySR's evolutionary search.
 
     ```yaml
@@ -33,10 +33,10 @@ class PySREngine:
         parsimony: price of a unit of complexity while searching.
         batching: whether a generation sees only a random batch of the points.
         batch_size: points in such a batch.
-        block: iterations after which the front is kept and reported.
+        save_every: iterations after which the front is saved and reported.
         time_limit: seconds for one component, or null.
-        near: share of the points dropped at the smallest r.
-        tail: share of the rest dropped at the largest deviation from the median.
+        drop_nearest: share of the points left out at the smallest r.
+        drop_outliers: share of the rest left out, those furthest from the median of y.
     """
 
     iterations: int = 6000
@@ -44,23 +44,22 @@ class PySREngine:
     parsimony: float = 0.05
     batching: bool = False
     batch_size: int = 500
-    block: int = 500
+    save_every: int = 500
     time_limit: float | None = None
-    near: float = 0.0
-    tail: float = 0.0
+    drop_nearest: float = 0.0
+    drop_outliers: float = 0.0
 
     name: ClassVar[str] = "pysr"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_int("symbolic.engine.iterations", self.iterations, 1)
         check_int("symbolic.engine.maxsize", self.maxsize, 7, 200)
         check_int("symbolic.engine.batch_size", self.batch_size, 10)
-        check_int("symbolic.engine.block", self.block, 1)
+        check_int("symbolic.engine.save_every", self.save_every, 1)
         if self.time_limit is not None:
             check_range("symbolic.engine.time_limit", self.time_limit, 1.0)
         check_range("symbolic.engine.parsimony", self.parsimony, 0.0, 10.0)
-        check_range("symbolic.engine.near", self.near, 0.0, 0.5)
-        check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
 
     def arguments(
         self, seed: int, *, weighted: bool = False, guesses: Sequence[str] = (), seconds: float | None = None
@@ -99,28 +98,18 @@ class PySREngine:
             "verbosity": 0,
         }
 
-    def fit(
-        self,
-        X: Array,
-        y: Array,
-        names: Sequence[str],
-        weights: Array | None = None,
-        *,
-        seed: int,
-        progress: Progress | None = None,
-        memory: Memory | None = None,
-    ) -> Front:
-        """The front of equations for y; see `gnn_distill.distil.engines.engine.Engine.fit`.
+    def search(self, points: Points, seed: int, say: Progress, memory: Memory | None) -> Front:
+        """The front that PySR finds.
 
         The iterations are done in blocks, each going on from the one before it. After a kill the search goes
         on from the equations that the last block left.
 
         Raises:
-            InputError: also where PySR or Julia cannot be had.
+            InputError: PySR or Julia cannot be had, or too few points are left.
         """
-        points = trim(Points(*check_problem(X, y, names, weights), tuple(names)), self.near, self.tail)
-        check_problem(points.X, points.y, names, points.weights)
-        done, front = _remembered(memory)
+        check_problem(points.X, points.y, points.names, points.weights)
+        saved = None if memory is None else memory.load()
+        done, front = (int(saved["done"]), Front.from_dict(saved["front"])) if saved else (0, None)
         if front is not None and done >= self.iterations:
             return front
         try:
@@ -129,46 +118,36 @@ class PySREngine:
             raise InputError("symbolic", "pysr", f"{FIX} ({error})") from error
         begun = time.monotonic()
         guesses = [] if front is None else in_julia(front)
-        weighted = weights is not None
+        weighted = bool(np.ptp(points.weights) > 0)
         regressor = PySRRegressor(
             **self.arguments(seed, weighted=weighted, guesses=guesses, seconds=self.time_limit)
         )
         given = points.weights if weighted else None
         while done < self.iterations:
-            size = min(self.block, self.iterations - done)
+            size = min(self.save_every, self.iterations - done)
             left = None if self.time_limit is None else self.time_limit - (time.monotonic() - begun)
             if left is not None and left <= 0 and front is not None:
                 break
             regressor.set_params(niterations=size, timeout_in_seconds=left)
-            regressor.fit(points.X, points.y, weights=given, variable_names=list(names))
+            regressor.fit(points.X, points.y, weights=given, variable_names=list(points.names))
             done += size
             found = front_from_rows(regressor.equations_.to_dict("records"), points)
-            front = found if front is None else merged([front, found], points)
+            if front is not None:
+                found = Front.on(points, [e.expression for f in (front, found) for e in f.equations])
+            front = found
             if memory is not None:
                 memory.save({"done": done, "front": front.to_dict()})
-            if progress is not None:
-                best = front.equations[front.choice]
-                text = str(sympy.N(best.expression, 4))[:70]
-                progress(f"PySR, {done} of {self.iterations} iterations: loss {best.loss:.3g}: {text}")
+            best = front.best
+            text = str(sympy.N(best.expression, 4))[:70]
+            say(f"PySR, {done} of {self.iterations} iterations: loss {best.loss:.3g}: {text}")
         if front is None:
             raise InputError("symbolic.engine.time_limit", self.time_limit, "give more time")
         return front
 
 
-def _remembered(memory: Memory | None) -> tuple[int, Front | None]:
-    saved = None if memory is None else memory.load()
-    return (0, None) if saved is None else (int(saved["done"]), Front.from_dict(saved["front"]))
-
-
 def in_julia(front: Front) -> list[str]:
     """The equations of a front in Julia's notation."""
     return [write(e.expression).replace("**", "^") for e in front.equations]
-
-
-def merged(fronts: Iterable[Front], points: Points) -> Front:
-    """One front of the equations of several, on the same points."""
-    every = [e.expression for front in fronts for e in front.equations]
-    return Front.build(every, points.X, points.y, points.names, points.loss)
 
 
 def front_from_rows(rows: Iterable[Mapping[str, Any]], points: Points) -> Front:
@@ -181,13 +160,7 @@ def front_from_rows(rows: Iterable[Mapping[str, Any]], points: Points) -> Front:
         rows: mappings with the key ``equation``, in Julia's notation.
         points: those that the loss is counted on.
     """
-    expressions = []
-    for row in rows:
-        try:
-            expressions.append(parse(str(row["equation"]).replace("^", "**"), points.names))
-        except InputError:
-            continue
-    return Front.build(expressions, points.X, points.y, points.names, points.loss)
+    return Front.on(points, parse_all((str(row["equation"]) for row in rows), points.names))
 
 
 def _inverse(value: Any) -> Any:

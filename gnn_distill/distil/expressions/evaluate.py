@@ -1,8 +1,15 @@
-"""Sympy expressions as NumPy functions, put together from closures: nothing is printed or run as text."""
+"""Sympy expressions as functions of arrays, put together from closures: nothing is printed or run as text.
+
+Shape letters: S points, K columns, P constants.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy
@@ -10,21 +17,45 @@ import sympy
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError
 
-Function = Callable[[Mapping[str, Array | float]], Array | float]
+Function = Callable[[Mapping[str, Any]], Any]
+"""From {variable name: values} to values."""
 
 MAX_UNROLLED = 4
 """Integer powers up to this are repeated products, which is faster than a power."""
 
-_FUNCTIONS: dict[type, Callable[..., Array]] = {
-    sympy.exp: np.exp,
-    sympy.log: np.log,
-    sympy.Abs: np.abs,
-    sympy.sin: np.sin,
-    sympy.cos: np.cos,
-}
+
+@dataclass(frozen=True)
+class Backend:
+    """Whose arrays an expression is computed with; sums and products are written alike everywhere.
+
+    Attributes:
+        functions: for each function of sympy the one that computes it.
+        number: a constant, as the other functions take it.
+        power: of a base and an exponent.
+        whole_power: of a base and an integer exponent.
+    """
+
+    functions: Mapping[type, Callable[[Any], Any]]
+    number: Callable[[float], Any]
+    power: Callable[[Any, Any], Any]
+    whole_power: Callable[[Any, int], Any]
 
 
-def compiled(expression: sympy.Expr) -> Function:
+def _whole_power(base: Array | float, exponent: int) -> Array:
+    value, count = np.asarray(base, dtype=np.float64), abs(exponent)
+    total = reduce(operator.mul, [value] * count) if 0 < count <= MAX_UNROLLED else value**count
+    return np.asarray(np.divide(1.0, total) if exponent < 0 else total)
+
+
+NUMPY = Backend(
+    {sympy.exp: np.exp, sympy.log: np.log, sympy.Abs: np.abs, sympy.sin: np.sin, sympy.cos: np.cos},
+    number=float,
+    power=np.power,
+    whole_power=_whole_power,
+)
+
+
+def compiled(expression: sympy.Expr, backend: Backend = NUMPY) -> Function:
     """A function from {variable name: values} to the values of `expression`.
 
     Real arithmetic: what would be complex is NaN.
@@ -33,50 +64,20 @@ def compiled(expression: sympy.Expr) -> Function:
         name = str(expression)
         return lambda env: env[name]
     if expression.is_Number or expression.is_NumberSymbol:
-        value = float(expression)
+        value = backend.number(float(expression))
         return lambda env: value
-    if expression.is_Add:
-        return _folded([compiled(a) for a in expression.args], np.add)
-    if expression.is_Mul:
-        return _folded([compiled(a) for a in expression.args], np.multiply)
+    first, *others = parts = [compiled(a, backend) for a in expression.args]
+    if expression.is_Pow and expression.exp.is_Integer:
+        exponent = int(expression.exp)
+        return lambda env: backend.whole_power(first(env), exponent)
     if expression.is_Pow:
-        return _power(*expression.args)
-    if function := _FUNCTIONS.get(expression.func):
-        inner = compiled(expression.args[0])
-        return lambda env: function(inner(env))
+        return lambda env: backend.power(first(env), others[0](env))
+    if expression.is_Add or expression.is_Mul:
+        combine = operator.add if expression.is_Add else operator.mul
+        return lambda env: reduce(combine, (part(env) for part in parts))
+    if function := backend.functions.get(expression.func):
+        return lambda env: function(first(env))
     raise InputError("expression", str(expression)[:80], "use arithmetic, exp, log, sqrt, Abs, sin or cos")
-
-
-def _folded(parts: Sequence[Function], combine: Callable[..., Array]) -> Function:
-    first, *others = parts
-
-    def run(env: Mapping[str, Array | float]) -> Array | float:
-        total = first(env)
-        for part in others:
-            total = combine(total, part(env))
-        return total
-
-    return run
-
-
-def _power(base: sympy.Expr, exponent: sympy.Expr) -> Function:
-    inner = compiled(base)
-    if not exponent.is_Integer:
-        outer = compiled(exponent)
-        return lambda env: np.power(inner(env), outer(env))
-    count, divide = abs(int(exponent)), int(exponent) < 0
-
-    def run(env: Mapping[str, Array | float]) -> Array | float:
-        value = np.asarray(inner(env), dtype=np.float64)
-        total = value
-        if count <= MAX_UNROLLED:
-            for _ in range(count - 1):
-                total = total * value
-        else:
-            total = value**count
-        return np.divide(1.0, total) if divide else total
-
-    return run
 
 
 def evaluate(expression: sympy.Expr, X: Array, names: Sequence[str]) -> Array:
@@ -122,6 +123,26 @@ def replaced(f: sympy.Expr, to: Mapping[sympy.Float, sympy.Symbol], exponents: b
     return f.func(*(replaced(part, to, exponents) for part in f.args))
 
 
-def filled(f: sympy.Expr, symbols: Sequence[sympy.Symbol], values: Sequence[float]) -> sympy.Expr:
-    """The expression with numbers in the place of symbols."""
-    return f.xreplace({s: sympy.Float(float(v)) for s, v in zip(symbols, values, strict=True)})
+class Template(NamedTuple):
+    """An expression with symbols in the place of its constants, as fits of the constants need it.
+
+    Attributes:
+        form: the expression with the symbols.
+        symbols: one for each constant.
+        start: the constants as they were, shape [P].
+    """
+
+    form: sympy.Expr
+    symbols: tuple[sympy.Symbol, ...]
+    start: Array
+
+    def function(self) -> Callable[[Mapping[str, Any], Array], Array]:
+        """From columns by name and constants [P] to the values."""
+        inner, names = compiled(self.form), [str(symbol) for symbol in self.symbols]
+        return lambda columns, values: inner({**columns, **dict(zip(names, values, strict=True))})
+
+    def filled(self, values: Iterable[float]) -> sympy.Expr:
+        """The expression with other constants [P]."""
+        return self.form.xreplace(
+            {s: sympy.Float(float(v)) for s, v in zip(self.symbols, values, strict=True)}
+        )

@@ -11,7 +11,8 @@ import sympy
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import evaluate
-from gnn_distill.distil.expressions.parse import parse, write
+from gnn_distill.distil.expressions.parse import parse, rounded, write
+from gnn_distill.distil.expressions.points import Points
 from gnn_distill.errors import InputError
 
 Loss = Callable[[Array, Array], float]
@@ -92,12 +93,8 @@ class Equation:
             "loss": self.loss,
             "score": self.score,
             "expression": write(self.expression),
-            "latex": sympy.latex(_rounded(self.expression)),
+            "latex": sympy.latex(rounded(self.expression, 4)),
         }
-
-
-def _rounded(expression: sympy.Expr) -> sympy.Expr:
-    return expression.xreplace({f: sympy.Float(f, 4) for f in expression.atoms(sympy.Float)})
 
 
 @dataclass(frozen=True)
@@ -120,28 +117,30 @@ class Front:
         loss: Loss,
     ) -> Front:
         """The front of `expressions` on the points X [S, K], y [S]; dominated ones are dropped."""
-        rated = []
-        for expression in dict.fromkeys(expressions):
-            value = float(loss(evaluate(expression, X, names), y))
-            if math.isfinite(value):
-                rated.append((complexity(expression), max(value, SMALLEST_LOSS), expression))
+        losses = {e: float(loss(evaluate(e, X, names), y)) for e in dict.fromkeys(expressions)}
+        rated = [(complexity(e), max(v, SMALLEST_LOSS), e) for e, v in losses.items() if math.isfinite(v)]
         return cls.from_rated(rated, names)
+
+    @classmethod
+    def on(cls, points: Points, expressions: Iterable[sympy.Expr]) -> Front:
+        """The front of `expressions` on `points`, with their loss."""
+        return cls.build(expressions, points.X, points.y, points.names, points.loss)
 
     @classmethod
     def from_rated(cls, rated: Iterable[tuple[int, float, sympy.Expr]], names: Sequence[str]) -> Front:
         """The front of (complexity, loss, expression) triples."""
         equations: list[Equation] = []
         for size, value, expression in sorted(rated, key=lambda t: t[:2]):
-            if not equations:
-                equations.append(Equation(size, value, 0.0, expression))
-            elif value < equations[-1].loss:
-                last = equations[-1]
+            last, score = equations[-1] if equations else None, 0.0
+            if last and value >= last.loss:
+                continue  # a simpler one, or one as simple, is at least as good
+            if last:
                 gain = math.log(max(last.loss, SMALLEST_LOSS) / max(value, SMALLEST_LOSS))
-                equations.append(Equation(size, value, gain / (size - last.complexity), expression))
+                score = gain / (size - last.complexity)
+            equations.append(Equation(size, value, score, expression))
         if not equations:
-            raise InputError(
-                "symbolic", "no equation", "raise symbolic.engine.generations or the sample size"
-            )
+            fix = "raise symbolic.engine.generations or the sample size"
+            raise InputError("symbolic", "no equation", fix)
         return cls(tuple(equations), tuple(names))
 
     @property
@@ -156,6 +155,11 @@ class Front:
         """The simplest equation within 10 % of the lowest loss."""
         limit = CHOICE_SLACK * self.equations[-1].loss
         return next(i for i, e in enumerate(self.equations) if e.loss <= limit)
+
+    @property
+    def best(self) -> Equation:
+        """The equation at `choice`."""
+        return self.equations[self.choice]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` reads back."""

@@ -7,10 +7,11 @@ Length, depth, number size and exponents are limited, so that a hostile file cos
 from __future__ import annotations
 
 import ast
+import contextlib
 import math
 import operator
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import sympy
 from sympy.printing.str import StrPrinter
@@ -22,6 +23,9 @@ MAX_LENGTH = 4000
 MAX_DEPTH = 100
 MAX_EXPONENT = 20
 MAX_NUMBER = 1e30
+
+R = sympy.Symbol("r")
+"""The distance of a pair, softened."""
 
 FUNCTIONS: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
     "exp": sympy.exp,
@@ -69,6 +73,15 @@ def parse(text: str, names: Collection[str] | None = None) -> sympy.Expr:
     if any(p.exp.is_number and abs(p.exp) > MAX_EXPONENT for p in result.atoms(sympy.Pow)):
         raise InputError("expression", text[:80], f"use exponents of size at most {MAX_EXPONENT}")
     return result
+
+
+def parse_all(texts: Iterable[str], names: Collection[str]) -> list[sympy.Expr]:
+    """What an engine has found, in its notation (^ for powers), less the equations that `parse` refuses."""
+    found = []
+    for text in texts:
+        with contextlib.suppress(InputError):
+            found.append(parse(text.replace("^", "**"), names))
+    return found
 
 
 def _convert(node: ast.expr, names: frozenset[str], depth: int) -> sympy.Expr:
@@ -124,10 +137,8 @@ def _power(node: ast.expr, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr
         raise InputError("expression", _show(node), f"use exponents of size at most {MAX_EXPONENT}")
     if exponent.is_Float and float(exponent).is_integer():
         exponent = sympy.Integer(int(exponent))
-    if not base.is_number:
-        return base**exponent
-    if exponent.is_number and not base.is_zero:
-        return base**exponent if exponent.is_Integer else sympy.Float(float(base) ** float(exponent))
+    if base.is_number and not base.is_zero and exponent.is_number and not exponent.is_Integer:
+        return sympy.Float(float(base) ** float(exponent))  # not sympy's sqrt(2)
     return base**exponent
 
 
@@ -151,6 +162,11 @@ class _ExactPrinter(StrPrinter):
 
     def _print_Float(self, expr: sympy.Float) -> str:  # noqa: N802 (sympy's naming)
         return repr(float(expr))
+
+
+def rounded(expression: sympy.Expr, figures: int) -> sympy.Expr:
+    """The expression with all floats to so many figures."""
+    return expression.xreplace({f: sympy.Float(f, figures) for f in expression.atoms(sympy.Float)})
 
 
 def write(expression: sympy.Expr) -> str:

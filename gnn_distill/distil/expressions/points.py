@@ -41,20 +41,27 @@ class Points:
         return float(np.mean(self.weights * np.abs(prediction - target)))
 
 
-def trim(points: Points, near: float, tail: float) -> Points:
-    """Drop what the singularity spoils.
+DROP_NEAREST, DROP_OUTLIERS = 0.02, 0.03
+"""Shares of the points that do not count, see `trim`."""
+
+
+def trim(points: Points, nearest: float = DROP_NEAREST, outliers: float = DROP_OUTLIERS) -> Points:
+    """Leave out what the singularity spoils.
+
+    Where particles come close, a network is least accurate and forces are largest, so a few such points would
+    decide which equation fits best.
 
     Args:
         points: all points.
-        near: share of the points dropped at the smallest r (where r is among the inputs).
-        tail: share of the rest dropped at the largest |y − median(y)|.
+        nearest: share of the points left out at the smallest r (where r is among the inputs).
+        outliers: share of the rest left out at the largest |y − median(y)|.
     """
-    if "r" in points.names and near > 0:
+    if "r" in points.names and nearest > 0:
         r = points.X[:, points.names.index("r")]
-        points = points.take(np.flatnonzero(r >= np.quantile(r, near)))
-    if tail > 0:
+        points = points.take(np.flatnonzero(r >= np.quantile(r, nearest)))
+    if outliers > 0:
         size = np.abs(points.y - np.median(points.y))
-        points = points.take(np.flatnonzero(size <= np.quantile(size, 1.0 - tail)))
+        points = points.take(np.flatnonzero(size <= np.quantile(size, 1.0 - outliers)))
     return points
 
 

@@ -1,5 +1,9 @@
 """From raw equations to a clean front: refit constants, delete what is idle.
 
+A search leaves equations with rough constants and with terms that do nothing (+ 0.003 Δy). Here the constants
+are fitted, terms and factors are deleted one by one as long as the fit hardly suffers, and each equation is
+written in the shortest of a few ways.
+
 Shape letters: S points, K input columns, P constants of an equation.
 """
 
@@ -13,7 +17,7 @@ import sympy
 from scipy.optimize import least_squares
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.expressions.evaluate import Function, compiled, evaluate
+from gnn_distill.distil.expressions.evaluate import Template, evaluate
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.physics.variables import DELTAS
@@ -55,8 +59,8 @@ class Fitted:
     loss: float
 
 
-def template(expression: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], Array]:
-    """Split off the constants: (expression with symbols c0, c1, …, those symbols, their values).
+def template(expression: sympy.Expr) -> Template:
+    """Split off the constants as symbols c0, c1 and so on.
 
     Floats and non-integer rationals are constants, and so is a whole coefficient of a product or
     an added whole number; whole exponents are part of the form.
@@ -77,8 +81,7 @@ def template(expression: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], Ar
             return -visit(sympy.Mul(*node.args[1:]))
         return node.func(*[visit(a) for a in node.args]) if node.args else node
 
-    form = visit(expression)
-    return form, symbols, np.array(values)
+    return Template(visit(expression), tuple(symbols), np.array(values))
 
 
 def refit(expression: sympy.Expr, points: Points, *, steps: int = THOROUGH) -> Fitted:
@@ -88,26 +91,23 @@ def refit(expression: sympy.Expr, points: Points, *, steps: int = THOROUGH) -> F
     """
     if expression.has(*UNSOUND):
         return Fitted(expression, np.inf)
-    form, symbols, start = template(expression)
-    constants = [str(s) for s in symbols]
-    values = _solve(compiled(form), constants, start, points, steps)
-    numbers = [sympy.Float(float(v)) for v in values]
-    return _rated(form.xreplace(dict(zip(symbols, numbers, strict=True))), points)
+    parts = template(expression)
+    return _rated(parts.filled(_solve(parts, points, steps)), points)
 
 
-def _solve(function: Function, names: Sequence[str], start: Array, points: Points, steps: int) -> Array:
-    if not names:
-        return start
-    columns: dict[str, Array | float] = dict(zip(points.names, points.X.T, strict=True))
+def _solve(parts: Template, points: Points, steps: int) -> Array:
+    if not parts.symbols:
+        return parts.start
+    function, columns = parts.function(), dict(zip(points.names, points.X.T, strict=True))
     root = np.sqrt(points.weights)
 
     def residual(values: Array) -> Array:
-        prediction = function(columns | dict(zip(names, values, strict=True)))
-        return np.nan_to_num((prediction - points.y) * root, nan=FAR, posinf=FAR, neginf=-FAR)
+        error = (function(columns, values) - points.y) * root
+        return np.nan_to_num(error, nan=FAR, posinf=FAR, neginf=-FAR)
 
-    values = start
+    values = parts.start
     with np.errstate(all="ignore"):
-        for _ in range(2):
+        for _ in range(2):  # the second time with the spread that the first fit left
             spread = float(np.median(np.abs(residual(values))))
             scale = max(spread, 1e-9 * float(np.std(points.y)))
             try:
@@ -147,9 +147,9 @@ def forms(expression: sympy.Expr) -> list[sympy.Expr]:
 
 def _lean(expression: sympy.Expr) -> list[sympy.Expr]:
     """The forms that are worth a fit: constants that say the same twice make it slow and no better."""
-    most = max(MOST_CONSTANTS, len(template(expression)[2]))
+    most = max(MOST_CONSTANTS, len(template(expression).symbols))
     short = [f for f in forms(expression) if len(str(f)) < LONGEST]
-    return [f for f in short if len(template(f)[2]) <= most]
+    return [f for f in short if len(template(f).symbols) <= most]
 
 
 def factored(expression: sympy.Expr) -> sympy.Expr:
@@ -169,6 +169,7 @@ def factored(expression: sympy.Expr) -> sympy.Expr:
         if all(e.is_Rational for e in exponents):
             shared *= base ** min(exponents)
     inner = [rest / shared for _, rest in split]
+    # the coefficient in front is that of the term with most variables, so that the others are plain numbers
     first = max(range(len(terms)), key=lambda i: (len(inner[i].free_symbols), abs(float(split[i][0]))))
     lead = split[first][0]
     ratios = [sympy.S.One if c == lead else c / lead for c, _ in split]
@@ -196,7 +197,8 @@ def mixed(expression: sympy.Expr, names: Sequence[str]) -> Iterator[sympy.Expr]:
 def pare(start: Fitted, points: Points, hopeless: Callable[[Fitted], bool]) -> list[Fitted]:
     """Delete term after term, each time the one least missed; every step on the way.
 
-    SymPy multiplies a number into a sum, so a deletion may leave as much as there was, with other numbers.
+    SymPy multiplies a number into a sum, so a deletion may leave as much as there was, with other numbers:
+    without an end after `STALLED` of those this could go on for ever.
     """
     steps, current, seen, stalled = [start], start, {start.expression}, 0
     while stalled < STALLED and (fits := _shorter(current.expression, points, seen)):
@@ -224,15 +226,12 @@ def polish(fits: Sequence[Fitted], points: Points) -> list[Fitted]:
 
 def _shorter(expression: sympy.Expr, points: Points, seen: set[sympy.Expr]) -> list[Fitted]:
     """The most promising deletions not in `seen`, refitted."""
-    options = [e for e in dict.fromkeys(deletions(expression)) if _usable(e) and e not in seen]
+    options = [e for e in dict.fromkeys(deletions(expression)) if e not in seen]
+    options = [e for e in options if e.free_symbols and not e.has(*UNSOUND)]
     seen.update(options)
     ranked = sorted(options, key=lambda e: _straight_loss(e, points))[:SCREENED]
     fits = [refit(e, points, steps=QUICK) for e in ranked]
     return [f for f in fits if np.isfinite(f.loss)]
-
-
-def _usable(expression: sympy.Expr) -> bool:
-    return bool(expression.free_symbols) and not expression.has(*UNSOUND)
 
 
 def _straight_loss(expression: sympy.Expr, points: Points) -> float:
@@ -261,34 +260,40 @@ def clean_front(
         fit_points: those of them that constants are fitted to.
         clean: equations of an earlier front on the same points, which need no more work.
     """
-    first = Front.build([*raw, *clean], fit_points.X, fit_points.y, points.names, fit_points.loss)
+    first = Front.on(fit_points, [*raw, *clean])
     new = [e.expression for e in first.equations if e.expression not in clean]
     written = dict.fromkeys(f for e in new for f in _lean(e))
     fits = [_rated(e, fit_points) for e in clean] + [refit(e, fit_points) for e in written]
-    starts = [e for e in _front(fits, points.names).equations if e.expression not in clean][
-        : -STARTS - 1 : -1
-    ]
-    blends = dict.fromkeys(b for e in starts for b in mixed(e.expression, points.names))
+    # a message shows a mixture of axes: what was found along one of them is tried along all
+    starts = [e.expression for e in _front(fits, points.names).equations if e.expression not in clean]
+    blends = dict.fromkeys(b for e in starts[: -STARTS - 1 : -1] for b in mixed(e, points.names))
     fits += [refit(e, fit_points) for e in blends]
-    known = _front(fits, points.names)
+    fits += _pared(fits, fit_points, clean)
+    # the same function may be shorter when it is written in another way; constants stay
+    good = [e.expression for e in _front(fits, points.names).equations]
+    short = [f for f in dict.fromkeys(f for e in good for f in forms(e)) if len(str(f)) < LONGEST]
+    flat = sympy.Float(float(np.median(points.y)))  # what every equation is measured against
+    return Front.on(points, [flat, *(short or good)])
+
+
+def _pared(fits: Sequence[Fitted], points: Points, clean: Sequence[sympy.Expr]) -> list[Fitted]:
+    """The best new equations of `fits` without their idle parts, refitted to `points`.
+
+    Deletions are tried on few points, since there are many of them.
+    """
+    few = points.take(np.arange(0, len(points.y), max(1, len(points.y) // SCREEN_POINTS)))
+    known = _front(fits, points.names).equations
 
     def hopeless(fit: Fitted) -> bool:
         size = complexity(fit.expression)
-        rivals = [e.loss for e in known.equations if e.complexity <= size]
+        rivals = [e.loss for e in known if e.complexity <= size]
         return bool(rivals) and fit.loss > HOPELESS * rivals[-1]
 
-    few = fit_points.take(np.arange(0, len(fit_points.y), max(1, len(fit_points.y) // SCREEN_POINTS)))
-    best = [e for e in known.equations if e.complexity <= LARGEST][: -STARTS - 1 : -1]
-    pared: list[Fitted] = []
-    for equation in (e.expression for e in best if e.expression not in clean):
-        pared += pare(refit(equation, few, steps=QUICK), few, hopeless)
-    if pared:
-        fits += [refit(e.expression, fit_points) for e in _front(polish(pared, few), points.names).equations]
-    good = [e.expression for e in _front(fits, points.names).equations]
-    flat = sympy.Float(float(np.median(points.y)))  # what every equation is measured against
-    short = [f for f in dict.fromkeys(f for e in good for f in forms(e)) if len(str(f)) < LONGEST]
-    final = [flat, *(short or good)]
-    return Front.build(final, points.X, points.y, points.names, points.loss)
+    best = [e.expression for e in known if e.complexity <= LARGEST][: -STARTS - 1 : -1]
+    pared = [f for e in best if e not in clean for f in pare(refit(e, few, steps=QUICK), few, hopeless)]
+    if not pared:
+        return []
+    return [refit(e.expression, points) for e in _front(polish(pared, few), points.names).equations]
 
 
 def _rated(expression: sympy.Expr, points: Points) -> Fitted:

@@ -11,7 +11,7 @@ from gnn_distill.data.graphs import Subset
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.law.closed_form import Law, Nodes, compare, fit_one_body, from_messages
-from gnn_distill.distil.law.constants import FIT_NODES, intervals, refit
+from gnn_distill.distil.law.constants import FIT_NODES, intervals, refit_law
 from gnn_distill.distil.problem import Evidence
 from gnn_distill.distil.solve import Found
 from gnn_distill.model.network import ParticleGNN
@@ -37,7 +37,7 @@ def distilled_law(evidence: Evidence, engine: Engine, found: Found) -> tuple[Law
     law = law.with_signs([q for q in ("q1", "q2") if is_sign(q, recording.edges, edges)])
     if one_body:
         law = fit_one_body(law, edges, nodes)
-    law = refit(law, edges, nodes)
+    law = refit_law(law, edges, nodes)
     if one_body:
         law = fit_one_body(law, edges, nodes)
     bounds = intervals(law, edges, nodes, recording.n, evidence.seed)

@@ -20,7 +20,7 @@ from gnn_distill.analyse.linear import TRIM, r_squared
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import constants, evaluate
 from gnn_distill.distil.expressions.front import complexity
-from gnn_distill.distil.expressions.parse import write
+from gnn_distill.distil.expressions.parse import R, rounded, write
 from gnn_distill.distil.expressions.refine import forms
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import DELTAS
@@ -28,7 +28,6 @@ from gnn_distill.read.recording import Edges
 
 WORST_CONDITION = 1e3  # of the matrix that mixes force components into messages
 CLEARLY = 0.98  # a candidate must lower the error to this share
-R = sympy.Symbol("r")
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Law:
     @classmethod
     def along(cls, radial: sympy.Expr, dim: int) -> Law:
         """The central law f·Δ/d in `dim` dimensions, with d = r − ε the distance itself."""
-        radial = _factored(radial)
+        radial = min(reversed(forms(radial)), key=complexity)  # the last form has common factors in front
         direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in DELTAS[:dim]]
         return cls(tuple(radial * part for part in direction), radial=radial)
 
@@ -111,7 +110,7 @@ class Law:
         """Expressions and their numeric constants as plain data."""
         return {
             "acceleration": [write(f) for f in self.components],
-            "latex": [sympy.latex(_short(f)) for f in self.components],
+            "latex": [sympy.latex(rounded(f, 4)) for f in self.components],
             "radial": None if self.radial is None else write(self.radial),
             "constants": [[float(c) for c in row] for row in self.constants],
             "one_body": [write(f) for f in self.one_body],
@@ -197,12 +196,3 @@ def compare(law: Law, edges: Edges, nodes: Nodes, network_mae: float) -> dict[st
         "network": {"mae": network_mae},
         "r2_truth": r2,
     }
-
-
-def _factored(f: sympy.Expr) -> sympy.Expr:
-    """The smallest way to write f, common factors in front where that is as small as any."""
-    return min(reversed(forms(f)), key=complexity)
-
-
-def _short(f: sympy.Expr) -> sympy.Expr:
-    return f.xreplace({c: sympy.Float(c, 4) for c in f.atoms(sympy.Float)})

@@ -6,7 +6,7 @@ Shapes: E edges, N nodes, G graphs, D space dims, P constants.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,9 +15,9 @@ import sympy
 from scipy.optimize import least_squares
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.expressions.evaluate import compiled, constants, evaluate, filled, replaced
-from gnn_distill.distil.expressions.parse import MAX_EXPONENT
-from gnn_distill.distil.law.closed_form import CLEARLY, Law, Nodes, R
+from gnn_distill.distil.expressions.evaluate import Template, constants, evaluate, replaced
+from gnn_distill.distil.expressions.parse import MAX_EXPONENT, R
+from gnn_distill.distil.law.closed_form import CLEARLY, Law, Nodes
 from gnn_distill.read.recording import Edges
 
 FIT_NODES = 8000
@@ -27,15 +27,14 @@ REPLICATES, ROUNDS = 200, 6
 LEVEL = 0.95
 
 
-def refit(law: Law, edges: Edges, nodes: Nodes) -> Law:
+def refit_law(law: Law, edges: Edges, nodes: Nodes) -> Law:
     """Refit every numeric constant, end to end, on accelerations.
 
-    Engines seldom see the softening ε of r = d + ε, so r may shift by a small fitted constant as well, unless
-    that is smaller than what single-precision positions can tell.
-    Soft-L1 on the summed contributions of at most `FIT_NODES` nodes; of the law as it was, refitted, refitted
-    with a shifted r, and both again with powers that are no whole numbers free, too, the first is kept that a
-    later one does not beat clearly. A central law
-    has the same constants in all components; else each component is fitted by itself.
+    The fit is soft-L1 on the summed contributions of at most `FIT_NODES` nodes. Up to four fits are made,
+    from few free numbers to many: of the constants; of a small shift of r as well, since engines seldom see
+    the softening ε of r = d + ε; and both again with those powers free that are no whole numbers. A later fit
+    is taken only where its error is clearly lower, and a shift only where positions in single precision can
+    show it. A central law has the same constants in all components; else each component is fitted by itself.
 
     Args:
         law: where to start; its one-body terms stay.
@@ -126,69 +125,54 @@ def _best(problems: Sequence[_Problem], f: sympy.Expr) -> sympy.Expr:
     return best
 
 
-@dataclass(frozen=True)
-class _Template:
-    """f with symbols for its constants, as a function of them."""
-
-    form: sympy.Expr
-    symbols: tuple[sympy.Symbol, ...]
-    start: Array
-
-    @classmethod
-    def of(cls, f: sympy.Expr, shift: bool, exponents: bool = False) -> _Template:
-        values = constants(f, exponents=exponents)
-        symbols = sympy.symbols(f"c0:{len(values) + shift}")
-        form = replaced(f, dict(zip(values, symbols, strict=False)), exponents)
-        start = np.array([*map(float, values), *([0.0] if shift else [])])
-        return cls(form.xreplace({R: R + symbols[-1]}) if shift else form, tuple(symbols), start)
-
-    def residuals(self, problems: Sequence[_Problem]) -> _Residuals:
-        return _Residuals(self, tuple(problems), compiled(self.form))
+def _template(f: sympy.Expr, shift: bool, exponents: bool = False) -> Template:
+    """The constants of f, and last, with `shift`, what is added to r."""
+    values = constants(f, exponents=exponents)
+    symbols = sympy.symbols(f"c0:{len(values) + shift}")
+    form = replaced(f, dict(zip(values, symbols, strict=False)), exponents)
+    start = np.array([*map(float, values), *([0.0] if shift else [])])
+    return Template(form.xreplace({R: R + symbols[-1]}) if shift else form, symbols, start)
 
 
-@dataclass(frozen=True)
-class _Residuals:
-    template: _Template
-    problems: tuple[_Problem, ...]
-    function: object
+def _residuals(template: Template, problems: Sequence[_Problem]) -> Callable[[Array], Array]:
+    """From constants [P] to the residuals of all problems, which share inputs, in units of their scales."""
+    function = template.function()
+    columns = dict(zip(problems[0].names, problems[0].x.T, strict=True))
 
-    def __call__(self, c: Array) -> Array:
-        """Residuals of all problems in units of their scales, which share inputs."""
-        first = self.problems[0]
-        columns = dict(zip(first.names, first.x.T, strict=True))
-        named = dict(zip(map(str, self.template.symbols), c, strict=True))
+    def residuals(c: Array) -> Array:
         with np.errstate(all="ignore"):
-            values = self.function(columns | named)  # type: ignore[operator]
-        return np.concatenate([p.residual(values) / p.scale for p in self.problems])
+            values = function(columns, c)
+        return np.concatenate([p.residual(values) / p.scale for p in problems])
+
+    return residuals
 
 
 def _solve(problems: Sequence[_Problem], f: sympy.Expr, shift: bool, exponents: bool) -> sympy.Expr:
-    template = _Template.of(f, shift, exponents)
+    template, plain = _template(f, shift, exponents), constants(f)
     if not template.symbols:
         return f
-    plain = constants(f)
     values = constants(f, exponents=exponents)
-    powers = (np.inf if c in plain else max(MAX_EXPONENT, 2 * abs(float(c))) for c in values)
-    reach = np.array([*powers, *([MAX_SHIFT] if shift else [])])
+    reach = [np.inf if c in plain else max(MAX_EXPONENT, 2 * abs(float(c))) for c in values]
+    bound = np.array([*reach, MAX_SHIFT] if shift else reach)
     found = least_squares(
-        template.residuals(problems),
+        _residuals(template, problems),
         template.start,
         loss="soft_l1",
         x_scale=np.abs(template.start) + 1e-2,
-        bounds=(-reach, reach),
+        bounds=(-bound, bound),
     ).x
     if shift and abs(found[-1]) < RESOLUTION * problems[0].usual("r"):
-        return f
-    return filled(template.form, template.symbols, found)
+        return f  # a shift that positions in single precision cannot show
+    return template.filled(found)
 
 
 def _interval(
     problems: Sequence[_Problem], f: sympy.Expr, per_graph: int, rng: np.random.Generator
 ) -> list[list[float]]:
-    template = _Template.of(f, False)
+    template = _template(f, shift=False)
     if not template.symbols:
         return []
-    function, centre = template.residuals(problems), template.start
+    function, centre = _residuals(template, problems), template.start
     residual = function(centre)
     steps = 1e-6 * (np.abs(centre) + 1e-3)
     moved = (function(centre + move) for move in np.diag(steps))

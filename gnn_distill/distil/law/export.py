@@ -13,7 +13,7 @@ import sympy
 import torch
 from sympy.printing.numpy import NumPyPrinter
 
-from gnn_distill.distil.expressions.parse import write
+from gnn_distill.distil.expressions.parse import rounded, write
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.physics import variables
@@ -63,8 +63,8 @@ def latex(law: Law) -> str:
     alone = law.one_body or (sympy.S.Zero,) * len(law.components)
     lines = []
     for axis, pair, single in zip(AXES, law.components, alone, strict=False):
-        rest = "" if single == 0 else " + " + sympy.latex(_short(single), symbol_names=names)
-        right = rf"\sum_j \left[ {sympy.latex(_short(pair), symbol_names=names)} \right]{rest}"
+        rest = "" if single == 0 else " + " + sympy.latex(rounded(single, 6), symbol_names=names)
+        right = rf"\sum_j \left[ {sympy.latex(rounded(pair, 6), symbol_names=names)} \right]{rest}"
         lines.append(rf"  a_{axis} &= {right}".replace("+ -", "- "))
     body = " \\\\\n".join(lines)
     note = f"% r = |\\Delta| + {SOFTENING:g}; 1: receiver, 2: sender"
@@ -150,7 +150,3 @@ def in_numpy(law: Law, further: Sequence[str] = ()) -> str:
             "    total += np.stack([np.broadcast_to(p, m1.shape) for p in alone], axis=-1)",
         ]
     return "\n".join([*lines, "    return total", ""])
-
-
-def _short(f: sympy.Expr) -> sympy.Expr:
-    return f.xreplace({c: sympy.Float(c, 6) for c in f.atoms(sympy.Float)})

@@ -1,5 +1,9 @@
 """The functions that count as a given force law, and the distance of an equation from them.
 
+An equation need not be the law to the letter: a message may mix the axes, carry an offset and another power
+of the receiver's mass, and a fit may put a small constant into r. All these are one family, and the equation
+has the law's form if the nearest member of the family has the same values.
+
 The family of a law is
 
     f = Σ_k a_k Δ_k / (r + ε1) · magnitude(r + ε2, m1, m2, q1, q2, params) · m1^(−p) + b
@@ -14,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -41,8 +46,9 @@ DEFAULT_RANGES = {"r": (0.2, 8.0), "m1": (0.2, 5.0), "m2": (0.2, 5.0)}
 FLOOR = 1e-6
 """Smallest size of a force, in units of its median, that differences are divided by."""
 ROUNDING = 1e-20
-"""Squared size of what is left of values without b, relative to theirs, below which they are a constant."""
+"""Values whose squared deviation from b is below this share of their own squared size are the constant b."""
 _BUMPS = (0.8, 1.0, 1.25)
+"""Factors on r and m1 at which the size of the force around a point is looked up."""
 
 
 @dataclass(frozen=True)
@@ -179,33 +185,29 @@ def nearest_member(values: Array, law: ForceLaw, fresh: Fresh, target: Target) -
     that of the part left when b is taken off.
     """
     powers = (1.0,) if target == "pullback" else (1.0, 0.0)
-    best = max((_fit(values, law, fresh, _unknowns(law, target, (0.0, 0.0), p)) for p in powers), key=_r2)
+    r2 = attrgetter("r2")
+    best = max((_fit(values, law, fresh, _unknowns(law, target, (0.0, 0.0), p)) for p in powers), key=r2)
+    # small constants inside r only where they are missed: each makes the fit slower and easier to mislead
     for eps in ((MAX_EPS, 0.0), (0.0, MAX_EPS), (MAX_EPS, MAX_EPS)):
         if not HOPELESS < best.r2 <= THRESHOLD:
             break
-        best = max(best, _fit(values, law, fresh, _unknowns(law, target, eps, best.power)), key=_r2)
+        best = max(best, _fit(values, law, fresh, _unknowns(law, target, eps, best.power)), key=r2)
     return best
-
-
-def _r2(member: Member) -> float:
-    return member.r2
 
 
 def _fit(values: Array, law: ForceLaw, fresh: Fresh, unknowns: _Unknowns) -> Member:
     full = unknowns.start
-    rounds = 2 if unknowns.free[2] else 1
-    for _ in range(rounds):
+    rounds = 2 if unknowns.free[2] else int(unknowns.free.any())
+    for _ in range(rounds):  # a second one, since the scale depends on the power of the mass that is found
         scale = force_scale(law, fresh, full[2])
-        if unknowns.free.any():
-            full = _solve(values / scale, law, fresh, scale, unknowns, full)
+        full = _solve(values / scale, law, fresh, scale, unknowns, full)
     scale = force_scale(law, fresh, full[2])
-    design = _design(law, fresh, scale, full)
-    linear, residual = _project(design, values / scale)
-    whole = values / scale
+    whole, design = values / scale, _design(law, fresh, scale, full)
+    linear, residual = _project(design, whole)
     rest = whole - design[:, -1] * linear[-1]
     total = float(rest @ rest)
-    r2 = 1.0 - float(residual @ residual) / total if total > ROUNDING * float(whole @ whole) else -np.inf
-    r2 = r2 if np.any(linear[:-1] != 0) else -np.inf
+    varies = total > ROUNDING * float(whole @ whole) and np.any(linear[:-1] != 0)
+    r2 = 1.0 - float(residual @ residual) / total if varies else -np.inf
     eps1, eps2, power, *params = (float(v) for v in full)
     *a, b = (float(v) for v in linear)
     return Member(r2, tuple(a), b, eps1, eps2, power, tuple(params))

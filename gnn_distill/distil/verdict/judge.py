@@ -1,4 +1,11 @@
-"""Is an equation the law? Computed on fresh points of a wider range, not read by eye."""
+"""Is an equation the law? Computed, not read by eye.
+
+Two questions are asked of each equation of a front. Has it the law's form: is there a member of the law's
+family (see `family`) with the same values on fresh points that reach further than the data? And do the data
+agree: does it fit well, and does no equation of about the same size and another form fit much better? The
+second one is needed since a front holds many small equations that fit badly, and one of them may look like
+any law.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +49,8 @@ WORTH_SAYING = 2.0
 STILL = "nothing moves along this axis: no equation for it can be right or wrong"
 """The reason of a component that cannot be judged."""
 PRINTED, SAME = 1e-6, 1e-12
-"""An R² nearer to 1 than PRINTED would read 1.000000: what is missing is printed in its place. Nearer than
-SAME nothing is missing but rounding."""
+"""An R² nearer to 1 than PRINTED would be printed as 1.000000, so 1 − R² is printed; nearer than SAME it
+differs by rounding only."""
 OFF_AXIS = 0.02
 """Below this share of the largest coefficient a Δ component counts as absent."""
 
@@ -144,9 +151,8 @@ def _judge_front(
     index = next(i for i, loss in zip(convincing, losses, strict=True) if loss <= limit)
     reason, ratio = verdicts[index].reason, front.equations[index].loss / front.equations[-1].loss
     if ratio > WORTH_SAYING:
-        reason += (
-            f"; the best equation of the front, of another form or larger, fits {ratio:.2g} times better"
-        )
+        other = "the best equation of the front, of another form or larger"
+        reason += f"; {other}, fits {ratio:.2g} times better"
     return replace(verdicts[index], equation=index, reason=reason)
 
 
@@ -155,13 +161,11 @@ def _trivial_loss(front: Front, default: float) -> float:
 
 
 def _doubt(front: Front, index: int, formal: Sequence[int]) -> str:
-    """Why the data reject an equation of the law's form, in words; empty if they do not.
-
-    A front is full of simple equations that fit badly, and one of them may look like any law.
-    """
+    """Why the data reject an equation of the law's form, in words; empty if they do not."""
     equation, trivial = front.equations[index], _trivial_loss(front, np.inf)
     text = _short(equation.expression)
     others = [e for i, e in enumerate(front.equations) if i > index and i not in formal]
+    # where all that fits better is much larger, the front bends here: then more error is accepted
     elbow = all(e.complexity > equation.complexity + SLIGHTLY for e in others)
     if equation.loss > (POOR if elbow else CONVINCING) * trivial:
         share = f"{equation.loss / trivial:.0%}"
@@ -204,7 +208,7 @@ def judge_equation(
 
 
 def _short(expression: sympy.Expr) -> str:
-    """The expression with four figures a number."""
+    """The expression as text, four figures a number."""
     rounded = {f: sympy.Float(float(f"{float(f):.4g}")) for f in expression.atoms(sympy.Float)}
     return write(expression.xreplace(rounded))
 
@@ -236,9 +240,8 @@ def _quality(member: Member) -> str:
 
 
 def _describe(member: Member, law: ForceLaw, deltas: Sequence[str]) -> str:
-    shown = [
-        f"{a:.4g} {d}" for a, d in zip(member.a, deltas, strict=True) if abs(a) > OFF_AXIS * _largest(member)
-    ]
+    least = OFF_AXIS * max(map(abs, member.a))
+    shown = [f"{a:.4g} {d}" for a, d in zip(member.a, deltas, strict=True) if abs(a) > least]
     size = " + ".join(shown).replace("+ -", "− ")
     text = f"({size})/r · ({law.formula})"
     if abs(member.power) > 5e-3:
@@ -246,21 +249,15 @@ def _describe(member: Member, law: ForceLaw, deltas: Sequence[str]) -> str:
     if abs(member.b) > 1e-12:
         text += f" {'−' if member.b < 0 else '+'} {abs(member.b):.3g}"
     named = member.constants(law, deltas)
-    extra = [f"{k} = {v:.4g}" for k, v in named.items() if k not in _LINEAR and not k.startswith("a_")]
+    told = ("b", "eps1", "eps2", "mass_power", *(f"a_{d}" for d in deltas))  # said above and below
+    extra = [f"{k} = {v:.4g}" for k, v in named.items() if k not in told]
     if member.eps1 or member.eps2:
         extra.append(f"r shifted by {member.eps1:.3g} (direction) and {member.eps2:.3g} (magnitude)")
     return text + (" with " + ", ".join(extra) if extra else "")
 
 
-_LINEAR = ("b", "eps1", "eps2", "mass_power")
-
-
-def _largest(member: Member) -> float:
-    return max(abs(a) for a in member.a)
-
-
 def _mark_components(verdicts: Sequence[Verdict], deltas: Sequence[str]) -> list[Verdict]:
-    """Add † ‡ §, which compare components with each other."""
+    """Add † ‡ §: which Δ each component shows, compared with the others."""
     pure = [_pure(v, deltas) for v in verdicts]
     if len(verdicts) > 1 and None not in pure:
         if len(set(pure)) == 1:

@@ -11,7 +11,7 @@ from gnn_distill.distil.expressions.evaluate import constants
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.law.assemble import is_sign
 from gnn_distill.distil.law.closed_form import Law, Nodes, compare, fit_one_body, from_messages
-from gnn_distill.distil.law.constants import refit
+from gnn_distill.distil.law.constants import refit_law
 from gnn_distill.physics.laws import Damped, ForceLaw, InverseDistance, Spring
 from gnn_distill.physics.variables import Columns
 from gnn_distill.read.recording import Edges, edge_features
@@ -36,7 +36,7 @@ def law_of(*texts: str) -> Law:
 
 def test_refit_finds_constants_and_softening():
     rough = law_of("-2.05*dx*(r - 1.03)/(m1*r)", "-1.9*dy*(r - 0.95)/(m1*r)")
-    fitted = refit(rough, *world(Spring()))
+    fitted = refit_law(rough, *world(Spring()))
     for f, name in zip(fitted.components, ("dx", "dy"), strict=True):
         exact = parse(f"-2*{name}*(r - 1)/(m1*(r - 0.01))", NAMES)
         point = {"dx": 0.3, "dy": -0.8, "r": 0.864, "m1": 1.7}
@@ -53,7 +53,7 @@ def test_refit_believes_a_shift_of_r_that_positions_can_tell(shift: float, found
     truth = law_of(*(text.format(name, shift) for name in ("dx", "dy")))
     exact = np.stack([np.bincount(edges.receiver, c) for c in truth.pair(edges).T], axis=1)
     start = law_of(*(text.format(name, 0) for name in ("dx", "dy")))
-    fitted = refit(start, edges, replace(nodes, acceleration=exact))
+    fitted = refit_law(start, edges, replace(nodes, acceleration=exact))
     assert [f != g for f, g in zip(fitted.components, start.components, strict=True)] == [found, found]
 
 
@@ -76,7 +76,7 @@ def test_charges_are_signs_only_if_they_are_on_all_edges():
 
 def test_refit_finds_powers_that_are_no_whole_numbers():
     rough = law_of("-1.0*dx*m2/r**2.4", "-1.0*dy*m2/(r**2 + 0.02)")
-    fitted = refit(rough, *world(InverseDistance()))
+    fitted = refit_law(rough, *world(InverseDistance()))
     powers = [float(p.exp) for p in fitted.components[0].atoms(sympy.Pow) if not p.exp.is_Integer]
     assert powers == [pytest.approx(-2.0, abs=1e-3)]
     assert all(p.exp.is_Integer for p in fitted.components[1].atoms(sympy.Pow))
@@ -86,7 +86,7 @@ def test_refit_never_does_harm():
     wrong = law_of("-1.0*dx*m2/r**2", "-1.0*dy*m2*exp(-r)")
     edges, nodes = world(InverseDistance())
     before, after = (
-        compare(law, edges, nodes, 0.0)["test"]["mae"] for law in (wrong, refit(wrong, edges, nodes))
+        compare(law, edges, nodes, 0.0)["test"]["mae"] for law in (wrong, refit_law(wrong, edges, nodes))
     )
     assert after <= before
 
@@ -121,5 +121,5 @@ def test_messages_are_turned_back_into_accelerations():
 
 def test_a_power_of_any_size_can_be_started_from():
     edges, nodes = world(InverseDistance(), graphs=50)
-    fitted = refit(law_of("-1.0*dx*m2/r**19.5", "-1.0*dy*m2*1.5**(25.0*r)"), edges, nodes)
+    fitted = refit_law(law_of("-1.0*dx*m2/r**19.5", "-1.0*dy*m2*1.5**(25.0*r)"), edges, nodes)
     assert all(abs(float(p.exp)) <= 20 for p in fitted.components[0].atoms(sympy.Pow))

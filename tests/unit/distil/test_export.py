@@ -11,7 +11,7 @@ import torch
 from gnn_distill.data.graphs import chain
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.law.closed_form import Law
-from gnn_distill.distil.law.constants import intervals, refit
+from gnn_distill.distil.law.constants import intervals, refit_law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.law.rollout import (
@@ -52,7 +52,7 @@ def law():
 
 
 def test_a_central_law_shares_its_constants(law):
-    fitted = refit(Law.along(parse("-1.8*(r - 0.9)/m1", NAMES), 2), *world(Spring()))
+    fitted = refit_law(Law.along(parse("-1.8*(r - 0.9)/m1", NAMES), 2), *world(Spring()))
     assert [[float(c) for c in row] for row in fitted.constants] == [
         pytest.approx([-2.0, -1.0], rel=1e-5)
     ] * 2
@@ -68,7 +68,7 @@ def test_intervals_hold_the_constants_and_shrink_with_the_noise():
         noisy = type(nodes)(
             nodes.velocity, nodes.mass, nodes.acceleration + noise * rng.normal(size=nodes.acceleration.shape)
         )
-        fitted = refit(Law.along(parse(RADIAL, NAMES), 2), edges, noisy)
+        fitted = refit_law(Law.along(parse(RADIAL, NAMES), 2), edges, noisy)
         bounds = intervals(fitted, edges, noisy, 4)
         for row, around in zip(fitted.constants, bounds, strict=True):
             for c, (low, high) in zip(row, around, strict=True):
@@ -86,7 +86,7 @@ def test_bootstrap_covers_the_truth():
         noisy = type(nodes)(
             nodes.velocity, nodes.mass, nodes.acceleration + 0.1 * rng.normal(size=nodes.acceleration.shape)
         )
-        fitted = refit(Law.along(parse(RADIAL, NAMES), 2), edges, noisy)
+        fitted = refit_law(Law.along(parse(RADIAL, NAMES), 2), edges, noisy)
         bounds = intervals(fitted, edges, noisy, 4)[0]
         pairs = zip(fitted.constants[0], bounds, strict=True)
         inside += [low < (-2.0 if c < -1.5 else -1.0) < high for c, (low, high) in pairs]

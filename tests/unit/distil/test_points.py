@@ -195,7 +195,13 @@ class Dying(FileMemory):
 def test_a_killed_search_goes_on_to_the_same_front(tmp_path):
     p, left = points("2*dx/m1", 200, noise=0.05), FileMemory(tmp_path / "x.json", "a")
     engine = OperonEngine(
-        restarts=3, stable=3, generations=5, poor=0.0, functions=(), population=100, max_length=6
+        restarts=3,
+        patience=3,
+        generations=5,
+        functions_above_loss=0.0,
+        functions=(),
+        population=100,
+        max_length=6,
     )
 
     def fit(memory):
@@ -226,6 +232,6 @@ def test_a_search_ends_when_its_front_is_stable_or_its_time_is_over():
     assert len(lines) < 9
     clock: list[str] = []
     wild = np.random.default_rng(0).normal(size=len(p.y))
-    engine = OperonEngine(generations=10, population=100, restarts=500, stable=500, time_limit=1.0)
+    engine = OperonEngine(generations=10, population=100, restarts=500, patience=500, time_limit=1.0)
     engine.fit(p.X, wild, NAMES, seed=0, progress=clock.append)
     assert len(clock) < 100

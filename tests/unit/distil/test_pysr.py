@@ -74,9 +74,9 @@ def test_without_pysr_the_error_says_what_to_do(monkeypatch):
         (OperonEngine, "restarts", 0),
         (OperonEngine, "generations", -1),
         (OperonEngine, "population", 2.5),
-        (OperonEngine, "near", 0.9),
-        (OperonEngine, "tail", -0.1),
-        (OperonEngine, "poor", 2.0),
+        (OperonEngine, "drop_nearest", 0.9),
+        (OperonEngine, "drop_outliers", -0.1),
+        (OperonEngine, "functions_above_loss", 2.0),
         (OperonEngine, "n_threads", 0),
         (OperonEngine, "functions", ("exp", "tan")),
     ],
@@ -142,7 +142,7 @@ def test_iterations_are_done_in_blocks_and_go_on_after_a_kill(monkeypatch):
     monkeypatch.setitem(sys.modules, "pysr", SimpleNamespace(PySRRegressor=FakeRegressor))
     monkeypatch.setattr(FakeRegressor, "made", [])
     p, kept, lines = points(), Kept(), []
-    engine = PySREngine(iterations=250, block=100)
+    engine = PySREngine(iterations=250, save_every=100)
     front = engine.fit(p.X, p.y, NAMES, seed=0, progress=lines.append, memory=kept)
     assert FakeRegressor.made[0].sizes == [100, 100, 50] and kept.state["done"] == 250
     assert front.equations[-1].loss < 1e-12 and "250 of 250" in lines[-1] and len(lines) == 3
