@@ -53,10 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from gnn_distill.report.sweep.archive import archive
 
             archive(sweeps, given.archive)
-        if given.wandb:
-            from gnn_distill.report.sweep.upload import upload
-
-            upload(folder, given.wandb, sweeps[0].name)
     except InputError as error:
         text = f"[bold red]error[/] {escape(str(error))}"
         Console(stderr=True, soft_wrap=True).print(text, highlight=False)
@@ -81,7 +77,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--archive", type=Path, metavar="DIR", help="also copy each run's settings and results there"
     )
-    made.add_argument("--wandb", metavar="PROJECT", help="upload tables and figures, too, grouped by sweep")
     made.add_argument("--version", action="version", version=f"gnn-distill-report {version}")
     return made
 
