@@ -14,7 +14,7 @@ import gnn_distill
 PAGE = Path(__file__).with_name("api.md")
 SECTIONS = {
     "Run": ("compose", "run_pipeline"),
-    "Read": ("load_run", "LoadedRun", "Messages", "DistilledLaw", "load_sweep", "LoadedSweep", "TableView"),
+    "Read": ("load_run", "LoadedRun", "Messages", "DistilledLaw", "load_sweep", "LoadedSweep", "Table"),
     "Messages and forces": (
         "fit_linear",
         "LinearFit",

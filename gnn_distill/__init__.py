@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         plot_sparsity,
         plot_trajectories,
     )
-    from gnn_distill.api.sweeps import LoadedSweep, TableView, load_sweep
+    from gnn_distill.api.sweeps import LoadedSweep, Table, load_sweep
     from gnn_distill.errors import InputError
 
 __version__ = importlib.metadata.version("gnn_distill")
@@ -35,7 +35,7 @@ __version__ = importlib.metadata.version("gnn_distill")
 _WHERE = {
     "api.launch": ("compose", "run_pipeline"),
     "api.loaded": ("DistilledLaw", "LoadedRun", "Messages", "load_run"),
-    "api.sweeps": ("LoadedSweep", "TableView", "load_sweep"),
+    "api.sweeps": ("LoadedSweep", "Table", "load_sweep"),
     "api.fits": ("LinearFit", "PullBack", "fit_linear", "pull_back"),
     "analyse.gauge": ("Gauge", "fit_gauge", "fix_gauge"),
     "api.distilling": ("Distilled", "distill"),
@@ -65,7 +65,7 @@ __all__ = [
     "LoadedSweep",
     "Messages",
     "PullBack",
-    "TableView",
+    "Table",
     "__version__",
     "compose",
     "distill",

@@ -6,48 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from gnn_distill.api.loaded import LoadedRun, load_run
 from gnn_distill.errors import InputError
 from gnn_distill.report.style import look
-from gnn_distill.report.sweep import formats
-from gnn_distill.report.sweep.entries import entries
 from gnn_distill.report.sweep.figures import FIGURES
+from gnn_distill.report.sweep.frame import Winner, frame, winner
 from gnn_distill.report.sweep.tables import Table, tables
-from gnn_distill.runs.grid import Winner, best_cell
 from gnn_distill.runs.sweep import Sweep
 from gnn_distill.runs.sweep import load_sweep as collect
-
-
-@dataclass(frozen=True, repr=False)
-class TableView:
-    """A table that a notebook shows; published values stand in brackets.
-
-    Attributes:
-        table: rows, columns and cells.
-        sweep: name of the sweep.
-    """
-
-    table: Table
-    sweep: str
-
-    @property
-    def values(self) -> dict[str, dict[str, float | None]]:
-        """Mean over seeds by row and column; None for an empty cell."""
-        t = self.table
-        return {
-            row: {c: cell.measured[0].mean for c, cell in zip(t.columns, cells, strict=True)}
-            for row, cells in zip(t.rows, t.cells, strict=True)
-        }
-
-    def __str__(self) -> str:
-        return formats.markdown(self.table, [self.sweep])
-
-    __repr__ = __str__
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
 
 
 @dataclass(frozen=True)
@@ -71,17 +40,28 @@ class LoadedSweep:
         return {job.name: load_run(job.path) for job in self.files.jobs if job.run is not None}
 
     @cached_property
-    def tables(self) -> dict[str, TableView]:
+    def frame(self) -> pd.DataFrame:
+        """One row for each run: what was run, its errors, R² and verdicts; tables are pivots of it.
+
+        ```python
+        sweep.frame.pivot_table("best_robust", index="law", columns="variant")
+        ```
+
+        The columns are described at `gnn_distill.report.sweep.frame.frame`.
+        """
+        return frame([self.files])
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
         """Tables by name: `table1` pruning grid (R² against the force; `table1_best` in the best gauge,
         `table1_validation` on validation graphs), `table2` test loss, `table3`, `table4` R², `table5_…`.
         """  # noqa: D205, D415
-        found = entries([self.files])
-        return {t.name: TableView(t, self.files.name) for t in tables(found, [self.files])}
+        return {table.name: table for table in tables(self.frame, [self.files.name])}
 
     @property
     def winner(self) -> Winner | None:
         """The pruning schedule with the best R² on validation graphs; None without scored runs that prune."""
-        return best_cell(self.files.runs)
+        return winner(self.frame)
 
     def plot_schedules(self) -> Figure:
         """Active message dimensions against the epoch for each pruning schedule (done after 75 % if swept).
@@ -109,7 +89,7 @@ class LoadedSweep:
 
     def _figure(self, name: str) -> Figure:
         with look():
-            figure = FIGURES[name][0](entries([self.files]))
+            figure = None if self.frame.empty else FIGURES[name][0](self.frame)
         if figure is None:
             raise InputError(f"figure {name}", str(self.files.path), "the sweep has no runs for it")
         return figure

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
-import platform
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -32,11 +29,8 @@ from gnn_distill.errors import InputError
 from gnn_distill.pipeline.explain import OF_INPUT, show
 from gnn_distill.report.sweep.status import show_jobs, unfinished
 from gnn_distill.runs.directory import RunDirectory
-from gnn_distill.runs.grid import winner
-from gnn_distill.runs.sweep import AT_WORK, PLAN, alive, load_plan, load_sweep
+from gnn_distill.runs.sweep import PLAN, load_plan, load_sweep
 
-PATIENCE = 60.0
-"""Seconds to wait for another command that writes the same plan, which takes it milliseconds."""
 LONGEST = 120
 """Characters of a folder's name."""
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -73,21 +67,19 @@ class Plan:
         fixed: settings that all jobs share.
         axes: the values of each swept key.
         jobs: folders, in the order of work; empty if a sweeper chooses them on the way.
-        pruning: where the pruning schedule comes from, if from another sweep.
     """
 
     experiment: str | None
     fixed: list[str]
     axes: dict[str, list[str]]
     jobs: list[str]
-    pruning: str | None = None
 
 
-class Sweep(Callback):
+class SweepCallback(Callback):
     """Names the folders of a sweep before it starts, and tells at the end what became of the jobs.
 
     ```yaml
-    hydra: {callbacks: {sweep: {_target_: gnn_distill.cli.sweep.Sweep}}}
+    hydra: {callbacks: {sweep: {_target_: gnn_distill.cli.sweep.SweepCallback}}}
     ```
     """
 
@@ -109,8 +101,6 @@ class Sweep(Callback):
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         count = len(plan.jobs) or "some"
         console.print(f"sweep [bold]{escape(str(folder))}[/], {count} job{'s' * (count != 1)}")
-        if plan.pruning:
-            console.print(escape(plan.pruning))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         """Let go of the job's config, which Hydra would keep until the end of the sweep."""
@@ -129,8 +119,7 @@ def prepare(config: DictConfig) -> Plan:
     """Settle the folders of a sweep in its config, and write down its jobs.
 
     Raises:
-        InputError: the launcher is not installed, the folder holds a sweep with other settings, or the
-            pruning grid that is to be followed does not exist.
+        InputError: the launcher is not installed, or the folder holds a sweep with other settings.
     """
     parse = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_overrides
     check_launcher(config.hydra.launcher)
@@ -147,11 +136,10 @@ def prepare(config: DictConfig) -> Plan:
         axes = [o.key_or_group for o in given if o.is_sweep_override()]
         name = safe_name(",".join([experiment or "_".join(axes) or "run", *fixed]))
         _set(config, DIR, str(Path(config.hydra.sweep.dir) / name))
-    pruning = follow(config, experiment, swept | {_key(line) for line in fixed})
-    nameless += [_key(line) for line in fixed] + (["schedule", "schedule.end"] if pruning else [])
+    nameless += [_key(line) for line in fixed]
     _set(config, NAMELESS, nameless)
     values, jobs = _jobs(config, [*of_experiment, *given], nameless)
-    plan = Plan(experiment, fixed, values, jobs, pruning)
+    plan = Plan(experiment, fixed, values, jobs)
     write_plan(Path(config.hydra.sweep.dir), plan)
     return plan
 
@@ -199,62 +187,21 @@ def _set(config: DictConfig, key: str, value: str | list[str]) -> None:
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Write `sweep.json`.
+    """Write `sweep.json`; jobs that earlier commands or others at work in this folder asked for stay in it.
 
-    Jobs of earlier commands that have left something stay in it, and those of other commands that are at
-    work in the same folder now.
+    Two commands that start in the same instant may miss each other's jobs here. That costs nothing but their
+    names until they begin: a run directory has one writer (`RunDirectory.locked`), and `load_sweep` finds
+    every run that has begun.
 
     Raises:
         InputError: the folder holds jobs with other settings.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / ".plan.lock", timeout=PATIENCE):
-        before = load_plan(folder) or {}
-        others = others_at_work(before)
-        theirs = {job for other in others for job in other["jobs"]}
-        jobs = before.get("jobs", [])
-        left = [job for job in jobs if job in theirs or (folder / job / "status.json").exists()]
-        if left and before.get("fixed") != plan.fixed:
+    before = load_plan(folder) or {}
+    jobs = before.get("jobs", [])
+    if before.get("fixed") != plan.fixed:
+        if any((folder / job / "status.json").exists() for job in jobs):
             other = f"it holds a sweep with {' '.join(before.get('fixed') or ['no settings of its own'])}"
             raise InputError(DIR, str(folder), f"{other}: give another folder, or that sweep's settings")
-        left = [job for job in left if job not in plan.jobs]
-        here = {"pid": os.getpid(), "host": platform.node(), "jobs": plan.jobs}
-        content = asdict(plan) | {"jobs": [*left, *plan.jobs], AT_WORK: [*others, here]}
-        RunDirectory(folder).write_json(PLAN, content)
-
-
-def others_at_work(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """The commands of other processes that write this sweep now: {"pid", "host", "jobs"} of each."""
-    here = {"pid": os.getpid(), "host": platform.node()}
-    entries = [entry for entry in plan.get(AT_WORK, []) if entry | here != entry]
-    return [entry for entry in entries if alive(entry)]
-
-
-def follow(config: DictConfig, experiment: str | None, chosen: set[str]) -> str | None:
-    """Prune as the winner of the grid that `winner_of` names, and say so.
-
-    `winner_of` is a sweep's folder, or the name of an experiment whose sweep stands beside this one. A
-    schedule of the user's own is left alone.
-
-    Raises:
-        InputError: `winner_of` is a folder that does not exist.
-    """
-    source = config.get("winner_of")
-    if source is None or {"schedule", "schedule.end"} & chosen:
-        return None
-    here = Path(config.hydra.sweep.dir)
-    alike = here.name.removeprefix(experiment) if experiment and here.name.startswith(experiment) else ""
-    named = "/" in source or Path(source).is_dir()
-    grid = Path(source) if named else here.with_name(f"{source}{alike}")
-    if named and not (grid / PLAN).exists():
-        raise InputError("winner_of", source, "give the folder of a sweep, or the name of an experiment")
-    finished = (grid / PLAN).exists() and grid.resolve() != here.resolve()
-    best = winner(load_sweep(grid)) if finished else None
-    if best is None:
-        end = f"{config.schedule.end:g}"
-        return f"pruning: {config.hydra.runtime.choices.schedule}, end {end} (no finished grid in {grid})"
-    config.hydra.overrides.task.extend([f"schedule={best.schedule}", f"schedule.end={best.end:g}"])
-    return (
-        f"pruning: {best.schedule}, end {best.end:g}, the winner of {grid} "
-        f"(validation R² {best.validation:.4f})"
-    )
+        jobs = []
+    jobs = [job for job in jobs if job not in plan.jobs] + plan.jobs
+    RunDirectory(folder).write_json(PLAN, asdict(plan) | {"jobs": jobs})

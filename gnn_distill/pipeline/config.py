@@ -151,7 +151,6 @@ class Config:
         checkpoint_steps: also write `last.ckpt` every so many steps, for epochs that take hours.
         gpus: GPUs of a machine that jobs of a sweep, run side by side, have one each of; null: they share.
         cache: folder that holds simulated datasets.
-        winner_of: pruning grid that a sweep takes its schedule from: an experiment, or a sweep's folder.
         variant: name of the variant, for reports.
         regulariser, model, callbacks, trainer, logger: `_target_` leaves; see `conf/`.
     """
@@ -177,7 +176,6 @@ class Config:
     checkpoint_steps: int | None = None
     cache: str = MISSING
     gpus: int | None = None
-    winner_of: str | None = None
 
 
 def register() -> None:

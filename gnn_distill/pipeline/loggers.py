@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from gnn_distill.errors import InputError
-from gnn_distill.report.sweep.upload import logged_in
 from gnn_distill.runs.files import fingerprint
-from gnn_distill.runs.load import Run, load_run
 from gnn_distill.runs.sweep import PLAN
 
 
@@ -48,21 +47,11 @@ def wandb_logger(save_dir: Path, project: str = "gnn_distill", group: str | None
     return WandbLogger(**known) if logged_in() else WandbLogger(**known, offline=True, mode="offline")
 
 
-def upload_results(make: Callable[..., Logger], path: Path) -> None:
-    """Add test scores, recovered equations and figures of a run directory to its Weights & Biases run."""
-    if getattr(make, "func", None) is not wandb_logger:
-        return
-    import wandb
+def logged_in() -> bool:
+    """Whether somebody is logged in to Weights & Biases and has not asked to stay offline."""
+    import wandb  # only here: it loads much
 
-    run, logged = load_run(path), cast(WandbLogger, make(save_dir=path)).experiment
-    for name, value in scalars(run):
-        logged.summary[name] = value
-    pictures = {f"figures/{p.stem}": wandb.Image(str(p)) for p in sorted((path / "figures").glob("*.png"))}
-    rows = [[str(c.get("dim")), e["complexity"], e["loss"], e["expression"]]
-            for c in (run.equations or {}).get("components") or [] for e in c["front"]]  # fmt: skip
-    columns: list[str | int] = ["component", "complexity", "loss", "expression"]
-    logged.log(pictures | {"equations": wandb.Table(columns=columns, data=rows)})
-    logged.finish()
+    return wandb.api.api_key is not None and os.environ.get("WANDB_MODE", "online") == "online"
 
 
 def close(loggers: Iterable[Logger]) -> None:
@@ -70,19 +59,6 @@ def close(loggers: Iterable[Logger]) -> None:
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.finish()
-
-
-def scalars(run: Run) -> list[tuple[str, float]]:
-    """Names and values of a run's scores."""
-    analysis = run.analysis or {}
-    found = {f"test/{key}": value for key, value in (analysis.get("test") or {}).items()}
-    for gauge, kinds in (analysis.get("r2") or {}).items():
-        for kind, values in kinds.items():
-            if None not in values and values:
-                found[f"r2/{gauge}_{kind}"] = sum(values) / len(values)
-    if run.law:
-        found["test/law_mae"] = run.law["test"]["mae"]
-    return [(name, value) for name, value in found.items() if value is not None]
 
 
 def check_loggers(names: Iterable[str]) -> None:

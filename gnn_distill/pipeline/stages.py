@@ -25,7 +25,7 @@ from gnn_distill.distil.solve import FileMemory, Work, equations, search
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.keys import request_key, stage_keys
-from gnn_distill.pipeline.loggers import close, upload_results
+from gnn_distill.pipeline.loggers import close
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.read.record import Reading, record
 from gnn_distill.report import write_report
@@ -68,7 +68,6 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
         "distil": lambda resumed: distil_run(experiment, directory, keys["distil"]),
         "report": lambda resumed: write_report(directory.path, experiment.report.console),
     }
-    worked: list[str] = []
     if "train" not in wanted or directory.is_done("train", keys["train"]):
         dismiss(experiment.place)
     for stage in (s for s in STAGES if s in wanted):
@@ -78,9 +77,6 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
         resumed = directory.is_begun(stage, keys[stage])
         with experiment.report.stage(stage), directory.stage(stage, keys[stage]):
             work[stage](resumed)
-        worked.append(stage)
-    for make in experiment.loggers if worked else ():
-        upload_results(make, directory.path)
     directory.finish(request_key(cfg))
 
 

@@ -17,7 +17,7 @@ from gnn_distill.errors import InputError
 from gnn_distill.runs.files import read_metrics
 from gnn_distill.runs.load import Run, load_run
 
-PLAN, AT_WORK = "sweep.json", "at_work"
+PLAN = "sweep.json"
 LOG = "run.log"
 STATES = ("complete", "running", "waiting", "interrupted", "killed", "failed")
 

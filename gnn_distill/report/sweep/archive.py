@@ -9,10 +9,10 @@ from pathlib import Path
 import yaml
 
 from gnn_distill.runs.files import atomic
-from gnn_distill.runs.sweep import AT_WORK, PLAN, Job, Sweep
+from gnn_distill.runs.sweep import PLAN, Job, Sweep
 
 COPIED = ("data.json", "analysis.json", "equations.json", "law.json", "metrics.csv")
-OF_THE_MACHINE = {"config.yaml": ("cache",), "status.json": ("pid", "host"), PLAN: (AT_WORK,)}
+OF_THE_MACHINE = {"config.yaml": ("cache",), "status.json": ("pid", "host")}
 
 
 def archive(sweeps: Sequence[Sweep], folder: Path) -> None:
@@ -20,7 +20,7 @@ def archive(sweeps: Sequence[Sweep], folder: Path) -> None:
     for sweep in sweeps:
         target = folder / sweep.name
         if sweep.plan:
-            _write(target / PLAN, json.dumps(_without(sweep.plan, PLAN), indent=1) + "\n")
+            _write(target / PLAN, json.dumps(sweep.plan, indent=1) + "\n")
         for job in sweep.jobs:
             if job.status:
                 _archive_run(job, target / job.name)

@@ -8,14 +8,13 @@ from textwrap import fill
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gnn_distill.report import published
 from gnn_distill.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, look, save
-from gnn_distill.report.sweep.entries import Entry
-from gnn_distill.report.sweep.tables import mean_r2
 
 COLOURS = {"linear": BLUE, "exp": ORANGE, "cosine": GREEN}
 VARIANT_COLOURS = dict(zip(published.VARIANTS, (GREY, BLUE, ORANGE, "#CC79A7", GREEN), strict=True))
@@ -27,12 +26,12 @@ SHORT = 10  # characters of a name of which more than `FITTING` still stand side
 FITTING = 5  # names of variants that find room below a panel at the usual size
 
 MEASURES = (
-    ("pull-back", "pullback", GREEN, "D"),
-    ("best gauge", "best", BLUE, "o"),
-    ("force", "force", ORANGE, "s"),
+    ("pull-back", "pullback_robust", GREEN, "D"),
+    ("best gauge", "best_robust", BLUE, "o"),
+    ("force", "force_robust", ORANGE, "s"),
 )
 
-Draw = Callable[[Sequence[Entry]], Figure | None]
+Draw = Callable[[pd.DataFrame], Figure | None]
 
 
 def plain(value: float, _: object) -> str:
@@ -40,42 +39,41 @@ def plain(value: float, _: object) -> str:
     return f"{value:g}"
 
 
-def active_dims(found: Sequence[Entry]) -> Figure | None:
+def active_dims(runs: pd.DataFrame) -> Figure | None:
     """Active message dimensions against the epoch, for each pruning schedule."""
-    runs = {e.pruning: e for e in reversed(found) if e.pruning and e.run.metrics}
-    if not runs:
+    pruned = runs[runs["schedule"].notna() & runs["trained"]]
+    if pruned.empty:
         return None
-    ends = {end for _, end in runs}
-    shown = {USUAL_END} if USUAL_END in ends and len({s for s, end in runs if end == USUAL_END}) > 1 else ends
+    first = pruned.drop_duplicates(["schedule", "end"]).sort_values(["schedule", "end"])
+    usual = first[first["end"] == USUAL_END]
+    shown = usual if len(usual) > 1 else first
+    ends = sorted(shown["end"].unique())
     figure = Figure(figsize=(6.2, 3.8), layout="constrained")
     axes = figure.subplots()
-    for (schedule, end), entry in sorted(runs.items()):
-        if end in shown:
-            rows = entry.run.metrics
-            dash = DASHES[sorted(shown).index(end) % len(DASHES)]
-            epoch, active = ([row[key] for row in rows] for key in ("epoch", "active_dims"))
-            colour, label = COLOURS.get(schedule, BLACK), f"{schedule}, {end:g}"
-            axes.step(np.array(epoch) + 1, active, where="mid", color=colour, linestyle=dash, label=label)
+    for e in shown.itertuples():
+        epoch, active = ([row[key] for row in e.job.run.metrics] for key in ("epoch", "active_dims"))
+        colour, dash = COLOURS.get(e.schedule, BLACK), DASHES[ends.index(e.end) % len(DASHES)]
+        label = f"{e.schedule}, {e.end:g}"
+        axes.step(np.array(epoch) + 1, active, where="mid", color=colour, linestyle=dash, label=label)
     axes.set(xlabel="epoch", ylabel="active message dimensions", title="Pruning schedules", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(title="schedule, done after")
     return figure
 
 
-def sparsity(found: Sequence[Entry]) -> Figure | None:
+def sparsity(runs: pd.DataFrame) -> Figure | None:
     """Standard deviation of every message dimension, largest first, for each law."""
-    groups: dict[str, dict[str, Entry]] = {}
-    for entry in found:
-        if entry.variant in ("standard", "l1") and (entry.run.analysis or {}).get("std"):
-            groups.setdefault(entry.row, {}).setdefault(entry.variant, entry)
+    groups: dict[str, dict[str, list[float]]] = {}
+    for e in runs.itertuples():
+        if e.variant in ("standard", "l1") and (std := (e.job.run.analysis or {}).get("std")):
+            groups.setdefault(e.row, {}).setdefault(e.variant, std)
     groups = {row: pair for row, pair in groups.items() if len(pair) == 2}
     if not groups:
         return None
     figure, panels = _panels(list(groups))
     for axes, (row, pair) in zip(panels, groups.items(), strict=True):
-        for variant in ("standard", "l1"):
-            std = np.sort(np.array((pair[variant].run.analysis or {})["std"], dtype=float))[::-1]
-            label, width = {"standard": ("standard", 3.0), "l1": ("L1", 1.5)}[variant]
+        for variant, label, width in (("standard", "standard", 3.0), ("l1", "L1", 1.5)):
+            std = np.sort(np.array(pair[variant], dtype=float))[::-1]
             top = std[0] or 1.0
             colour, rank = VARIANT_COLOURS[variant], np.arange(1, len(std) + 1)
             axes.plot(rank, std / top, color=colour, linewidth=width, label=label)
@@ -86,30 +84,25 @@ def sparsity(found: Sequence[Entry]) -> Figure | None:
     return figure
 
 
-def scores(found: Sequence[Entry]) -> Figure | None:
+def scores(runs: pd.DataFrame) -> Figure | None:
     """R² against the force, in the best gauge and by pull-back, beside the published values."""
-    scored = [e for e in found if mean_r2("force", "robust")(e.run) is not None]
-    if not scored:
+    scored = runs[runs["force_robust"].notna()]
+    if scored.empty:
         return None
-    systems = list(dict.fromkeys(e.system for e in scored))
-    places = {system: _places([e for e in scored if e.system == system]) for system in systems}
+    systems = {system: mine for system, mine in scored.groupby("system", sort=False)}
+    places = {system: _places(mine) for system, mine in systems.items()}
     crowded = max(len(names) for names in places.values()) > FITTING
     wide = crowded and max(len(name) for names in places.values() for name in names.values()) > SHORT
-    figure, panels = _panels(systems, wide=wide)
-    for axes, system in zip(panels, systems, strict=True):
-        mine, names = [e for e in scored if e.system == system], places[system]
+    figure, panels = _panels(list(systems), wide=wide)
+    for axes, (system, mine) in zip(panels, systems.items(), strict=True):
+        names = places[system]
         index = {kind: k for k, kind in enumerate(names)}
-        for label, gauge, colour, marker in MEASURES:
-            points = [
-                (index[e.variant, e.label], max(value, 0.0))
-                for e in mine
-                if (value := mean_r2(gauge, "robust")(e.run)) is not None
-            ]
-            x, y = np.array(points or np.empty((0, 2))).T
-            axes.plot(x, y, marker, color=colour, label=label, markersize=6, alpha=0.8)
-        law, usual = mine[0].law, (mine[0].n, mine[0].dim) == (4, 2)
-        known = [(k, published.ROBUST_R2.get(law, {}).get(v)) for (v, _), k in index.items() if usual]
-        marks = [(k, v) for k, v in known if v is not None]
+        x = np.array([index[kind] for kind in zip(mine["variant"], mine["label"], strict=True)])
+        for label, column, colour, marker in MEASURES:
+            y = mine[column].to_numpy(dtype=float)  # NaN is not drawn
+            axes.plot(x, np.maximum(y, 0.0), marker, color=colour, label=label, markersize=6, alpha=0.8)
+        known = published.ROBUST_R2.get(mine["law"].iloc[0], {}) if mine["usual"].iloc[0] else {}
+        marks = [(k, known[variant]) for (variant, _), k in index.items() if variant in known]
         if marks:
             axes.plot(*zip(*marks, strict=True), "_", color=BLACK, markersize=16, mew=1.5, label="published")
         axes.set(title=system, ylim=(-0.05, 1.08), ylabel="robust R²", xlim=(-0.5, len(names) - 0.5))
@@ -122,31 +115,30 @@ def scores(found: Sequence[Entry]) -> Figure | None:
     return figure
 
 
-def _places(mine: Sequence[Entry]) -> dict[tuple[str, str], str]:
+def _places(mine: pd.DataFrame) -> dict[tuple[str, str], str]:
     """What has a place on the axis, variants in the published order, and what it is called there."""
     known = {v: k for k, v in enumerate(published.VARIANTS)}
-    kinds = sorted(
-        {(e.variant, e.label) for e in mine}, key=lambda kind: (known.get(kind[0], len(known)), kind)
-    )
-    several = len({variant for variant, _ in kinds}) > 1
+    every = set(zip(mine["variant"], mine["label"], strict=True))
+    kinds = sorted(every, key=lambda kind: (known.get(kind[0], len(known)), kind))
+    several = mine["variant"].nunique() > 1
     return {
         (variant, label): ", ".join([variant] * (several or not label) + [label] * bool(label))
         for variant, label in kinds
     }
 
 
-def losses(found: Sequence[Entry]) -> Figure | None:
+def losses(runs: pd.DataFrame) -> Figure | None:
     """Validation loss against the epoch, for each law."""
-    rows = dict.fromkeys(e.row for e in found if e.run.metrics)
-    if not rows:
+    trained = runs[runs["trained"]]
+    if trained.empty:
         return None
+    rows = {row: mine for row, mine in trained.groupby("row", sort=False)}
     figure, panels = _panels(list(rows))
-    for axes, row in zip(panels, rows, strict=True):
-        first = {e.variant: e for e in reversed(found) if e.row == row and e.run.metrics}
-        for variant, entry in reversed(first.items()):
-            epoch = [m["epoch"] + 1 for m in entry.run.metrics]
-            loss = [m.get("val_mae_per_graph", np.nan) for m in entry.run.metrics]
-            axes.plot(epoch, loss, color=VARIANT_COLOURS.get(variant, BLACK), label=variant)
+    for axes, (row, mine) in zip(panels, rows.items(), strict=True):
+        for e in mine.drop_duplicates("variant").itertuples():
+            epoch = [m["epoch"] + 1 for m in e.job.run.metrics]
+            loss = [m.get("val_mae_per_graph", np.nan) for m in e.job.run.metrics]
+            axes.plot(epoch, loss, color=VARIANT_COLOURS.get(e.variant, BLACK), label=e.variant)
         axes.set(title=fill(row, TITLE), yscale="log", xlabel="epoch", ylabel="validation mae_per_graph")
         axes.yaxis.set_major_formatter(FuncFormatter(plain))
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
@@ -181,13 +173,13 @@ FIGURES: dict[str, tuple[Draw, str]] = {
 }
 
 
-def draw_across(found: Sequence[Entry], folder: Path) -> dict[str, Path]:
+def draw_across(runs: pd.DataFrame, folder: Path) -> dict[str, Path]:
     """Draw the figures that the runs allow, and remove those that they no longer support."""
     drawn = {}
     for name, (draw, _) in FIGURES.items():
         path = folder / f"{name}.png"
         with look(), matplotlib.rc_context({"text.parse_math": False}):  # names are text, whatever is in them
-            figure = draw(found)
+            figure = draw(runs)
             if figure is None:
                 path.unlink(missing_ok=True)
                 continue

@@ -6,36 +6,28 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gnn_distill.runs.grid import schedule_of
-
 Settings = Mapping[str, Any]
 
 NOISE = (
-    "seed",
-    "threads",
-    "gpus",
-    "cache",
-    "stages",
-    "logger",
-    "checkpoint_steps",
-    "symbolic.jobs",
-    "winner_of",
-    "trainer.enable",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
+    *("seed", "threads", "gpus", "cache", "stages", "logger", "checkpoint_steps", "symbolic.jobs"),
+    *(f"trainer.{key}" for key in ("enable", "accelerator", "devices", "num_nodes", "strategy")),
+    "winner_of",  # a key of runs of earlier versions
 )
 """Settings that make no other row of a table: they change no result, or seeds, which are averaged over."""
 SCHEDULE = ("pruning", "pruning_end")
 PARAMETERS = "callbacks.prune.schedule."  # of a schedule; another one has none of that name
-OF_SCHEDULE = (
-    "callbacks.prune.schedule._target_",
-    "callbacks.prune.schedule._partial_",
-    "callbacks.prune.end",
-)
+OF_SCHEDULE = (f"{PARAMETERS}_target_", f"{PARAMETERS}_partial_", "callbacks.prune.end")
 SHOWN_ELSEWHERE = ("variant", "dataset.law._target_", "dataset.n", "dataset.dim", "schedule")
 """`schedule` stands in `callbacks.prune` again, of runs that prune."""
+OPTIONS = {"exponential": "exp"}
+"""Schedules whose option in the config group has another name than their function."""
+
+
+def schedule_of(config: Settings) -> tuple[str, float] | None:
+    """Pruning schedule and end fraction of a run; None for a run that does not prune."""
+    prune = (config.get("callbacks") or {}).get("prune") or {}
+    target = str((prune.get("schedule") or {}).get("_target_", "")).rpartition(".")[2]
+    return (OPTIONS.get(target, target), float(prune["end"])) if target and "end" in prune else None
 
 
 def labels(configs: Sequence[Settings], groups: Sequence[Hashable]) -> list[tuple[str, str]]:
@@ -50,34 +42,38 @@ def labels(configs: Sequence[Settings], groups: Sequence[Hashable]) -> list[tupl
         groups: system and variant of each run.
     """
     flat = [settings(config) for config in configs]
-    members: dict[Hashable, list[Settings]] = {}
-    for group, config in zip(groups, flat, strict=True):
-        members.setdefault(group, []).append(config)
-    kept = {group: differing(mine) for group, mine in members.items()}
+    variants = [config.get("variant") for config in configs]
+
+    def members(of: Sequence[Hashable]) -> dict[Hashable, list[Settings]]:
+        return {
+            key: [f for f, mine in zip(flat, of, strict=True) if mine == key] for key in dict.fromkeys(of)
+        }
+
+    kept = {group: differing(mine) for group, mine in members(groups).items()}
+    peers = members(variants)
     short = _short_names({key for keys in kept.values() for key in keys})
-    variants: dict[Any, list[Settings]] = {}
-    for config, whole in zip(flat, configs, strict=True):
-        variants.setdefault(whole.get("variant"), []).append(config)
     made = []
-    for group, config, whole in zip(groups, flat, configs, strict=True):
-        peers = variants[whole.get("variant")]
-        said = [k for k in kept[group] if k in SCHEDULE or not _usual(k, config.get(k), peers, flat)]
-        said = [k for k in said if k in config or not k.startswith(PARAMETERS)]
-        words = {k: f"{short[k]}={config.get(k)}" for k in said}
-        extra = [word for k, word in words.items() if k not in SCHEDULE]
+    for group, variant, config in zip(groups, variants, flat, strict=True):
+        words = {
+            key: f"{short[key]}={config.get(key)}"
+            for key in kept[group]
+            if key in SCHEDULE or not _usual(key, config.get(key), peers[variant], flat)
+            if key in config or not key.startswith(PARAMETERS)
+        }
+        extra = [word for key, word in words.items() if key not in SCHEDULE]
         made.append((", ".join(words.values()), ", ".join(extra)))
     return made
 
 
 def settings(config: Settings) -> dict[str, Any]:
     """Flat settings that can make a difference; the pruning schedule under two short names."""
+    left_out = (*NOISE, *OF_SCHEDULE, *SHOWN_ELSEWHERE)
     flat = {
         key: value
         for key, value in flatten(config).items()
-        if not _under(key, (*NOISE, *OF_SCHEDULE, *SHOWN_ELSEWHERE)) and not key.endswith(".seed")
+        if not key.endswith(".seed") and not any(f"{key}.".startswith(f"{part}.") for part in left_out)
     }
-    schedule = schedule_of(dict(config))
-    return flat | (dict(zip(SCHEDULE, schedule, strict=True)) if schedule else {})
+    return flat | dict(zip(SCHEDULE, schedule_of(config) or (), strict=False))
 
 
 def _usual(key: str, value: Any, peers: Sequence[Settings], every: Sequence[Settings]) -> bool:
@@ -105,10 +101,6 @@ def _short_names(keys: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _under(key: str, prefixes: Sequence[str]) -> bool:
-    return any(key == prefix or key.startswith(prefix + ".") for prefix in prefixes)
-
-
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings as one level of dotted keys."""
     if not isinstance(config, Mapping) or not config:
@@ -126,11 +118,10 @@ def differing(configs: Sequence[Settings]) -> list[str]:
     """
     every = dict.fromkeys(key for config in configs for key in config)
     numbers = {key for key in every if not any(isinstance(config.get(key), str) for config in configs)}
-    order = sorted(every, key=lambda key: (not key.startswith(("pruning", "profile.")), key in numbers))
     kept: dict[tuple[int, ...], str] = {}
-    for key in order:
+    for key in sorted(every, key=lambda key: (not key.startswith(("pruning", "profile.")), key in numbers)):
         values = [repr(config.get(key)) for config in configs]
-        pattern = tuple(values.index(value) for value in values)
+        pattern = tuple(values.index(value) for value in values)  # the same for keys that differ alike
         if any(pattern):
             kept.setdefault(pattern, key)
     return list(kept.values())

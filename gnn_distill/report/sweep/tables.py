@@ -1,251 +1,321 @@
-"""Tables over runs, each cell with the published value beside it."""
+"""Tables over runs, the published value beside each cell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
+import pandas as pd
 
 from gnn_distill.report import published
-from gnn_distill.report.sweep.entries import Entry
-from gnn_distill.report.text import mean, number, r2_text
-from gnn_distill.runs.load import Run
-from gnn_distill.runs.sweep import Sweep
+from gnn_distill.report.sweep.formats import LATEX, csv_text, in_markdown
+from gnn_distill.report.sweep.frame import TARGETS
+from gnn_distill.report.text import number, r2_text
 
-Kind = Literal["r2", "loss", "marks"]
-Score = Callable[[Run], "float | None"]
-PUBLISHED_LAWS = tuple(published.TEST_LOSS)
+SCHEDULES, ENDS = ("linear", "exp", "cosine"), (0.65, 0.75, 0.85)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What the runs of one sweep gave for a cell.
+class Measure(NamedTuple):
+    """A table to be made: its words, the frame's column, published numbers with so many digits."""
+
+    name: str
+    title: str
+    note: str
+    kind: Literal["r2", "loss", "marks"]
+    column: str
+    reference: dict[str, Any] = {}
+    digits: int = 4
+
+
+BY_VARIANT = (
+    Measure("table2", "Table 2: test loss, mae_per_graph",
+            "Sum over a graph's nodes and components of the error of accelerations, on test graphs.",
+            "loss", "mae_per_graph", published.TEST_LOSS, 2),
+    Measure("table3", "Table 3: robust R² against the force",
+            "Mean over components; the worst 10 % of the edges are out of fit and R².",
+            "r2", "force_robust", published.ROBUST_R2),
+    Measure("table3_best", "Table 3, in the best gauge: force, acceleration or fitted",
+            "The published values are against the force alone.", "r2", "best_robust", published.ROBUST_R2),
+    Measure("table3_pullback", "Table 3, by pull-back through the node model",
+            "Contributions to the acceleration against F/m₁ on y = x, nothing fitted.",
+            "r2", "pullback_robust", published.ROBUST_R2),
+    Measure("table4", "Table 4: ordinary R² against the force",
+            "Mean over components, all edges.", "r2", "force_ols", published.OLS_R2),
+    Measure("table4_best", "Table 4, in the best gauge",
+            "The gauge is the one that is best by robust R².", "r2", "best_ols", published.OLS_R2),
+    Measure("original", "Robust R² against the force, beside Cranmer et al. 2020",
+            f"Published: {published.P20}; four particles in two dimensions.",
+            "r2", "force_robust", published.P20_R2, 3),
+    Measure("network", "Test mae of the network", "Mean over nodes and components.", "loss", "mae"),
+    Measure("law", "Test mae of the distilled law",
+            "The closed form in place of the network, on the same graphs.", "loss", "law_mae"),
+    *(Measure(f"table5_{target}", f"Table 5: recovered, {words}",
+              "One mark for each component; seeds are parted by |.",
+              "marks", f"marks_{target}", published.RECOVERED) for target, words in TARGETS.items()),
+)  # fmt: skip
+OF_GRID = "Rows: pruning schedule; columns: fraction of the epochs after which it is done."
+GRIDS = (
+    Measure("table1", "robust R² against the force", OF_GRID, "r2", "force_robust", published.PRUNING_GRID),
+    Measure("table1_best", "robust R² in the best gauge", OF_GRID, "r2", "best_robust",
+            published.PRUNING_GRID),
+    Measure("table1_validation", "robust R² in the best gauge, on validation graphs", OF_GRID, "r2",
+            "validation_robust"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """A table of means over seeds; published values stand in brackets.
 
     Attributes:
-        values: one for each seed.
-        marks: of each component, instead of values, one text for each seed.
-        state: `done`, or why there is nothing: `failed`, `unfinished`, `missing`.
-    """
-
-    values: tuple[float, ...] = ()
-    marks: tuple[str, ...] = ()
-    state: str = "missing"
-
-    @property
-    def mean(self) -> float | None:
-        """Mean over seeds."""
-        return float(np.mean(self.values)) if self.values else None
-
-    @property
-    def sd(self) -> float | None:
-        """Standard deviation over seeds; None for fewer than two."""
-        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
-
-    def text(self, kind: Kind) -> str:
-        """The cell in words: mean ± sd, marks, or why it is empty."""
-        if self.marks:
-            return " | ".join(self.marks)
-        if self.mean is None:
-            return self.state
-        show = r2_text if kind == "r2" else number
-        return show(self.mean) + (f" ± {number(self.sd, 2)}" if self.sd is not None else "")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell: what each sweep measured, and what was published."""
-
-    measured: tuple[Measured, ...]
-    published: float | str | None = None
-
-    def published_text(self, digits: int) -> str | None:
-        """The published value as the source prints it, with so many decimals."""
-        if self.published is None or isinstance(self.published, str):
-            return self.published
-        return f"{self.published:.{digits}f}"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: `cells[row][column]`; `note` says what a reader has to know, with counts of its cells.
-
-    Published values have `digits` decimals.
+        name: of its files.
+        title: one line.
+        note: what a reader has to know, with counts of its cells.
+        cells: a line for each `row`, `column` and `sweep` (the index, in the order of the page). `mean` and
+            `sd` of `values`, which are as many as `seeds`; or `marks` of each component, seeds parted by |;
+            `state`: done, or why there is nothing: failed, unfinished, missing, not defined; `published`: the
+            number or the marks, `beside`: the same as the source prints it; `text`: the cell in words;
+            `good`: whether the mean is at least as good as published.
     """
 
     name: str
     title: str
     note: str
-    kind: Kind
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    digits: int
-    cells: tuple[tuple[Cell, ...], ...]
+    cells: pd.DataFrame
 
-    def good(self, ours: float | None, theirs: float | str | None) -> bool:
-        """Whether a measured value is at least as good as a published number."""
-        if ours is None or theirs is None or isinstance(theirs, str):
-            return False
-        return reached(ours, theirs, self.kind, self.digits)
+    @property
+    def rows(self) -> list[str]:
+        """Names of the rows."""
+        return list(self.cells.index.unique("row"))
 
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self.cells.index.unique("column"))
 
-def mean_r2(gauge: str, kind: str) -> Score:
-    """Mean over components of one R² of `analysis.json`; `best` is the best of the three gauges."""
+    @property
+    def means(self) -> pd.DataFrame:
+        """Rows × columns of means over seeds, of the first sweep; NaN for an empty cell."""
+        means = self.cells["mean"].xs(0, level="sweep").unstack("column")
+        return means.reindex(index=self.rows, columns=self.columns)
 
-    def score(run: Run) -> float | None:
-        analysis = run.analysis or {}
-        if gauge == "best":
-            return (analysis.get("best") or {}).get(f"{kind}_mean")
-        return mean(((analysis.get("r2") or {}).get(gauge) or {}).get(kind) or [])
+    def wide(self, letters: Sequence[str] = ("",)) -> pd.DataFrame:
+        """Rows × columns of text: a line for each sweep, named by its letter if there are several."""
+        sweep = self.cells.index.get_level_values("sweep")
+        head = [f"{letters[k]}: " if len(letters) > 1 else "" for k in sweep]
+        beside = self.cells["beside"].where(sweep == len(letters) - 1)  # once, behind the last sweep
+        tail = [f" ({text})" if isinstance(text, str) else "" for text in beside]
+        lines = (head + self.cells["text"] + tail).groupby(["row", "column"]).agg("\n".join)
+        return lines.unstack("column").reindex(index=self.rows, columns=self.columns)
 
-    return score
+    def markdown(self, letters: Sequence[str] = ("",)) -> str:
+        """A section with the table."""
+        wide = self.wide(letters).map(lambda text: "<br>".join(map(in_markdown, text.split("\n"))))
+        head = f"| | {' | '.join(map(in_markdown, wide.columns))} |\n|{'---|' * (len(wide.columns) + 1)}\n"
+        body = "".join(f"| {' | '.join([in_markdown(row), *cells])} |\n" for row, *cells in wide.itertuples())
+        return f"### {in_markdown(self.title)}\n\n{in_markdown(self.note)}\n\n{head}{body}"
 
-
-def test_loss(key: str) -> Score:
-    """A loss on test graphs."""
-    return lambda run: ((run.analysis or {}).get("test") or {}).get(key)
-
-
-def law_loss(run: Run) -> float | None:
-    """Test error of the distilled law."""
-    return ((run.law or {}).get("test") or {}).get("mae")
-
-
-def tables(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
-    """All tables that the runs have something for, in the order of the report."""
-    from gnn_distill.report.sweep.grid_tables import grids
-    from gnn_distill.report.sweep.recovered import recovered_tables
-
-    made = [*grids(found, sweeps), *_by_variant(found, sweeps), *recovered_tables(found, sweeps)]
-    return [table for table in made if table.rows]
-
-
-def _by_variant(found: Sequence[Entry], sweeps: Sequence[Sweep]) -> list[Table]:
-    table = published
-    return [
-        _scores(found, sweeps, test_loss("mae_per_graph"), "table2", "Table 2: test loss, mae_per_graph",
-                "Sum over a graph's nodes and components of the error of accelerations, on test graphs.",
-                "loss", table.TEST_LOSS),
-        _scores(found, sweeps, mean_r2("force", "robust"), "table3", "Table 3: robust R² against the force",
-                "Mean over components; the worst 10 % of the edges are out of fit and R².",
-                "r2", table.ROBUST_R2),
-        _scores(found, sweeps, mean_r2("best", "robust"), "table3_best",
-                "Table 3, in the best gauge: force, acceleration or fitted",
-                "The published values are against the force alone.", "r2", table.ROBUST_R2),
-        _scores(found, sweeps, mean_r2("pullback", "robust"), "table3_pullback",
-                "Table 3, by pull-back through the node model",
-                "Contributions to the acceleration against F/m₁ on y = x, nothing fitted.",
-                "r2", table.ROBUST_R2),
-        _scores(found, sweeps, mean_r2("force", "ols"), "table4", "Table 4: ordinary R² against the force",
-                "Mean over components, all edges.", "r2", table.OLS_R2),
-        _scores(found, sweeps, mean_r2("best", "ols"), "table4_best", "Table 4, in the best gauge",
-                "The gauge is the one that is best by robust R².", "r2", table.OLS_R2),
-        _scores(found, sweeps, mean_r2("force", "robust"), "original",
-                "Robust R² against the force, beside Cranmer et al. 2020",
-                f"Published: {table.P20}; four particles in two dimensions.", "r2", table.P20_R2),
-        _scores(found, sweeps, test_loss("mae"), "network", "Test mae of the network",
-                "Mean over nodes and components.", "loss", {}),
-        _scores(found, sweeps, law_loss, "law", "Test mae of the distilled law",
-                "The closed form in place of the network, on the same graphs." + _beats(found), "loss", {}),
-    ]  # fmt: skip
-
-
-def _beats(found: Sequence[Entry]) -> str:
-    """In how many runs the law is more accurate than the network that it came from."""
-    pairs = [(law_loss(e.run), test_loss("mae")(e.run)) for e in found]
-    known = [(law, network) for law, network in pairs if law is not None and network is not None]
-    lower = sum(law < network for law, network in known)
-    return f" Lower than the network's in {lower} of {len(known)} runs." if known else ""
-
-
-def _scores(
-    found: Sequence[Entry],
-    sweeps: Sequence[Sweep],
-    score: Score,
-    name: str,
-    title: str,
-    note: str,
-    kind: Kind,
-    reference: dict[str, published.Row],
-) -> Table:
-    rows, columns = frame(found)
-    cells = tuple(
-        tuple(
-            Cell(
-                tuple(measured([e for e in group if e.sweep == k], score) for k in range(len(sweeps))),
-                reference.get(published_law(found, row) or "", {}).get(column),
-            )
-            for column in columns
-            for group in [[e for e in found if e.row == row and e.variant == column]]
+    def latex(self, letters: Sequence[str] = ("",)) -> str:
+        r"""A `table` environment for booktabs and amssymb."""
+        wide = self.wide(letters).map(lambda text: text.translate(LATEX).split("\n"))
+        wide = wide.explode(self.columns).reset_index()
+        wide["row"] = wide["row"].str.translate(LATEX).mask(wide["row"].duplicated(), "")
+        wide.columns = ["", *(column.translate(LATEX) for column in self.columns)]
+        return wide.style.hide(axis="index").to_latex(
+            hrules=True,
+            position_float="centering",
+            column_format="l" + "c" * len(self.columns),
+            caption=f"{self.title}. {self.note} Published values in brackets.".translate(LATEX),
+            label=f"tab:{self.name}",
         )
-        for row in rows
-    )
-    digits = 2 if kind == "loss" else 3 if reference is published.P20_R2 else 4
-    return Table(name, title, note + count(cells, sweeps, kind, digits), kind, rows, columns, digits, cells)
+
+    def csv(self, names: Sequence[str]) -> str:
+        """A line for each cell and sweep."""
+        cells = self.cells.drop(columns=["beside", "text", "good"]).reset_index()
+        cells["sweep"] = [names[k] for k in cells["sweep"]]
+        cells.insert(0, "table", self.name)
+        return csv_text(cells)
+
+    def __repr__(self) -> str:
+        return self.markdown()
+
+    _repr_markdown_ = __repr__  # what a notebook shows
 
 
-def measured(group: Sequence[Entry], score: Score) -> Measured:
-    """The score of each run of a cell."""
-    values = [v for v in (score(entry.run) for entry in group) if v is not None]
-    if values:
-        return Measured(tuple(values), state="done")
-    return Measured(state=empty_state(group))
+def tables(runs: pd.DataFrame, names: Sequence[str]) -> list[Table]:
+    """All tables that the runs have something for, in the order of the report.
+
+    Args:
+        runs: of all sweeps, as `frame` gives them.
+        names: of the sweeps.
+    """
+    if runs.empty:
+        return []
+    rows, columns = places(runs)
+    laws = {row: _published_law(runs, row) for row in rows}
+    index = _index(rows, columns, names)
+    made = _grids(runs, names)
+    for measure in BY_VARIANT:
+        if measure.kind == "marks" and runs[measure.column].isna().all():
+            continue
+        known = {(r, c): measure.reference.get(laws[r] or "", {}).get(c) for r in rows for c in columns}
+        cells = _cells(measure, runs, ("row", "variant"), index, known)
+        note = measure.note + (_beats(runs) if measure.name == "law" else "")
+        note += _recovered(cells, runs, names) if measure.kind == "marks" else _as_good(cells, names)
+        made.append(Table(measure.name, measure.title, note, cells))
+    return made
 
 
-def empty_state(group: Sequence[Entry]) -> str:
-    """Why a cell is empty."""
-    if any(entry.job.state == "failed" for entry in group):
+def _grids(runs: pd.DataFrame, names: Sequence[str]) -> list[Table]:
+    """Table 1 for each system and variant that was pruned in more than one way."""
+    pruned = runs[runs["schedule"].notna()].copy()
+    # Settings that tell runs of one schedule apart make rows of their own.
+    pruned["way"] = [", ".join(filter(None, pair)) for pair in pruned[["schedule", "extra"]].to_numpy()]
+    pruned["done"] = [f"{end:g}" for end in pruned["end"]]
+    made = []
+    for (system, variant), mine in pruned.groupby(["system", "variant"], sort=False):
+        if len(mine[["schedule", "end"]].drop_duplicates()) < 2:
+            continue
+        rows = list(dict.fromkeys([*SCHEDULES, *sorted(mine["way"])]))
+        columns = [f"{end:g}" for end in sorted({*ENDS, *mine["end"]})]
+        place = [system] * (system != "charge") + [variant] * (variant != "pruning")
+        of_variant = f", {variant}" if variant != "pruning" else ""
+        for measure in GRIDS:
+            numbers = {} if place else measure.reference
+            ways = {row: numbers.get(row.partition(",")[0], {}) for row in rows}
+            known = {(row, end): ways[row].get(float(end)) for row in rows for end in columns}
+            cells = _cells(measure, mine, ("way", "done"), _index(rows, columns, names), known)
+            name = "_".join([measure.name, *(re.sub(r"\W+", "_", part) for part in place)])
+            title = f"Table 1: pruning grid on {system}{of_variant}, {measure.title}"
+            made.append(Table(name, title, measure.note + _best(cells) + _as_good(cells, names), cells))
+    return made
+
+
+def _index(rows: Sequence[str], columns: Sequence[str], names: Sequence[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_product([rows, columns, range(len(names))], names=["row", "column", "sweep"])
+
+
+def _cells(
+    measure: Measure,
+    runs: pd.DataFrame,
+    by: tuple[str, str],
+    index: pd.MultiIndex,
+    known: dict[tuple[str, str], Any],
+) -> pd.DataFrame:
+    """The cells of a table: runs gathered by two columns of the frame, and by sweep."""
+    groups = {key: group for key, group in runs.groupby([*by, "sweep"])}
+    made = [_cell(measure, groups.get(key, runs.iloc[:0]), known[key[:2]]) for key in index]
+    return pd.DataFrame(made, index=index)
+
+
+def _cell(measure: Measure, group: pd.DataFrame, known: Any) -> dict[str, Any]:
+    found = group[measure.column].dropna()
+    found = found[found != ""]
+    scores = found.iloc[:0].astype(float) if measure.kind == "marks" else found.astype(float)
+    mean, sd, state = scores.mean(), scores.std(), "done" if len(found) else _why_empty(group)
+    marks = " | ".join(found) if measure.kind == "marks" else ""
+    text = (r2_text if measure.kind == "r2" else number)(mean)
+    text += f" ± {number(sd, 2)}" if len(scores) > 1 else ""
+    beside = " ".join(known or ()) or None if measure.kind == "marks" else known
+    return {
+        "mean": mean,
+        "sd": sd,
+        "seeds": len(found),
+        "marks": marks,
+        "state": state,
+        "published": beside,
+        "values": " ".join(map(repr, scores.tolist())),
+        "beside": f"{beside:.{measure.digits}f}" if isinstance(beside, float) else beside,
+        "text": marks or (text if len(scores) else state),
+        "good": isinstance(beside, float) and _reached(mean, beside, measure),
+    }
+
+
+def _reached(ours: float, theirs: float, measure: Measure) -> bool:
+    """Whether a value is at least as good as a published one; an R² is rounded as the published one was."""
+    return ours <= theirs if measure.kind == "loss" else round(ours, measure.digits) >= theirs
+
+
+def _why_empty(group: pd.DataFrame) -> str:
+    states = set(group["state"])
+    if "failed" in states:
         return "failed"
-    if any(entry.job.state == "complete" for entry in group):
-        return "not defined"
-    return "unfinished" if group else "missing"
+    return "not defined" if "complete" in states else "unfinished" if states else "missing"
 
 
-def frame(found: Sequence[Entry]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def places(runs: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Rows and columns of a table by law and variant.
 
     Where the runs cover more than one published law, or variant, all published ones have their place: what
     is missing can be seen. Not so where most runs are there to compare settings.
     """
-    order = sorted(found, key=lambda e: (e.law, e.n or 0, e.dim or 0, bool(e.label)))
-    rows = dict.fromkeys(e.row for e in order)
-    columns = [v for v in published.VARIANTS if any(e.variant == v for e in found)]
-    other = sorted({e.variant for e in found} - set(columns))
-    laws = {e.law for e in found} & set(PUBLISHED_LAWS)
-    if 2 * sum(bool(e.label) for e in found) > len(found):
-        return tuple(rows), (*columns, *other)
-    if len(laws) > 1:
-        rows = dict.fromkeys([*rows, *(law for law in PUBLISHED_LAWS if law not in laws)])
-    if len(columns) > 1:
-        columns = list(published.VARIANTS)
-    return tuple(rows), (*columns, *other)
+    labelled, variants = runs["label"] != "", set(runs["variant"])
+    order = ["law", "n", "dim", "labelled"]
+    placed = runs.assign(labelled=labelled).sort_values(order, kind="stable", na_position="first")
+    rows = list(placed["row"].unique())
+    columns = [variant for variant in published.VARIANTS if variant in variants]
+    other = sorted(variants - set(columns))
+    laws = set(runs["law"]) & set(published.TEST_LOSS)
+    if 2 * labelled.sum() <= len(runs):
+        if len(laws) > 1:
+            rows = list(dict.fromkeys([*rows, *(law for law in published.TEST_LOSS if law not in laws)]))
+        if len(columns) > 1:
+            columns = list(published.VARIANTS)
+    return rows, [*columns, *other]
 
 
-def published_law(found: Sequence[Entry], row: str) -> str | None:
+def _published_law(runs: pd.DataFrame, row: str) -> str | None:
     """The law that a row's published values belong to; None where nothing was published for its setting."""
-    entry = next((e for e in found if e.row == row), None)
-    usual = entry is None or (entry.n, entry.dim) == (published.SETTING["n"], published.SETTING["dim"])
-    return (entry.law if entry else row) if usual else None
+    mine = runs[runs["row"] == row]
+    if mine.empty:  # nothing was run of a published law
+        return row
+    return mine["law"].iloc[0] if mine["usual"].iloc[0] else None
 
 
-def reached(ours: float, theirs: float, kind: Kind, digits: int) -> bool:
-    """Whether a value is at least as good as a published one; an R² is rounded as the published one was."""
-    return ours <= theirs if kind == "loss" else round(ours, digits) >= theirs
+def _best(cells: pd.DataFrame) -> str:
+    """The best cell of the first sweep."""
+    means = cells["mean"].xs(0, level="sweep").dropna()
+    if len(means) < 2:
+        return ""
+    row, end = means.idxmax()
+    return f" Best: {row}, {end} ({r2_text(means.max())})."
 
 
-def count(cells: tuple[tuple[Cell, ...], ...], sweeps: Sequence[Sweep], kind: Kind, digits: int) -> str:
-    """How many cells are at least as good as published."""
+def _beats(runs: pd.DataFrame) -> str:
+    """In how many runs the law is more accurate than the network that it came from."""
+    known = runs[["law_mae", "mae"]].dropna()
+    lower = (known["law_mae"] < known["mae"]).sum()
+    return f" Lower than the network's in {lower} of {len(known)} runs." if len(known) else ""
+
+
+def _as_good(cells: pd.DataFrame, names: Sequence[str]) -> str:
+    """How many cells of each sweep are at least as good as published."""
     text = ""
-    for k, sweep in enumerate(sweeps):
-        pairs = [
-            (c.measured[k].mean, c.published)
-            for row in cells
-            for c in row
-            if isinstance(c.published, float) and c.measured[k].mean is not None
-        ]
-        if pairs:
-            good = sum(reached(ours, theirs, kind, digits) for ours, theirs in pairs)  # type: ignore[arg-type]
-            name = f" ({sweep.name})" if len(sweeps) > 1 else ""
-            text += f" At least as good as published in {good} of {len(pairs)} cells{name}."
+    for k, name in enumerate(names):
+        good = cells.xs(k, level="sweep").dropna(subset=["mean", "published"])["good"]
+        of_sweep = f" ({name})" if len(names) > 1 else ""
+        if len(good):
+            text += f" At least as good as published in {good.sum()} of {len(good)} cells{of_sweep}."
     return text
+
+
+def _recovered(cells: pd.DataFrame, runs: pd.DataFrame, names: Sequence[str]) -> str:
+    """Components recovered in each sweep: of what is published, and of other variants and settings."""
+    text = ""
+    for k, name in enumerate(names):
+        mine = cells.xs(k, level="sweep")
+        # Published values stand beside rows with settings of their own, too; those are none of the 40.
+        same = mine["published"].notna() & mine.index.get_level_values("row").isin(runs["system"])
+        known, new = (" ".join(mine.loc[which, "marks"]).replace("|", "").split() for which in (same, ~same))
+        of_sweep = f" ({name})" if len(names) > 1 else ""
+        if known:
+            text += f" {_share(known)} components recovered{of_sweep}; published: 26 of 40."
+        if new:
+            text += f" {'Beside them' if known else 'Recovered'}{of_sweep}: {_share(new)}."
+    return text
+
+
+def _share(marks: Sequence[str]) -> str:
+    return f"{sum(mark.startswith('✓') for mark in marks)} of {len(marks)}"

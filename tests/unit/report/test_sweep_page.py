@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import os
 import platform
 import random
@@ -13,19 +14,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
-from omegaconf import OmegaConf
 
-from gnn_distill.cli.report import main, write_sweep_report
-from gnn_distill.cli.sweep import follow
+from gnn_distill.cli.report import main
 from gnn_distill.errors import InputError
-from gnn_distill.report.sweep import formats
-from gnn_distill.report.sweep.entries import entries
 from gnn_distill.report.sweep.figures import scores
+from gnn_distill.report.sweep.frame import frame, winner
 from gnn_distill.report.sweep.labels import differing, flatten, labels
-from gnn_distill.report.sweep.tables import Cell, Measured, Table, reached, tables
-from gnn_distill.runs.grid import winner
+from gnn_distill.report.sweep.page import write_sweep_report
+from gnn_distill.report.sweep.tables import Table, tables
 from gnn_distill.runs.sweep import load_job, load_sweep
 
 CLASSES = {"spring": "Spring", "charge": "Coulomb", "r1": "InverseDistance"}
@@ -92,11 +91,11 @@ def plan(folder: Path, *jobs: str) -> None:
 
 def table(folder: Path, name: str, *more: Path) -> Table:
     sweeps = [load_sweep(f) for f in (folder, *more)]
-    return next(t for t in tables(entries(sweeps), sweeps) if t.name == name)
+    return next(t for t in tables(frame(sweeps), [s.name for s in sweeps]) if t.name == name)
 
 
-def cell(t: Table, row: str, column: str):
-    return t.cells[t.rows.index(row)][t.columns.index(column)]
+def cell(t: Table, row: str, column: str, sweep: int = 0):
+    return t.cells.loc[(row, column, sweep)]
 
 
 def test_seeds_are_averaged_and_published_values_stand_beside(tmp_path: Path):
@@ -104,10 +103,10 @@ def test_seeds_are_averaged_and_published_values_stand_beside(tmp_path: Path):
         make(tmp_path, f"seed={seed}", seed=seed, loss=loss)
     t = table(tmp_path, "table2")
     found = cell(t, "spring", "bottleneck")
-    assert found.measured[0].values == (0.1, 0.2, 0.3)
-    assert found.measured[0].text("loss") == "0.2 ± 0.1"
-    assert found.published == 0.16 and found.published_text(t.digits) == "0.16"
-    assert t.rows == ("spring",) and t.columns == ("bottleneck",)
+    assert found["values"] == "0.1 0.2 0.3" and found.seeds == 3
+    assert found.text == "0.2 ± 0.1"
+    assert found.published == 0.16 and found.beside == "0.16"
+    assert t.rows == ["spring"] and t.columns == ["bottleneck"]
     assert "in 0 of 1 cells" in t.note
 
 
@@ -120,8 +119,8 @@ def test_what_is_missing_or_failed_can_be_seen(tmp_path: Path):
     plan(tmp_path, "a", "b", "c", "never-begun")
     t = table(tmp_path, "table3")
     assert set(t.rows) == {"charge", "r1", "r2", "spring"}
-    assert t.columns == ("standard", "bottleneck", "l1", "kl", "pruning")
-    states = {(r, c): cell(t, r, c).measured[0].state for r in t.rows for c in t.columns}
+    assert t.columns == ["standard", "bottleneck", "l1", "kl", "pruning"]
+    states = {(r, c): cell(t, r, c).state for r in t.rows for c in t.columns}
     assert states.pop(("charge", "bottleneck")) == "failed"
     assert [k for k, v in states.items() if v == "done"] == [("charge", "kl"), ("spring", "bottleneck")]
     assert [j.state for j in load_sweep(tmp_path).jobs] == ["complete", "complete", "failed", "waiting"]
@@ -135,9 +134,9 @@ def test_other_settings_are_other_rows(tmp_path: Path):
     make(tmp_path, "b", basis="delta", width=128)
     make(tmp_path, "c", basis="delta", width=128, seed=1)
     t = table(tmp_path, "table2")
-    assert t.rows == ("spring, basis=raw", "spring, basis=delta")
-    assert [len(row[0].measured[0].values) for row in t.cells] == [1, 2]
-    assert [row[0].published for row in t.cells] == [0.16, 0.16]
+    assert t.rows == ["spring, basis=raw", "spring, basis=delta"]
+    assert list(t.cells["seeds"]) == [1, 2]
+    assert list(t.cells["published"]) == [0.16, 0.16]
 
 
 def test_one_setting_changed_at_a_time_is_named_by_the_change(tmp_path: Path):
@@ -149,7 +148,7 @@ def test_one_setting_changed_at_a_time_is_named_by_the_change(tmp_path: Path):
     t = table(tmp_path, "table2")
     rows = [f"{law}{more}" for law in ("charge", "spring") for more in ("", *CHANGES)]
     assert sorted(t.rows) == sorted(rows) and t.rows[0] == "charge" and t.rows[4] == "spring"
-    figure = scores(entries([load_sweep(tmp_path)]))
+    figure = scores(frame([load_sweep(tmp_path)]))
     assert figure is not None and [axes.get_title() for axes in figure.axes] == ["charge", "spring"]
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert ticks == ["bottleneck", "basis=raw", "node=mlp", "optimiser=adam"]
@@ -219,17 +218,22 @@ CHANGES = (", basis=raw", ", node=mlp", ", optimiser=adam")
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "kind", "digits", "answer"),
+    ("name", "key", "ours", "good"),
     [
-        (0.99996, 1.0, "r2", 4, True),
-        (0.99994, 1.0, "r2", 4, False),
-        (0.9996, 1.0, "r2", 3, True),
-        (0.164, 0.16, "loss", 2, False),
-        (0.16, 0.16, "loss", 2, True),
+        ("table3", "robust", 0.99996, True),  # published: 1.0000
+        ("table3", "robust", 0.99994, False),
+        ("original", "robust", 0.9996, True),  # published: 1.000
+        ("table2", "loss", 0.164, False),  # published: 0.16
+        ("table2", "loss", 0.16, True),
     ],
 )
-def test_r2_is_compared_with_as_many_decimals_as_were_published(ours, theirs, kind, digits, answer):
-    assert reached(ours, theirs, kind, digits) is answer
+def test_r2_is_compared_with_as_many_decimals_as_were_published(tmp_path: Path, name, key, ours, good):
+    make(tmp_path, "a", **{key: ours})
+    assert cell(table(tmp_path, name), "spring", "bottleneck").good == good
+    write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
+    page = (tmp_path / "report/index.html").read_text()
+    section = page.partition(f'<section id="{name}">')[2].partition("</section>")[0]
+    assert ('class="key"' in section) is good  # bold
 
 
 def grid(folder: Path) -> None:
@@ -242,56 +246,25 @@ def grid(folder: Path) -> None:
             )  # fmt: skip
 
 
-def test_pruning_grid_is_won_on_validation_graphs(tmp_path: Path):
+def test_pruning_grid_is_won_on_validation_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     grid(tmp_path)
-    best = winner(load_sweep(tmp_path))
-    assert best is not None and (best.schedule, best.end) == ("exp", 0.75)
+    best = winner(frame([load_sweep(tmp_path)]))
+    assert best is not None and best.overrides == "schedule=exp schedule.end=0.75"
     assert best.validation == pytest.approx(0.99905)
+    main([str(tmp_path)])
+    assert capsys.readouterr().out.splitlines()[-1].endswith(best.overrides)
     t = table(tmp_path, "table1")
-    assert t.rows == ("linear", "exp", "cosine") and t.columns == ("0.65", "0.75", "0.85")
+    assert t.rows == ["linear", "exp", "cosine"] and t.columns == ["0.65", "0.75", "0.85"]
     assert cell(t, "cosine", "0.65").published == 0.9977
-    assert cell(t, "linear", "0.85").measured[0].state == "missing"
+    assert cell(t, "linear", "0.85").state == "missing"
     assert "Best: linear, 0.65" in t.note  # by the test graphs of this table
-    plan(tmp_path, *(job.name for job in load_sweep(tmp_path).jobs), "one-more")
-    assert winner(load_sweep(tmp_path)) is None  # not finished
-
-
-@pytest.mark.parametrize(
-    ("folder", "experiment", "source", "found"),
-    [
-        ("variants,a=1", "variants", "pruning_grid", True),
-        ("variants,a=2", "variants", "pruning_grid", False),
-        ("mine", "variants", "pruning_grid,a=1", True),
-        ("dataset,variant=pruning", None, "pruning_grid,a=1", True),
-        ("pruning_grid,a=1", None, "pruning_grid,a=1", False),  # not from itself
-    ],
-)
-def test_the_grid_that_a_sweep_follows(
-    tmp_path: Path, folder: str, experiment: str, source: str, found: bool
-):
-    grid(tmp_path / "pruning_grid,a=1")
-    plan(tmp_path / "pruning_grid,a=1", *(job.name for job in load_sweep(tmp_path / "pruning_grid,a=1").jobs))
-    config = OmegaConf.create(
-        {
-            "winner_of": source,
-            "schedule": {"end": 0.65},
-            "hydra": {
-                "sweep": {"dir": str(tmp_path / folder)},
-                "overrides": {"task": []},
-                "runtime": {"choices": {"schedule": "cosine"}},
-            },
-        }
-    )
-    said = follow(config, experiment, set())
-    assert list(config.hydra.overrides.task) == (["schedule=exp", "schedule.end=0.75"] if found else [])
-    assert said is not None and ("the winner of" if found else "no finished grid") in said
 
 
 def test_recovered_components_are_marked_and_counted(tmp_path: Path):
     make(tmp_path, "a", law="charge", variant="l1", marks=("‡", None))
     make(tmp_path, "b", law="charge", variant="l1", seed=1)
     t = table(tmp_path, "table5_pullback")
-    assert cell(t, "charge", "l1").measured[0].marks == ("✓‡ ✗", "✓ ✓")
+    assert cell(t, "charge", "l1").marks == "✓‡ ✗ | ✓ ✓"
     assert cell(t, "charge", "l1").published == "✓§* ✗"
     assert "3 of 4 components recovered" in t.note
     assert "0 of 4 components" in table(tmp_path, "table5_components_raw").note
@@ -304,20 +277,20 @@ def test_two_sweeps_are_compared_cell_by_cell(tmp_path: Path):
     make(tmp_path / "one", "a", loss=0.3)
     make(tmp_path / "two", "a", loss=0.1)
     t = table(tmp_path / "one", "table2", tmp_path / "two")
-    assert [m.mean for m in cell(t, "spring", "bottleneck").measured] == [0.3, 0.1]
+    assert [cell(t, "spring", "bottleneck", k)["mean"] for k in (0, 1)] == [0.3, 0.1]
     assert "0 of 1 cells (one)" in t.note and "1 of 1 cells (two)" in t.note
-    assert "A: 0.3<br>B: 0.1 (0.16)" in formats.markdown(t, ["A", "B"])
+    assert "A: 0.3<br>B: 0.1 (0.16)" in t.markdown(["A", "B"])
 
 
 def test_csv_has_every_number_and_latex_is_safe(tmp_path: Path):
     make(tmp_path, "a", law="charge", variant="pruning", prune=("cosine", 0.65))
-    rows = list(csv.DictReader(io.StringIO(formats.csv_text(table(tmp_path, "table2"), ["x"]))))
+    rows = list(csv.DictReader(io.StringIO(table(tmp_path, "table2").csv(["x"]))))
     assert [r["mean"] for r in rows] == ["0.2"] and rows[0]["published"] == "20.35"
-    text = formats.latex(table(tmp_path, "table5_pullback"), [""])
+    text = table(tmp_path, "table5_pullback").latex()
     assert r"\checkmark{} \checkmark{} (\checkmark{}\ddag{}*" in text
-    one = ((Cell((Measured((1.0,), state="done"),)),),)
-    odd = Table("t", "50 % & a_b", "", "loss", ("x_1",), ("c#",), 2, one)
-    assert r"50 \% \& a\_b" in formats.latex(odd, [""]) and r"x\_1" in formats.latex(odd, [""])
+    one = pd.DataFrame({"text": ["1"], "beside": [None]}, pd.MultiIndex.from_tuples([("x_1", "c#", 0)]))
+    odd = Table("t", "50 % & a_b", "", one.rename_axis(["row", "column", "sweep"])).latex()
+    assert r"50 \% \& a\_b" in odd and r"x\_1" in odd and r"c\#" in odd
 
 
 def test_page_is_self_contained_and_hostile_text_is_shown(tmp_path: Path):
@@ -344,7 +317,7 @@ def test_half_written_runs_are_no_obstacle(tmp_path: Path):
     no_config = make(tmp_path, "no-config", seed=2)
     (no_config / "config.yaml").unlink()
     write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
-    assert len(cell(table(tmp_path, "table2"), "spring", "bottleneck").measured[0].values) == 1
+    assert cell(table(tmp_path, "table2"), "spring", "bottleneck").seeds == 1
     assert "2 failed or" in (page := (tmp_path / "report/index.html").read_text())
     assert page.count("its files cannot be read") == 2
 
@@ -375,7 +348,9 @@ def test_archive_gives_the_same_tables_and_keeps_the_machine_to_itself(tmp_path:
     main([str(sweep), "--archive", str(tmp_path / "kept")])
     kept = tmp_path / "kept/sweep"
     before, after = (load_sweep(folder) for folder in (sweep, kept))
-    assert tables(entries([before]), [before]) == tables(entries([after]), [after])
+    made = [tables(frame([sweep]), ["x"]) for sweep in (before, after)]
+    assert made[0] and [*map(repr, made[0])] == [*map(repr, made[1])]
+    assert all(b.cells.equals(a.cells) for b, a in zip(*made, strict=True))
     assert [job.state for job in after.jobs] == ["complete", "complete"]
     files = [path for path in kept.rglob("*") if path.is_file()]
     assert not [path for path in files if path.name == "messages.npz"]
@@ -388,6 +363,7 @@ def test_differing_settings_are_named_once():
     assert flatten({"a": {}, "b": [1, 2]}) == {"a": {}, "b": [1, 2]}
 
 
-def test_a_mean_needs_no_spread():
-    assert Measured((0.5,)).sd is None and Measured((0.5,)).text("r2") == "0.5000"
-    assert Measured(state="failed").text("r2") == "failed"
+def test_a_mean_needs_no_spread(tmp_path: Path):
+    make(tmp_path, "a", robust=0.5)
+    found = cell(table(tmp_path, "table3"), "spring", "bottleneck")
+    assert math.isnan(found["sd"]) and found.text == "0.5000"
