@@ -36,8 +36,7 @@ from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms, plain_distance
 from gnn_distill.report.figures.all import figure
 from gnn_distill.report.run.terminal import LEGEND, show
-from gnn_distill.runs.load import Run, law_of
-from gnn_distill.runs.load import load_run as read_run
+from gnn_distill.runs.load import Run, law_of, read_run
 from gnn_distill.train.checkpoint import load_weights
 
 T = TypeVar("T")

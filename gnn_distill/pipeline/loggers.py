@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from gnn_distill.errors import InputError
 from gnn_distill.report.sweep.upload import logged_in
 from gnn_distill.runs.files import fingerprint
-from gnn_distill.runs.load import Run, load_run
+from gnn_distill.runs.load import Run, read_run
 from gnn_distill.runs.sweep import PLAN
 
 
@@ -54,7 +54,7 @@ def upload_results(make: Callable[..., Logger], path: Path) -> None:
         return
     import wandb
 
-    run, logged = load_run(path), cast(WandbLogger, make(save_dir=path)).experiment
+    run, logged = read_run(path), cast(WandbLogger, make(save_dir=path)).experiment
     for name, value in scalars(run):
         logged.summary[name] = value
     pictures = {f"figures/{p.stem}": wandb.Image(str(p)) for p in sorted((path / "figures").glob("*.png"))}
