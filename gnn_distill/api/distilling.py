@@ -24,7 +24,7 @@ from gnn_distill.distil.verdict.family import Target
 from gnn_distill.distil.verdict.judge import Verdict, data_ranges
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.physics.laws import ForceLaw
-from gnn_distill.physics.variables import SPACE
+from gnn_distill.physics.variables import DELTAS
 from gnn_distill.report.text import readable
 
 
@@ -128,11 +128,11 @@ def distill(
         check_problem(inputs, column, names, may_be_constant=vector)
     hidden = _held_out(groups, len(inputs), np.random.default_rng([seed, 2]))
     ranges = data_ranges(inputs, names)
-    varies = (np.ptp(inputs, axis=0) > 0) | np.isin(names, SPACE)  # an axis stays, even an empty one
+    varies = (np.ptp(inputs, axis=0) > 0) | np.isin(names, DELTAS)  # an axis stays, even an empty one
     inputs, names = inputs[:, varies], tuple(np.array(names)[varies].tolist())
     posed = Problem(
         target="pullback" if vector else "components",
-        labels=tuple(d for d in SPACE if d in names) if vector else tuple(range(values.shape[1])),
+        labels=tuple(d for d in DELTAS if d in names) if vector else tuple(range(values.shape[1])),
         names=names,
         X=inputs[~hidden],
         values=values[~hidden],
@@ -147,7 +147,7 @@ def distill(
 
 def _is_vector(names: Sequence[str], values: Array, target: Target | None) -> bool:
     """Whether the columns of `values` are accelerations along the axes."""
-    axes = np.isin(SPACE, names).sum()
+    axes = np.isin(DELTAS, names).sum()
     fits = bool(axes > 1 and values.shape[1] == axes)
     if target is not None:
         check_choice("target", target, get_args(Target))

@@ -21,15 +21,15 @@ from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import latex
-from gnn_distill.distil.law.module import VELOCITIES, LawModule
+from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.verdict.extrapolate import borne_out
 from gnn_distill.distil.verdict.family import Target, constant_inputs
 from gnn_distill.distil.verdict.judge import Verdict, data_ranges, judge
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.model.network import ParticleGNN
+from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
 from gnn_distill.physics.simulate import Simulation
-from gnn_distill.physics.variables import FURTHER_NAMES, SPACE, VARIABLES
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.explain import as_input
 from gnn_distill.pipeline.progress import Reporter
@@ -145,9 +145,8 @@ class LoadedRun:
         m, inputs, entries = self.messages, self.equations["variables"], self.equations["components"]
         ranges, dim = data_ranges(m.variables, m.names), m.delta.shape[1]
         target: Target = "pullback" if self.equations["target"] == "pullback" else "components"
-        names = (*m.names, *(name for name in inputs if name not in m.names))
         fixed = constant_inputs(ranges, inputs)
-        formal = judge(self.fronts, law, names, dim=dim, target=target, ranges=ranges, fixed=fixed)
+        formal = judge(self.fronts, law, m.names, dim=dim, target=target, ranges=ranges, fixed=fixed)
         tried = [entry.get("extrapolation") for entry in entries]
         pairs = zip(formal, tried, strict=True)
         return tuple(v if t is None else borne_out(v, t["inside"], t["beyond"]) for v, t in pairs)
@@ -238,9 +237,6 @@ def load_run(path: str | Path) -> LoadedRun:
     return loaded
 
 
-READ = ("d", *VARIABLES, *VELOCITIES, *FURTHER_NAMES)
-
-
 @dataclass(frozen=True)
 class RecordedMessages:
     """A random sample of edges of the test set, with everything known of them.
@@ -259,6 +255,7 @@ class RecordedMessages:
         pullback: contribution of each edge to the acceleration, shape [E, D].
         importance: of every dimension [M], 0 where pruned; `mask`: which are not pruned [M].
         trajectory: number of the trajectory of each edge, shape [E].
+        further: both ends' values of each further column by their names, such as `size1`, each [E].
     """
 
     delta: Array
@@ -276,11 +273,14 @@ class RecordedMessages:
     importance: Array
     mask: npt.NDArray[np.bool_]
     trajectory: npt.NDArray[np.int64]
+    further: dict[str, Array]
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> RecordedMessages:
         """From the arrays of `messages.npz`."""
-        return cls(**{name: arrays.get(name) for name in cls.__dataclass_fields__})  # type: ignore[arg-type]
+        found: dict[str, Any] = {name: arrays.get(name) for name in cls.__dataclass_fields__}
+        columns = variables.further([str(name) for name in arrays.get("variables", ())])
+        return cls(**(found | {"further": {name: arrays[name] for name in columns}}))
 
     @property
     def acceleration(self) -> Array | None:
@@ -289,13 +289,14 @@ class RecordedMessages:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of `variables`: `dx dy [dz] r m1 m2 q1 q2`."""
-        return (*SPACE[: self.delta.shape[1]], "r", "m1", "m2", "q1", "q2")
+        """Names of `variables`: `dx dy [dz] r m1 m2 q1 q2`, then further columns."""
+        return (*variables.DELTAS[: self.delta.shape[1]], "r", *variables.PROPERTIES, *self.further)
 
     @property
     def variables(self) -> Array:
-        """What symbolic regression reads, shape [E, D + 5]."""
-        return np.column_stack([self.delta, self.r, self.m1, self.m2, self.q1, self.q2])
+        """What symbolic regression reads, shape [E, D + 5 + 2 K]."""
+        known = [self.delta, self.r, self.m1, self.m2, self.q1, self.q2]
+        return np.column_stack([*known, *self.further.values()])
 
 
 @dataclass(frozen=True, repr=False)
@@ -366,7 +367,7 @@ class DistilledLaw:
         plain = [text for pair in self.acceleration if (text := in_distance(pair)) is not None]
         simpler = len(plain) == len(self.acceleration)
         texts = (plain if simpler else self.acceleration, self.content.get("one_body") or [])
-        pairs, alone = (tuple(parse(text, READ) for text in part) for part in texts)
+        pairs, alone = (tuple(parse(text) for text in part) for part in texts)
         body = latex(Law(pairs, alone)).partition("\n")[2].strip().replace("align*", "aligned")
         told = r"d = |\Delta|" if simpler else rf"r = |\Delta| + {SOFTENING:g}"
         return rf"$${body} \qquad {told}$$"

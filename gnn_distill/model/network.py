@@ -1,7 +1,7 @@
 """The one message-passing network: φe makes messages, φv turns their sum into accelerations.
 
 Shape letters: B graphs, n particles per graph, N nodes, E edges, M message dims, D space dims,
-F = 2 D + 2 + K node features in the order position, velocity, charge, mass, K further ones.
+F node features, in the order of `gnn_distill.physics.variables.Columns`.
 
 Source: Cranmer et al. 2020 (arXiv 2006.11287), and the pruning variant of the 2025 report. Variants differ
 in message width, head and regulariser only; none of them is a class of its own.
@@ -22,6 +22,7 @@ from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.model.heads import DeterministicHead, GaussianHead, Messages
 from gnn_distill.model.mlp import MLP
 from gnn_distill.model.node import NODE_MODELS
+from gnn_distill.physics.variables import Columns
 
 EDGES_AT_ONCE = 12_288  # when messages are only looked at
 APART = 2.0  # RMS distance of particles from their centre in the units of `scale_input`
@@ -102,7 +103,9 @@ class ParticleGNN(MessagePassing):
             raise InputError(
                 "model.head", head, "give DeterministicHead or GaussianHead of gnn_distill.model.network"
             )
-        features = 2 * dim + 2 + extra_features
+        check_int("model.extra_features", extra_features, 0)
+        self.columns = Columns.of(dim, Columns(dim).count + extra_features)
+        features = self.columns.count
         inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
         self.edge_net = MLP(inputs, self.head.outputs_per_dim * message_dim, width, layers)
         if silent_start:
@@ -113,7 +116,7 @@ class ParticleGNN(MessagePassing):
         self.register_buffer("output_scale", torch.ones(()))
         scale = torch.ones(features)
         scale[:dim] = 1.0 if basis == "raw" else position_scale
-        scale[2 * dim] = charge_scale
+        scale[self.columns.charge] = charge_scale
         self.register_buffer("input_scale", scale, persistent=False)
         self.register_buffer("unit", torch.ones(features), persistent=scale_input)
         self.register_buffer("receiver", None, persistent=False)

@@ -7,7 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from gnn_distill.data.cache import load_or_simulate
 from gnn_distill.data.graphs import ParticleData
-from gnn_distill.data.module import NBodyDataModule, split_indices
+from gnn_distill.data.module import NBodyDataModule
 from gnn_distill.data.own.dataset import OwnData
-from gnn_distill.distil.engines.engine import MIN_POINTS, Engine
-from gnn_distill.distil.expressions.points import SAMPLES, WEIGHTS
-from gnn_distill.distil.problem import TARGETS
+from gnn_distill.distil.engines.engine import Engine
+from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
@@ -61,6 +60,7 @@ class Experiment:
     trainer: functools.partial[L.Trainer]
     place: L.Trainer
     engine: Engine
+    settings: Settings
     cache: Path
     report: Reporter
     own_data: ParticleData | None = None
@@ -87,16 +87,27 @@ class Experiment:
     @functools.cached_property
     def recording(self) -> Recording:
         """Messages of the trained network on the test set."""
-        c, data = self.config, self.data
-        test = split_indices(len(data.features), data.frames, c["split"], c["seed"])[2]
         return record(
             self.module.model,
             self.datamodule.test,
             self.source.law,
-            seed=c["seed"],
+            seed=self.config["seed"],
             pullback=self.pullback,
-            importance=c["importance"],
-            trajectory=test // data.frames,
+            importance=self.config["importance"],
+        )
+
+    @property
+    def evidence(self) -> Evidence:
+        """All that a law may be found from."""
+        return Evidence(
+            self.module.model,
+            self.recording,
+            self.datamodule.test,
+            self.datamodule.validation,
+            self.source.law,
+            whole=self.config["split"] == "trajectories",
+            spacing=self.data.spacing,
+            seed=self.config["seed"],
         )
 
     @property
@@ -119,7 +130,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     cfg = OmegaConf.create(config)  # what was checked is what is made
     for stage in config["stages"]:
         check_choice("stages", stage, STAGES)
-    check_symbolic(config["symbolic"])
+    settings = search_settings(config["symbolic"])
     check_choice("pullback", config["pullback"], ("auto", *PULLBACKS))
     check_choice("importance", config["importance"], KINDS)
     check_int("seed", config["seed"], 0)
@@ -151,7 +162,7 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     if isinstance(source, OwnData):
         config["dataset"]["content"] = file_hash(source.file)
         own_data = source.load()
-        extra = own_data.features.shape[-1] - 2 * source.dim - 2
+        extra = len(own_data.columns.further)
     scale = config["model"].get("scale_input", False)
     if scale not in ("auto", True, False):
         raise InputError("model.scale_input", scale, "give auto, true or false")
@@ -185,24 +196,13 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
     engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
     return Experiment(
-        config, source, module, callbacks, loggers, trainer, made, engine, cache, report, own_data
+        config, source, module, callbacks, loggers, trainer, made, engine, settings, cache, report, own_data
     )
 
 
-def check_symbolic(settings: dict[str, Any]) -> None:
-    """Refuse settings of `symbolic` that lie outside of its engine."""
-    target = settings["target"]
-    targets = target if isinstance(target, list) else [target]
-    for one in targets:
-        check_choice("symbolic.target", one, TARGETS)
-    if not targets or len(set(targets)) < len(targets):
-        raise InputError("symbolic.target", target, "name each target once")
-    check_choice("symbolic.sample", settings["sample"], SAMPLES)
-    check_choice("symbolic.weights", settings["weights"], WEIGHTS)
-    check_int("symbolic.points", settings["points"], MIN_POINTS)
-    check_int("symbolic.probes", settings["probes"], 0)
-    check_int("symbolic.rollouts", settings["rollouts"], 0)
-    check_int("symbolic.jobs", settings["jobs"], 1)
+def search_settings(symbolic: dict[str, Any]) -> Settings:
+    """The settings of `symbolic` that do not belong to its engine."""
+    return Settings(**{f.name: symbolic[f.name] for f in fields(Settings)})
 
 
 def check_together(module: DistilModule, callbacks: Sequence[L.Callback], importance: str) -> None:

@@ -20,8 +20,7 @@ from gnn_distill.distil.law.assemble import distilled_law
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.rollout import roll_out
-from gnn_distill.distil.problem import wanted
-from gnn_distill.distil.solve import equations, search
+from gnn_distill.distil.solve import FileMemory, Work, equations, search
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.keys import request_key, stage_keys
@@ -99,9 +98,8 @@ def check_earlier_stages(directory: RunDirectory, keys: dict[str, str], wanted: 
 
 def simulate_run(experiment: Experiment, directory: RunDirectory) -> None:
     """Make or read the data, and write down what they are like."""
-    data, source = experiment.data, experiment.source
-    directory.write_arrays("trajectories.npz", examples(data, source.dim))
-    directory.write_json("data.json", summarise(data, source.dim, source.law))
+    directory.write_arrays("trajectories.npz", examples(experiment.data))
+    directory.write_json("data.json", summarise(experiment.data, experiment.source.law))
 
 
 def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> None:
@@ -190,12 +188,19 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
     A search leaves its front in `fronts/` while it works; a killed stage goes on from there.
     """
     load_weights(experiment.module, directory.path)
-    fronts = directory.path / "fronts"
-    targets = wanted(experiment.config["symbolic"]["target"])
-    found = [search(experiment, target, fronts, key) for target in targets]
-    directory.write_json("equations.json", equations(experiment, found))
-    distilled = distilled_law(experiment, found[0])
-    content = write_law(experiment, directory, *distilled) if distilled else None
+    fronts, settings, evidence = directory.path / "fronts", experiment.settings, experiment.evidence
+    work = Work(
+        experiment.engine,
+        evidence.seed,
+        joint=settings.joint,
+        jobs=settings.jobs,
+        say=experiment.report.line,
+        memory=lambda name: FileMemory(fronts / f"{name}.json", key),
+    )
+    found = [search(work, evidence, settings, target) for target in settings.targets]
+    directory.write_json("equations.json", equations(work.engine, found))
+    distilled = distilled_law(evidence, work.engine, found[0])
+    content = None if distilled is None else write_law(experiment, directory, *distilled)
     directory.write_json("law.json", content)
     shutil.rmtree(fronts, ignore_errors=True)
 
@@ -205,7 +210,8 @@ def write_law(
 ) -> dict[str, Any]:
     """Export the law and let it run beside the network; returns `content` with what came of that."""
     export(law, content, directory.path / "law")
-    rolled = roll_out(experiment, content)
+    count, say = experiment.settings.rollouts, experiment.report.line
+    rolled = roll_out(experiment.evidence, content, count, say)
     if rolled is None:
         (directory.path / "rollout.npz").unlink(missing_ok=True)
         return content | {"rollouts": None}

@@ -140,7 +140,6 @@ def record(
     seed: int = 0,
     pullback: str = "share",
     importance: str = "auto",
-    trajectory: npt.NDArray[np.int64] | None = None,
 ) -> Recording:
     """Run the network over the test set, in chunks, and keep what the analysis needs.
 
@@ -153,7 +152,6 @@ def record(
         seed: of that draw.
         pullback: `share`, `odd`, or `path` for the share with the path-averaged Jacobian.
         importance: `auto`, `std`, `kl` or `trimmed_std`.
-        trajectory: number of the trajectory of each graph [G]; each graph its own if None.
     """
     model.eval()
     n, dim = data.features.shape[1], model.dim
@@ -184,9 +182,9 @@ def record(
     scale = np.where(spread > 0, spread, 1.0)
     probed = some[: max(1, PROBED_EDGES // max(1, per_graph))]
     slots = (drawn[:, None] * per_graph + np.arange(per_graph)).reshape(-1)
-    of_graph = np.arange(len(data)) if trajectory is None else np.asarray(trajectory)
+    of_graph = np.arange(len(data)) if data.trajectory is None else data.trajectory.cpu().numpy()
     return Recording(
-        edges=edge_features(data.features, graph, dim, law).where(exists.reshape(-1)),
+        edges=edge_features(data.features, graph, data.columns, law).where(exists.reshape(-1)),
         components=components,
         selected=(chosen - mean) / scale,
         pullback=pulled,

@@ -21,7 +21,7 @@ from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
-from gnn_distill.physics.variables import SPACE
+from gnn_distill.physics.variables import DELTAS, PROPERTIES
 from gnn_distill.report.style import BLACK, ORANGE, bars, binned, density, note, single, span
 from gnn_distill.report.text import formula
 from gnn_distill.runs.load import Run, law_of
@@ -29,7 +29,6 @@ from gnn_distill.runs.load import Run, law_of
 Profile = Callable[..., Array]
 """Radial force at r [E], m1, m2, q1, q2, each [E] or a number."""
 
-FEATURES = ("m1", "m2", "q1", "q2")
 UNIT = (1.0, 1.0, 1.0, 1.0)
 BINS = 18
 FEWEST = 5
@@ -62,14 +61,14 @@ def true_profile(known: ForceLaw) -> Profile:
 
 def distilled_profile(run: Run) -> Profile | None:
     """The radial acceleration by the distilled law; None where it is no central force."""
-    names = ("r", *FEATURES)
+    names = ("r", *PROPERTIES)
     radial = _parsed([(run.law or {}).get("radial")], names)
     return None if radial is None else lambda *at: radial(dict(zip(names, at, strict=True)))[:, 0]
 
 
 def separable(force: Profile, arrays: dict[str, Any]) -> Array | None:
     """h(features) [E] of a force h(features) g(r) with h(1) = 1; None if it is no such product."""
-    r, features = arrays["r"], [arrays[name] for name in FEATURES]
+    r, features = arrays["r"], [arrays[name] for name in PROPERTIES]
     with np.errstate(all="ignore"):
         radii = np.quantile(r, (0.1, 0.25, 0.5, 0.75, 0.9))
         sizes = np.nan_to_num(np.abs(force(radii, *UNIT)), posinf=0.0)
@@ -83,7 +82,7 @@ def separable(force: Profile, arrays: dict[str, Any]) -> Array | None:
 def distilled(run: Run, dim: int) -> Callable[[dict[str, Any]], Array] | None:
     """The distilled pair contribution [E, D] as a function of named columns; None if there is none."""
     parts = (run.law or {}).get("acceleration") or []
-    return _parsed(parts, (*SPACE[:dim], "r", *FEATURES)) if len(parts) == dim else None
+    return _parsed(parts, (*DELTAS[:dim], "r", *PROPERTIES)) if len(parts) == dim else None
 
 
 def _parsed(texts: list[Any], names: tuple[str, ...]) -> Callable[[dict[str, Any]], Array] | None:
@@ -111,8 +110,8 @@ def unit_profile(run: Run, r: Array, dim: int) -> Array | None:
     draws = np.random.default_rng(0).normal(size=(32, dim))
     units = np.concatenate([draws, -draws]) / np.linalg.norm(np.concatenate([draws, -draws]), axis=1)[:, None]
     unit, radius = np.tile(units, (len(r), 1)), np.repeat(r, len(units))
-    columns = dict(zip(FEATURES, UNIT, strict=True)) | {"r": radius}
-    columns |= {name: unit[:, k] * (radius - SOFTENING) for k, name in enumerate(SPACE[:dim])}
+    columns = dict(zip(PROPERTIES, UNIT, strict=True)) | {"r": radius}
+    columns |= {name: unit[:, k] * (radius - SOFTENING) for k, name in enumerate(DELTAS[:dim])}
     return (contribution(columns) * unit).sum(1).reshape(len(r), -1).mean(1)
 
 
@@ -140,7 +139,7 @@ def _medians(axes: Axes, arrays: dict[str, Any], run: Run) -> None:
     dim = arrays["delta"].shape[1]
     contribution = distilled(run, dim)
     if contribution is not None:
-        columns = {name: arrays["delta"][:, k] for k, name in enumerate(SPACE[:dim])}
+        columns = {name: arrays["delta"][:, k] for k, name in enumerate(DELTAS[:dim])}
         values = _radial(contribution(columns | arrays), arrays)
         _median_line(axes, arrays["r"], values, "distilled equation: median", DISTILLED)
     if "force" in arrays:

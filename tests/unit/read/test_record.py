@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -150,7 +152,8 @@ def test_ranking_by_trimmed_deviation_is_not_ruled_by_close_encounters(subset: S
 
 
 def test_trajectories_of_edges_follow_their_graphs(subset: Subset):
-    rec = record(network(), subset, Spring(), sample_edges=240, trajectory=np.arange(1100) // 100)
+    graphs = replace(subset, trajectory=torch.arange(1100) // 100)
+    rec = record(network(), graphs, Spring(), sample_edges=240)
     np.testing.assert_array_equal(rec.trajectory, np.arange(1100 * 12) // 1200)
     np.testing.assert_array_equal(rec.arrays()["trajectory"], rec.sample // 1200)
 
