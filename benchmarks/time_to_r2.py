@@ -25,7 +25,7 @@ from gnn_distill.analyse.scores import gauge_fits
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.progress import Reporter
-from gnn_distill.read.record import record
+from gnn_distill.read.record import Reading, record
 
 GRAPHS, LEVEL, LOOKS = 2000, 0.99, 40
 PROBED = 600  # edges of which more is recorded than R² needs
@@ -67,7 +67,12 @@ class Clock(L.Callback):
         e = self.experiment
         model, training = e.module.model, e.module.model.training
         with torch.random.fork_rng():
-            recorded = record(model, e.datamodule.validation[torch.arange(GRAPHS)], e.source.law, PROBED)
+            recorded = record(
+                model,
+                e.datamodule.validation[torch.arange(GRAPHS)],
+                e.source.law,
+                Reading(sample_edges=PROBED),
+            )
         model.train(training)
         return max(fit.robust_mean for fit in gauge_fits(recorded).values())
 

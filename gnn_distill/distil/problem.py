@@ -149,7 +149,7 @@ def problem(evidence: Evidence, settings: Settings, target: str) -> Problem:
     seen, unseen = _drawn(evidence, settings, rng)
     edges = recording.edges
     x, dim = edges.variables, edges.delta.shape[1]
-    labels: tuple[str | int, ...] = DELTAS[:dim] if target == "pullback" else recording.components
+    labels: tuple[str | int, ...] = DELTAS[:dim] if target == "pullback" else recording.ranking.components
     if not labels:
         raise InputError("symbolic.target", target, "no message dimension is left: use target=pullback")
     every = np.concatenate([seen, unseen])
@@ -197,7 +197,7 @@ def _values(evidence: Evidence, target: str, edges: Index) -> Array:
     if target == "components_raw":
         return recording.selected[edges]
     pairs, slope = pairs_of(evidence.model, evidence.test, edges), recording.network.mass_slope
-    fixed = gauge_fixed(evidence.model, pairs, recording.components, slope)
+    fixed = gauge_fixed(evidence.model, pairs, recording.ranking.components, slope)
     return fixed / _spread(fixed)
 
 
@@ -213,9 +213,9 @@ def _probed(
         return x, pulled_back(model, made)
     if target == "components":
         slope = recording.network.mass_slope
-        known, found = (gauge_fixed(model, p, recording.components, slope) for p in (real, made))
+        known, found = (gauge_fixed(model, p, recording.ranking.components, slope) for p in (real, made))
         return x, found / _spread(known)
-    known, found = (messages_at(model, p, recording.components) for p in (real, made))
+    known, found = (messages_at(model, p, recording.ranking.components) for p in (real, made))
     standard = recording.selected[edges]
     scale = standard.std(axis=0) / _spread(known)
     return x, (found - known.mean(axis=0)) * scale + standard.mean(axis=0)

@@ -33,7 +33,8 @@ from gnn_distill.pipeline.heap import keep_freed_memory
 from gnn_distill.pipeline.loggers import check_loggers
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.pipeline.trust import check_parts, check_targets
-from gnn_distill.read.record import KINDS, PULLBACKS, record
+from gnn_distill.read.importance import KINDS
+from gnn_distill.read.record import PULLBACKS, Reading, record
 from gnn_distill.read.recording import Recording
 from gnn_distill.runs.directory import STAGES
 from gnn_distill.runs.files import file_hash, fingerprint
@@ -91,9 +92,7 @@ class Experiment:
             self.module.model,
             self.datamodule.test,
             self.source.law,
-            seed=self.config["seed"],
-            pullback=self.pullback,
-            importance=self.config["importance"],
+            Reading(self.pullback, self.config["importance"], self.config["seed"]),
         )
 
     @property
@@ -232,7 +231,8 @@ def set_threads(threads: int | None) -> None:
 
 def _quiet() -> None:
     """Keep Lightning's start-up notes out of the terminal; its warnings stay."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for part in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(part).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ours is, by itself
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

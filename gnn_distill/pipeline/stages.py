@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -26,12 +27,12 @@ from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.keys import request_key, stage_keys
 from gnn_distill.pipeline.loggers import close, upload_results
 from gnn_distill.pipeline.progress import Reporter
-from gnn_distill.read.record import record
+from gnn_distill.read.record import Reading, record
 from gnn_distill.report import write_report
 from gnn_distill.runs.directory import STAGES, RunDirectory
 from gnn_distill.train.checkpoint import AtomicCheckpointIO, load_weights, read_checkpoint
 from gnn_distill.train.epochs import EpochLog
-from gnn_distill.train.processes import agreed, dismiss, joined, started
+from gnn_distill.train.processes import READY, dismiss, end_with_parent, joined, started
 
 NEEDS = {"simulate": (), "train": (), "analyse": ("train",), "distil": ("train",), "report": ()}
 """Stages whose files a stage reads. Data come from the cache, and a report shows what there is."""
@@ -45,7 +46,7 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped."""
     experiment = build(cfg, Reporter() if report is None else report)
     if not experiment.place.is_global_zero:
-        follow(experiment)
+        join(experiment)
         return
     directory = RunDirectory(path)
     with directory.locked():
@@ -110,36 +111,43 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
         for old in [*folder.glob("*.ckpt"), directory.path / "metrics.csv"]:
             old.unlink(missing_ok=True)
     elif last.exists():
-        read_checkpoint(last)
-    place = experiment.place
-    with started(place, directory.path, experiment.config["threads"]), joined(place):
-        fit(experiment, *agreed((directory.path, last if last.exists() else None)))
+        read_checkpoint(last)  # a damaged one is refused here, before any other process is started
+    place, plan = experiment.place, (directory.path, last if last.exists() else None)
+    with started(place, directory.path, experiment.config["threads"]), joined(place, plan):
+        fit(experiment, *plan)
 
 
-def follow(experiment: Experiment) -> None:
+def join(experiment: Experiment) -> None:
     """Be one of the further processes of a training: no other stage, no files."""
-    with joined(experiment.place):
-        if (plan := agreed(None)) is not None:
+    with joined(experiment.place) as plan:
+        if plan is not None:
             fit(experiment, *plan)
+
+
+def follow(path: str) -> None:
+    """Join the training of the run directory `path`, in a process that the first one started for that."""
+    end_with_parent()
+    config = OmegaConf.load(Path(path) / "config.yaml")
+    experiment = build(cast(DictConfig, config), Reporter())
+    print(READY, flush=True)
+    join(experiment)
 
 
 def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
     """Train in the run directory `path`, from `checkpoint` on if there is one."""
-    folder = path / "checkpoints"
     L.seed_everything(experiment.config["seed"], verbose=False)
     some = experiment.datamodule.train[:CALIBRATION]
     experiment.module.model.calibrate(some.features, some.accelerations)
-    best = ModelCheckpoint(folder, filename="best", monitor="val/selection", enable_version_counter=False)
-    every = [ModelCheckpoint(folder, filename="last", enable_version_counter=False)]
-    if (n := experiment.config["checkpoint_steps"]) is not None:
-        often = ModelCheckpoint(folder, filename="last", every_n_train_steps=n, enable_version_counter=False)
-        every.append(often)
+    keep = functools.partial(ModelCheckpoint, path / "checkpoints", enable_version_counter=False)
+    checkpoints = [keep(filename="best", monitor="val/selection"), keep(filename="last")]
+    if (n := experiment.config["checkpoint_steps"]) is not None:  # beside those after each epoch
+        checkpoints.append(keep(filename="last", every_n_train_steps=n))
     epochs = EpochLog(path / "metrics.csv", experiment.report.line)
     loggers = [make(save_dir=path) for make in experiment.loggers]
     trainer = experiment.trainer(
-        callbacks=[*experiment.callbacks, epochs, best, *every],
+        callbacks=[*experiment.callbacks, epochs, *checkpoints],  # which score an epoch after its pruning
         logger=loggers or False,
-        log_every_n_steps=0,
+        log_every_n_steps=0,  # epochs only: a step's values would have to be waited for
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -178,7 +186,7 @@ def validation(experiment: Experiment) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(config["seed"])
     some = graphs[torch.randperm(len(graphs), generator=generator)[:VALIDATION_GRAPHS]]
     law, seed = experiment.source.law, config["seed"]
-    recorded = record(experiment.module.model, some, law, seed=seed, importance=config["importance"])
+    recorded = record(experiment.module.model, some, law, Reading(importance=config["importance"], seed=seed))
     return selection_scores(recorded)
 
 

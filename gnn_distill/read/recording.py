@@ -16,6 +16,7 @@ from torch import Tensor
 from gnn_distill.arrays import Array
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
 from gnn_distill.physics.variables import PROPERTIES, Columns
+from gnn_distill.read.importance import Ranking
 
 
 @dataclass(frozen=True)
@@ -68,110 +69,6 @@ class Edges:
 
 
 @dataclass(frozen=True)
-class Recording:
-    """Messages on the test set.
-
-    Attributes:
-        edges: features of all E edges.
-        components: the D most important message dimensions, most important first.
-        selected: their messages, standardised over all edges, shape [E, D].
-        pullback: contributions c_ij of each edge to the acceleration, shape [E, D].
-        pullback_kind: `share` of the whole prediction, `path` with a path-averaged Jacobian, or `odd` part
-            in Δ; see `gnn_distill.read.pullback`.
-        path_difference: median |c − c'| / |c| with c' the share whose Jacobian is averaged along the path;
-            zero where φv is affine in the summed message; on the sample.
-        importance: per message dimension, shape [M]; 0 where pruned.
-        measures: the same by every measure: `std`, `trimmed_std`, and `kl` for a Gaussian head.
-        reason: why these components.
-        std: standard deviation per message dimension, shape [M].
-        spectrum: eigenvalues of the messages' covariance, largest first, shape [M].
-        mask: True where the dimension is not pruned, shape [M].
-        importance_kind: which of `measures` is `importance`.
-        sample: numbers of the edges of a random sample of whole graphs, shape [E'].
-        sample_messages: their messages as the network sends them, all dims, shape [E', M].
-        offset: h(v_i) of the selected messages on the sample, in their standardised units: their mean over
-            rotations of Δ, shape [E', D].
-        trajectory: number of the trajectory of each edge, shape [E].
-        network: the gauge as φe and φv show it, without a law.
-        field: the force field of one typical particle around another.
-        mae: mean absolute error over nodes and components; `mae_per_graph` n·D times larger.
-        graphs: number of graphs G.
-        n: particles per graph.
-    """
-
-    edges: Edges
-    components: tuple[int, ...]
-    selected: Array
-    pullback: Array
-    pullback_kind: str
-    path_difference: float
-    importance: Array
-    measures: dict[str, Array]
-    reason: str
-    std: Array
-    spectrum: Array
-    mask: npt.NDArray[np.bool_]
-    importance_kind: str
-    sample: npt.NDArray[np.int64]
-    sample_messages: npt.NDArray[np.float32]
-    offset: Array
-    trajectory: npt.NDArray[np.int64]
-    network: NetworkGauge
-    field: Field
-    mae: float
-    graphs: int
-    n: int
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The arrays of `messages.npz`: the random sample of edges with everything known of them."""
-        e, here = self.edges, self.sample
-        columns = {"delta": e.delta[here], "r": e.r[here], "receiver": e.receiver[here]}
-        columns |= {name: values[here] for name, values in e.properties.items()}
-        if e.force is not None:
-            columns["force"] = e.force[here]
-        return columns | {
-            "variables": np.array(e.names),
-            "messages": self.sample_messages,
-            "selected": self.selected[here],
-            "pullback": self.pullback[here],
-            "offset": self.offset,
-            "trajectory": self.trajectory[here],
-            "components": np.array(self.components),
-            "importance": self.importance,
-            "std": self.std,
-            "mask": self.mask,
-            **{f"field_{f.name}": np.asarray(getattr(self.field, f.name)) for f in fields(self.field)},
-        }
-
-    @property
-    def mae_per_graph(self) -> float:
-        """Sum of absolute errors over a graph's nodes and components, averaged over graphs."""
-        return self.mae * self.n * self.pullback.shape[1]
-
-
-def edge_features(
-    x: Tensor, graph: tuple[Tensor, Tensor], columns: Columns, law: ForceLaw | None = None
-) -> Edges:
-    """All edges of graphs that share their receivers and senders.
-
-    Args:
-        x: features, shape [G, n, F].
-        graph: receivers and senders of one graph, each [E'].
-        columns: where the features stand.
-        law: the true law, for the force; None where it is unknown.
-    """
-    graphs, n = x.shape[:2]
-    features = x.double().cpu().numpy()
-    receiver, sender = (part.cpu().numpy() for part in graph)
-    one, two = (features[:, side].reshape(graphs * len(side), -1) for side in (receiver, sender))
-    delta = one[:, columns.position] - two[:, columns.position]
-    known = columns.properties(one, 1) | columns.properties(two, 2)
-    number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
-    force = None if law is None else law.pair_force(delta, *(known[name] for name in PROPERTIES))
-    return Edges(columns, delta, np.linalg.norm(delta, axis=1) + SOFTENING, known, number, force)
-
-
-@dataclass(frozen=True)
 class NetworkGauge:
     """The gauge as the network itself shows it.
 
@@ -220,3 +117,106 @@ class Field:
     m2: float
     q1: float
     q2: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Edges of a random sample of whole graphs, with all that they send.
+
+    Attributes:
+        edges: their numbers among all edges, shape [E'].
+        messages: as the network sends them, all dims, shape [E', M].
+        offset: h(v_i) of the selected messages in their standardised units: their mean over rotations of Δ,
+            shape [E', D].
+    """
+
+    edges: npt.NDArray[np.int64]
+    messages: npt.NDArray[np.float32]
+    offset: Array
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a trained network does on the test set.
+
+    Attributes:
+        edges: features of all E edges.
+        trajectory: number of the trajectory of each edge, shape [E].
+        ranking: the importance of message dimensions, and the D that were selected.
+        spectrum: eigenvalues of the messages' covariance, largest first, shape [M].
+        selected: messages of the selected dimensions, standardised over all edges, shape [E, D].
+        pullback: contributions c_ij of each edge to the acceleration, shape [E, D].
+        pullback_kind: `share` of the whole prediction, `path` with a path-averaged Jacobian, or `odd` part
+            in Δ; see `gnn_distill.read.pullback`.
+        path_difference: median |c − c'| / |c| with c' the share whose Jacobian is averaged along the path;
+            zero where φv is affine in the summed message; on the sample.
+        sample: some edges with all their messages.
+        network: the gauge as φe and φv show it, without a law.
+        field: the force field of one typical particle around another.
+        mae: mean absolute error over nodes and components; `mae_per_graph` n·D times larger.
+        graphs: number of graphs G.
+        n: particles per graph.
+    """
+
+    edges: Edges
+    trajectory: npt.NDArray[np.int64]
+    ranking: Ranking
+    spectrum: Array
+    selected: Array
+    pullback: Array
+    pullback_kind: str
+    path_difference: float
+    sample: Sample
+    network: NetworkGauge
+    field: Field
+    mae: float
+    graphs: int
+    n: int
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of `messages.npz`: the random sample of edges with everything known of them."""
+        e, here = self.edges, self.sample.edges
+        columns = {"delta": e.delta[here], "r": e.r[here], "receiver": e.receiver[here]}
+        columns |= {name: values[here] for name, values in e.properties.items()}
+        if e.force is not None:
+            columns["force"] = e.force[here]
+        return columns | {
+            "variables": np.array(e.names),
+            "messages": self.sample.messages,
+            "selected": self.selected[here],
+            "pullback": self.pullback[here],
+            "offset": self.sample.offset,
+            "trajectory": self.trajectory[here],
+            "components": np.array(self.ranking.components),
+            "importance": self.ranking.importance,
+            "std": self.ranking.measures["std"],
+            "mask": self.ranking.mask,
+            **{f"field_{f.name}": np.asarray(getattr(self.field, f.name)) for f in fields(self.field)},
+        }
+
+    @property
+    def mae_per_graph(self) -> float:
+        """Sum of absolute errors over a graph's nodes and components, averaged over graphs."""
+        return self.mae * self.n * self.pullback.shape[1]
+
+
+def edge_features(
+    x: Tensor, graph: tuple[Tensor, Tensor], columns: Columns, law: ForceLaw | None = None
+) -> Edges:
+    """All edges of graphs that share their receivers and senders.
+
+    Args:
+        x: features, shape [G, n, F].
+        graph: receivers and senders of one graph, each [E'].
+        columns: where the features stand.
+        law: the true law, for the force; None where it is unknown.
+    """
+    graphs, n = x.shape[:2]
+    features = x.double().cpu().numpy()
+    receiver, sender = (part.cpu().numpy() for part in graph)
+    one, two = (features[:, side].reshape(graphs * len(side), -1) for side in (receiver, sender))
+    delta = one[:, columns.position] - two[:, columns.position]
+    known = columns.properties(one, 1) | columns.properties(two, 2)
+    number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
+    force = None if law is None else law.pair_force(delta, *(known[name] for name in PROPERTIES))
+    return Edges(columns, delta, np.linalg.norm(delta, axis=1) + SOFTENING, known, number, force)

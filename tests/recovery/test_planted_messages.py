@@ -73,7 +73,7 @@ def planted(p: float, offset: float, noise: float = 0.0, law: Spring | None = No
 def test_power_and_offset_are_found_with_and_without_the_law(p: float, law: Spring | InverseDistance):
     rec = planted(p, offset=1.5, law=law)
     found = analyse(rec, "trajectories")
-    assert set(rec.components) == set(LIVE)
+    assert set(rec.ranking.components) == set(LIVE)
     assert found["gauge"]["centred"] and found["gauge"]["p"] == pytest.approx(p, abs=2e-3)
     assert found["gauge"]["p_interval"] == pytest.approx([p, p], abs=5e-3)
     assert found["network_gauge"]["p"] == pytest.approx(p, abs=2e-3)
@@ -81,12 +81,14 @@ def test_power_and_offset_are_found_with_and_without_the_law(p: float, law: Spri
     assert min(found["r2"]["gauge"]["robust"]) == pytest.approx(1.0, abs=1e-3)
     assert min(found["r2"]["pullback"]["ols"]) == pytest.approx(1.0, abs=1e-5)
 
-    h = Planted(law, p, 1.5).h(torch.from_numpy(features(rec)))[:, [LIVE.index(k) for k in rec.components]]
-    spread = np.array([rec.std[k] for k in rec.components])
+    h = Planted(law, p, 1.5).h(torch.from_numpy(features(rec)))[
+        :, [LIVE.index(k) for k in rec.ranking.components]
+    ]
+    spread = np.array([rec.ranking.measures["std"][k] for k in rec.ranking.components])
     planted_h = (h.numpy() - h.numpy().mean(0)) / spread
     e = rec.edges
     by_law = receiver_offsets(rec.selected, e.force, e.m1, gauge_fits(rec)["gauge"], e.receiver)
-    for offset, here in [(by_law, planted_h), (rec.offset, planted_h[rec.sample])]:
+    for offset, here in [(by_law, planted_h), (rec.sample.offset, planted_h[rec.sample.edges])]:
         assert np.abs(offset - offset.mean(0) - (here - here.mean(0))).max() < 1e-3
     assert set(found["network_gauge"]["offset"]) >= {"m1", "v1"}
     assert found["network_gauge"]["offset"]["v1"] > 0.01 > found["network_gauge"]["offset"]["x1"]
@@ -94,10 +96,12 @@ def test_power_and_offset_are_found_with_and_without_the_law(p: float, law: Spri
     scale = found["network_gauge"]["scale"]
     assert scale["v1"] < 1e-3 and (scale["m1"] < 1e-3 if p == 0 else 0.2 * p < scale["m1"] < 1.5 * p)
 
-    fixed = fix_gauge(rec.selected[rec.sample], e.m1[rec.sample], found["network_gauge"]["p"], rec.offset)
+    fixed = fix_gauge(
+        rec.selected[rec.sample.edges], e.m1[rec.sample.edges], found["network_gauge"]["p"], rec.sample.offset
+    )
     for column in fixed.T:
-        slope = np.linalg.lstsq(e.force[rec.sample], column, rcond=None)[0]
-        assert np.abs(e.force[rec.sample] @ slope - column).max() < 1e-2 * np.abs(column).max()
+        slope = np.linalg.lstsq(e.force[rec.sample.edges], column, rcond=None)[0]
+        assert np.abs(e.force[rec.sample.edges] @ slope - column).max() < 1e-2 * np.abs(column).max()
 
 
 def features(rec: Recording) -> np.ndarray:
@@ -111,8 +115,10 @@ def features(rec: Recording) -> np.ndarray:
 def test_r2_is_the_planted_one_under_noise_and_outliers(p: float):
     rec = planted(p, offset=0.0, noise=0.2)
     clean = planted(p, offset=0.0)
-    order = [clean.components.index(k) for k in rec.components]
-    signal = (clean.selected * clean.std[list(clean.components)])[:, order] / rec.std[list(rec.components)]
+    order = [clean.ranking.components.index(k) for k in rec.ranking.components]
+    signal = (clean.selected * clean.ranking.measures["std"][list(clean.ranking.components)])[
+        :, order
+    ] / rec.ranking.measures["std"][list(rec.ranking.components)]
     signal = signal + np.median(rec.selected - signal, axis=0)
     found = analyse(rec, "trajectories")
     row = {0.0: "force", 1.0: "acceleration"}[p]

@@ -9,7 +9,8 @@ from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import Spring
 from gnn_distill.read.field import field
-from gnn_distill.read.record import EDGES_AT_ONCE, graphs_at_once, record, statistics, trimmed_std
+from gnn_distill.read.importance import trimmed_std
+from gnn_distill.read.record import Reading, record
 
 
 @pytest.fixture
@@ -26,19 +27,19 @@ def network(**options) -> ParticleGNN:
 
 def test_recording_of_whole_test_set(subset: Subset):
     model = network()
-    rec = record(model, subset, Spring(), sample_edges=240)
+    rec = record(model, subset, Spring(), Reading(sample_edges=240))
     predicted, messages = model(subset.features)
     assert rec.mae == pytest.approx(float((predicted - subset.accelerations).abs().mean().detach()), rel=1e-5)
     assert rec.mae_per_graph == pytest.approx(8 * rec.mae)
     flat = messages.mean.flatten(0, 1).detach().numpy()
     std = flat.std(0)
-    np.testing.assert_allclose(rec.importance, std, rtol=1e-4)
-    assert rec.components == tuple(np.argsort(-std)[:2])
+    np.testing.assert_allclose(rec.ranking.importance, std, rtol=1e-4)
+    assert rec.ranking.components == tuple(np.argsort(-std)[:2])
     np.testing.assert_allclose(rec.selected.std(0), 1.0, rtol=1e-6)
-    chosen = flat[:, rec.components[0]]
+    chosen = flat[:, rec.ranking.components[0]]
     np.testing.assert_allclose(rec.selected[:, 0], (chosen - chosen.mean()) / chosen.std(), atol=1e-4)
-    np.testing.assert_allclose(rec.sample_messages, flat[rec.sample], atol=1e-6)
-    assert len(rec.sample) == 240 and len(np.unique(rec.sample // 12)) == 20
+    np.testing.assert_allclose(rec.sample.messages, flat[rec.sample.edges], atol=1e-6)
+    assert len(rec.sample.edges) == 240 and len(np.unique(rec.sample.edges // 12)) == 20
     arrays = rec.arrays()
     assert arrays["force"].shape == (240, 2) and arrays["messages"].shape == (240, 6)
 
@@ -67,23 +68,23 @@ def test_edges_carry_the_features_of_both_ends(subset: Subset):
 
 def test_pruned_dimensions_are_never_selected(subset: Subset):
     model = network()
-    model.mask[list(record(model, subset, None).components)] = 0.0
+    model.mask[list(record(model, subset, None).ranking.components)] = 0.0
     again = record(model, subset, None)
-    assert all(model.mask[k] == 1 for k in again.components)
-    assert (again.importance[model.mask.numpy() == 0] == 0).all()
+    assert all(model.mask[k] == 1 for k in again.ranking.components)
+    assert (again.ranking.importance[model.mask.numpy() == 0] == 0).all()
     model.mask[:] = 0.0
     model.mask[3] = 1.0
-    assert record(model, subset, None).components == (3,)
+    assert record(model, subset, None).ranking.components == (3,)
 
 
 def test_gaussian_messages_are_ranked_by_divergence(subset: Subset):
     model = network(head=GaussianHead())
-    rec = record(model, subset, Spring(), sample_edges=240)
+    rec = record(model, subset, Spring(), Reading(sample_edges=240))
     _, (_, mean, s, _) = model(subset.features)
     normal = torch.distributions.Normal(mean, torch.exp(0.5 * s))
     kl = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0))
-    assert rec.importance_kind == "kl" and "Gaussian" in rec.reason
-    np.testing.assert_allclose(rec.importance, kl.mean((0, 1)).detach().numpy(), rtol=1e-4)
+    assert rec.ranking.kind == "kl" and "Gaussian" in rec.ranking.reason
+    np.testing.assert_allclose(rec.ranking.importance, kl.mean((0, 1)).detach().numpy(), rtol=1e-4)
 
 
 def test_missing_edges_are_left_out(subset: Subset):
@@ -91,34 +92,20 @@ def test_missing_edges_are_left_out(subset: Subset):
     receiver, sender = complete_graph(4)
     model.connect(receiver, sender)
     exists = torch.rand(1100, 12, generator=torch.Generator().manual_seed(2)) < 0.5
-    rec = record(model, Subset(subset.features, subset.accelerations, exists), Spring(), sample_edges=240)
+    rec = record(
+        model, Subset(subset.features, subset.accelerations, exists), Spring(), Reading(sample_edges=240)
+    )
     kept = exists.numpy().reshape(-1)
     assert len(rec.selected) == len(rec.edges.r) == len(rec.pullback) == kept.sum()
     flat = model(subset.features)[1].mean.flatten(0, 1).detach().numpy()[kept]
-    np.testing.assert_allclose(rec.sample_messages, flat[rec.sample], atol=1e-6)
-    np.testing.assert_allclose(rec.std, flat.std(0), rtol=1e-4)
+    np.testing.assert_allclose(rec.sample.messages, flat[rec.sample.edges], atol=1e-6)
+    np.testing.assert_allclose(rec.ranking.measures["std"], flat.std(0), rtol=1e-4)
 
 
 def test_unknown_law_has_no_truth(subset: Subset):
     rec = record(network(), subset, None)
     assert rec.edges.force is None and rec.edges.acceleration is None
     assert "force" not in rec.arrays()
-
-
-def test_moments_do_not_depend_on_the_chunks(subset: Subset, monkeypatch: pytest.MonkeyPatch):
-    model = network()
-    flat = model(subset.features)[1].mean.flatten(0, 1).detach().double().numpy()
-    for edges in (60, 5000):
-        monkeypatch.setattr("gnn_distill.read.record.EDGES_AT_ONCE", edges)
-        covariance = statistics(model, subset).covariance
-        np.testing.assert_allclose(covariance, np.cov(flat.T, bias=True), rtol=1e-4, atol=1e-9)
-
-
-def test_chunks_hold_few_edges_whatever_the_size_of_a_graph():
-    for n in (2, 4, 30, 200):
-        x = torch.zeros(1, n, 6)
-        graphs = graphs_at_once(network(), Subset(x, x))
-        assert graphs >= 1 and (graphs == 1 or graphs * n * (n - 1) <= EDGES_AT_ONCE)
 
 
 def test_trimmed_deviation_is_the_smallest_of_any_nine_tenths():
@@ -144,23 +131,23 @@ def test_ranking_by_trimmed_deviation_is_not_ruled_by_close_encounters(subset: S
 
     model = Wild(2, 4, width=4)
     model.mask[3] = 0.0
-    by_std = record(model, subset, Spring(), sample_edges=2400)
-    by_trimmed = record(model, subset, Spring(), sample_edges=2400, importance="trimmed_std")
-    assert by_std.components[0] == 0 and set(by_trimmed.components) == {1, 2}
-    assert "trimmed_std" in by_std.reason and "others would select std" in by_trimmed.reason
-    assert by_trimmed.importance_kind == "trimmed_std" and by_trimmed.importance[3] == 0
+    by_std = record(model, subset, Spring(), Reading(sample_edges=2400))
+    by_trimmed = record(model, subset, Spring(), Reading(importance="trimmed_std", sample_edges=2400))
+    assert by_std.ranking.components[0] == 0 and set(by_trimmed.ranking.components) == {1, 2}
+    assert "trimmed_std" in by_std.ranking.reason and "others would select std" in by_trimmed.ranking.reason
+    assert by_trimmed.ranking.kind == "trimmed_std" and by_trimmed.ranking.importance[3] == 0
 
 
 def test_trajectories_of_edges_follow_their_graphs(subset: Subset):
     graphs = replace(subset, trajectory=torch.arange(1100) // 100)
-    rec = record(network(), graphs, Spring(), sample_edges=240)
+    rec = record(network(), graphs, Spring(), Reading(sample_edges=240))
     np.testing.assert_array_equal(rec.trajectory, np.arange(1100 * 12) // 1200)
-    np.testing.assert_array_equal(rec.arrays()["trajectory"], rec.sample // 1200)
+    np.testing.assert_array_equal(rec.arrays()["trajectory"], rec.sample.edges // 1200)
 
 
 def test_path_averaged_pullback_is_an_option(subset: Subset):
     few = subset[:50]
-    plain, path = (record(network(), few, Spring(), pullback=kind) for kind in ("share", "path"))
+    plain, path = (record(network(), few, Spring(), Reading(pullback=kind)) for kind in ("share", "path"))
     assert path.pullback_kind == "path"
     apart = np.linalg.norm(plain.pullback - path.pullback, axis=1) / np.linalg.norm(plain.pullback, axis=1)
     assert plain.path_difference == pytest.approx(np.median(apart), rel=1e-3) and plain.path_difference > 1e-3
@@ -222,5 +209,9 @@ def test_the_sample_is_of_graphs_that_have_edges(subset: Subset):
     exists = torch.zeros(1100, 12, dtype=torch.bool)
     exists[1000, [3, 8]] = True
     data = Subset(subset.features, subset.accelerations, exists)
-    rec = record(network(), data, Spring(), sample_edges=240)
-    assert rec.sample.tolist() == [0, 1] and np.isfinite(rec.importance).all() and rec.importance.max() > 0
+    rec = record(network(), data, Spring(), Reading(sample_edges=240))
+    assert (
+        rec.sample.edges.tolist() == [0, 1]
+        and np.isfinite(rec.ranking.importance).all()
+        and rec.ranking.importance.max() > 0
+    )
