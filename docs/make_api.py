@@ -10,24 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import gnn_distill
+from gnn_distill.report.figures.all import FIGURES
 
 PAGE = Path(__file__).with_name("api.md")
 SECTIONS = {
-    "Run": ("compose", "run_pipeline"),
-    "Read": ("load_run", "LoadedRun", "Messages", "DistilledLaw", "load_sweep", "LoadedSweep", "Table"),
-    "Messages and forces": (
-        "fit_linear",
-        "LinearFit",
-        "fit_gauge",
-        "Gauge",
-        "fix_gauge",
-        "pull_back",
-        "PullBack",
-    ),
-    "Equations": ("distill", "Distilled"),
-    "Figures": tuple(name for name in gnn_distill.__all__ if name.startswith("plot_")),
-    "Errors": ("InputError",),
+    "Run": ("api.launch",),
+    "Read": ("api.loaded", "api.sweeps"),
+    "Messages and forces": ("api.fits", "analyse.gauge"),
+    "Equations": ("api.distilling",),
+    "Figures": ("api.plots",),
+    "Errors": ("errors",),
 }
+"""The modules whose public names stand under a title."""
 HEAD = """# Python API
 
 Everything here is imported from `gnn_distill`; the force laws `Spring`, `InverseDistance`,
@@ -35,14 +29,14 @@ Everything here is imported from `gnn_distill`; the force laws `Spring`, `Invers
 `gnn_distill.physics.laws`.
 
 ```python
-from gnn_distill import compose, load_run, plot_force, run_pipeline
+from gnn_distill import compose, load_run, run_pipeline
 from gnn_distill.physics.laws import Coulomb
 
 config = compose(["dataset=own", "dataset.path=tracks.csv", "variant=bottleneck"])
 run = run_pipeline(config, "runs/first")
 print(run.law)  # the law in closed form
 run.judge(Coulomb())  # is it Coulomb's?
-plot_force(run)  # a matplotlib Figure
+run.plot("law")  # a matplotlib Figure
 run = load_run("runs/first")  # the same, another day
 ```
 
@@ -52,16 +46,35 @@ cannot be used raises `InputError`, which names the argument, its value and what
 
 This page is made from the docstrings by `python docs/make_api.py`.
 """
+FIGURES_OF_A_RUN = """`run.plot(name)` draws a figure of the report, where its files allow it. The names:
+
+"""
 PARTS = {"Args:": "Arguments", "Attributes:": "Attributes", "Returns:": "Returns", "Raises:": "Raises"}
 
 
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
-    for title, names in SECTIONS.items():
+    for title, modules in SECTIONS.items():
         parts.append(f"## {title}\n")
-        parts += [entry(name, getattr(gnn_distill, name)) for name in names]
+        if title == "Figures":
+            parts.append(
+                FIGURES_OF_A_RUN + "\n".join(f"- `{k}`: {v.caption}" for k, v in FIGURES.items()) + "\n"
+            )
+        parts += [entry(name, getattr(gnn_distill, name)) for name in names(modules)]
     return "\n".join(parts)
+
+
+def names(modules: tuple[str, ...]) -> list[str]:
+    """The public names of some modules, functions before classes, in the order in which they are defined."""
+
+    def place(name: str) -> tuple[int, bool, int]:
+        found = getattr(gnn_distill, name)
+        return where[name], inspect.isclass(found), inspect.getsourcelines(found)[1]
+
+    rooms = [f"gnn_distill.{module}" for module in modules]
+    where = {name: rooms.index(room) for name, room in gnn_distill._MODULE.items() if room in rooms}
+    return sorted(where, key=place)
 
 
 def entry(name: str, found: Any) -> str:

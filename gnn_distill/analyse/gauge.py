@@ -59,6 +59,11 @@ def fit_gauge(
 ) -> Gauge:
     """Fit messages [E, K] to F m1^(−p) with force F [E, D].
 
+    ```python
+    m = load_run(path).messages
+    fit_gauge(m.selected, m.force, m.m1, m.receiver).p  # 0: they carry F, 1: F / m1
+    ```
+
     Args:
         messages: selected components, standardised.
         force: exact pair forces.
@@ -90,6 +95,10 @@ def fix_gauge(messages: Array, m1: Array, p: float, h: Array | float = 0.0) -> A
 
     Messages e = h(v_i) + B·F m_i^(−p) become (e − h) m_i^p = B·F, which symbolic regression can read
     without having to find m_i^(−p) and h with its operators.
+
+    ```python
+    fit_linear(fix_gauge(m.selected, m.m1, gauge.p), m.force).r2
+    ```
 
     Args:
         messages: shape [E, K].

@@ -70,16 +70,13 @@ class Distilled:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why these equations: one sentence for each component."""
-        judged = self.verdicts or self.found.extrapolations
-        return tuple(each.reason for each in judged)
+        return tuple(each.reason for each in self.verdicts or self.found.extrapolations)
 
     def __str__(self) -> str:
-        lines = [f"{label}: {readable(str(sympy.N(e.expression, 5)))}" for label, e in self._labelled()]
+        shown = [readable(str(sympy.N(e.expression, 5))) for e in self.equations]
+        lines = [f"{label}: {text}" for label, text in zip(self.found.problem.labels, shown, strict=True)]
         word = {None: "no law to compare with", True: "recovered", False: "not recovered"}[self.recovered]
         return "\n".join([*lines, word, *(f"  {reason}" for reason in self.reasons)])
-
-    def _labelled(self) -> list[tuple[object, Equation]]:
-        return list(zip(self.found.problem.labels, self.equations, strict=True))
 
 
 def distill(
@@ -129,23 +126,29 @@ def distill(
     vector = _is_vector(names, values, target)
     for column in values.T:
         check_problem(inputs, column, names, may_be_constant=vector)
-    rng = np.random.default_rng([seed, 2])
-    unit = np.arange(len(inputs)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    if unit.shape != (len(inputs),):
-        raise InputError("groups", unit.shape, f"give one number for each point, shape ({len(inputs)},)")
-    units = np.unique(unit)
-    hidden = np.isin(unit, rng.permutation(units)[: max(1, round(HELD_OUT * len(units)))])
-    if (~hidden).sum() < MIN_POINTS:
-        raise InputError("X", len(inputs), f"{(~hidden).sum()} points are left to search on: give more")
-    posed = _posed(inputs, values, tuple(names), hidden, vector)
+    hidden = _held_out(groups, len(inputs), np.random.default_rng([seed, 2]))
+    ranges = data_ranges(inputs, names)
+    varies = (np.ptp(inputs, axis=0) > 0) | np.isin(names, DELTAS)  # an axis stays, even an empty one
+    inputs, names = inputs[:, varies], tuple(np.array(names)[varies].tolist())
+    posed = Problem(
+        target="pullback" if vector else "components",
+        labels=tuple(d for d in DELTAS if d in names) if vector else tuple(range(values.shape[1])),
+        names=names,
+        X=inputs[~hidden],
+        values=values[~hidden],
+        weights=None,
+        unseen=inputs[hidden],
+        unseen_values=values[hidden],
+        edges=np.flatnonzero(~hidden),
+    )
     work = Work(engine or OperonEngine(), seed, say=progress or (lambda line: None))
-    return Distilled(solve(work, posed, law, data_ranges(inputs, names)))
+    return Distilled(solve(work, posed, law, ranges))
 
 
 def _is_vector(names: Sequence[str], values: Array, target: Target | None) -> bool:
     """Whether the columns of `values` are accelerations along the axes."""
-    deltas = [d for d in DELTAS if d in names]
-    fits = len(deltas) > 1 and values.shape[1] == len(deltas)
+    axes = np.isin(DELTAS, names).sum()
+    fits = bool(axes > 1 and values.shape[1] == axes)
     if target is not None:
         check_choice("target", target, get_args(Target))
         if target == "pullback" and not fits:
@@ -153,20 +156,13 @@ def _is_vector(names: Sequence[str], values: Array, target: Target | None) -> bo
     return fits and target != "components"
 
 
-def _posed(
-    inputs: Array, values: Array, names: tuple[str, ...], hidden: npt.NDArray[np.bool_], vector: bool
-) -> Problem:
-    deltas = tuple(d for d in DELTAS if d in names)
-    varies = (np.ptp(inputs, axis=0) > 0) | np.isin(names, DELTAS)  # an axis stays, even an empty one
-    kept = inputs[:, varies]
-    return Problem(
-        target="pullback" if vector else "components",
-        labels=deltas if vector else tuple(range(values.shape[1])),
-        names=tuple(name for name, used in zip(names, varies, strict=True) if used),
-        X=kept[~hidden],
-        values=values[~hidden],
-        weights=None,
-        unseen=kept[hidden],
-        unseen_values=values[hidden],
-        edges=np.flatnonzero(~hidden),
-    )
+def _held_out(groups: npt.ArrayLike | None, count: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Which of the points the search does not see: whole groups of them."""
+    unit = np.arange(count) if groups is None else np.asarray(groups)
+    if unit.shape != (count,):
+        raise InputError("groups", unit.shape, f"give one number for each point, shape ({count},)")
+    units = np.unique(unit)
+    hidden = np.isin(unit, rng.permutation(units)[: max(1, round(HELD_OUT * len(units)))])
+    if (left := int((~hidden).sum())) < MIN_POINTS:
+        raise InputError("X", count, f"{left} points are left to search on: give more")
+    return hidden

@@ -59,6 +59,11 @@ def fit_linear(messages: npt.ArrayLike, forces: npt.ArrayLike, robust: bool = Tr
 
     R² = 1 on all of them means that the messages are a linear transform of the forces.
 
+    ```python
+    m = load_run(path).messages
+    fit_linear(m.selected, m.force).r2
+    ```
+
     Args:
         messages: shape [E, K] (or [E] for one component), in any unit.
         forces: shape [E, D]; accelerations F / m₁, or forces in another gauge, do as well.
@@ -99,6 +104,11 @@ def pull_back(
     kind: Literal["share", "odd", "path"] = "share",
 ) -> PullBack:
     """Read the messages through the node model: contributions to the acceleration, no fit, no gauge.
+
+    ```python
+    pulled = pull_back(run.model, run.graphs().features[:200])
+    pulled.contributions  # sum over the senders: pulled.accelerations
+    ```
 
     Args:
         model: a trained network, as `load_run(path).model`.

@@ -52,6 +52,10 @@ def run_pipeline(config: DictConfig, directory: str | Path, *, quiet: bool = Fal
 
     Called again with the same directory it goes on where it stopped; complete stages are skipped.
 
+    ```python
+    run = run_pipeline(compose(["dataset=spring"]), "runs/spring")
+    ```
+
     Args:
         config: what `compose` returned.
         directory: the run directory; made if missing.

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from rich.console import Console
 from torch import Tensor
@@ -33,15 +34,15 @@ from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.explain import as_input
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms, plain_distance
+from gnn_distill.report.figures.all import figure
 from gnn_distill.report.run.terminal import LEGEND, show
-from gnn_distill.runs.load import Run, law_of
-from gnn_distill.runs.load import load_run as read_run
+from gnn_distill.runs.load import Run, law_of, read_run
 from gnn_distill.train.checkpoint import load_weights
 
+T = TypeVar("T")
 WIDTH = 100
 """Characters of a line that is printed."""
 PARTS = ("train", "validation", "test")
-STAGE = {"analysis": "analyse", "equations": "distil", "law": "distil", "data": "simulate"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class LoadedRun:
     @property
     def metrics(self) -> list[dict[str, float]]:
         """Losses, learning rate and active dimensions, one row for each epoch."""
-        return self.files.metrics
+        return self._made("metrics", "train", self.files.metrics)
 
     @property
     def force_law(self) -> ForceLaw | None:
@@ -82,17 +83,17 @@ class LoadedRun:
     @property
     def data(self) -> dict[str, Any]:
         """What the data are like: the content of `data.json`."""
-        return self._content("data")
+        return self._made("data", "simulate", self.files.data)
 
     @property
     def analysis(self) -> dict[str, Any]:
         """Test losses and R² of the messages: the content of `analysis.json`."""
-        return self._content("analysis")
+        return self._made("analysis", "analyse", self.files.analysis)
 
     @property
     def equations(self) -> dict[str, Any]:
         """Fronts and verdicts: the content of `equations.json`."""
-        return self._content("equations")
+        return self._made("equations", "distil", self.files.equations)
 
     @cached_property
     def law(self) -> DistilledLaw:
@@ -100,22 +101,18 @@ class LoadedRun:
         if self.files.law is None and self.files.equations is not None:
             fix = "its components do not span a force: take symbolic.target=pullback"
             raise InputError("law", str(self.path), fix)
-        return DistilledLaw(self._content("law"))
+        return DistilledLaw(self._made("law", "distil", self.files.law))
 
     @cached_property
-    def messages(self) -> Messages:
+    def messages(self) -> RecordedMessages:
         """The recorded sample of messages."""
-        if not (self.path / "messages.npz").exists():
-            raise self._missing("messages", "analyse")
-        return Messages.of(self.files.messages())
+        recorded = (self.path / "messages.npz").exists()
+        return RecordedMessages.of(self._made("messages", "analyse", recorded and self.files.messages()))
 
     @property
     def trajectories(self) -> dict[str, npt.NDArray[Any]]:
         """A few trajectories: positions and velocities [S, T, n, D], masses and charges."""
-        found = self.files.trajectories()
-        if found is None:
-            raise self._missing("trajectories", "simulate")
-        return found
+        return self._made("trajectories", "simulate", self.files.trajectories())
 
     @property
     def fronts(self) -> tuple[Front, ...]:
@@ -135,26 +132,47 @@ class LoadedRun:
     def judge(self, law: ForceLaw) -> tuple[Verdict, ...]:
         """Ask of the equations that were found whether they are `law`, one verdict for each component.
 
+        ```python
+        all(verdict.recovered for verdict in run.judge(Coulomb()))  # is it Coulomb's law?
+        ```
+
         Args:
             law: the law to be compared with, one of `gnn_distill.physics.laws`.
+
+        Raises:
+            InputError: stage distil is missing.
         """
-        m = self.messages
-        ranges = data_ranges(m.variables, m.names)
-        kind: Target = "pullback" if self.equations["target"] == "pullback" else "components"
-        inputs, names = self.equations["variables"], m.names
-        fixed, dim = constant_inputs(ranges, inputs), m.delta.shape[1]
-        formal = judge(self.fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed)
-        tried = [entry.get("extrapolation") for entry in self.equations["components"]]
-        return tuple(
-            v if t is None else borne_out(v, t["inside"], t["beyond"])
-            for v, t in zip(formal, tried, strict=True)
-        )
+        m, inputs, entries = self.messages, self.equations["variables"], self.equations["components"]
+        ranges, dim = data_ranges(m.variables, m.names), m.delta.shape[1]
+        target: Target = "pullback" if self.equations["target"] == "pullback" else "components"
+        fixed = constant_inputs(ranges, inputs)
+        formal = judge(self.fronts, law, m.names, dim=dim, target=target, ranges=ranges, fixed=fixed)
+        tried = [entry.get("extrapolation") for entry in entries]
+        pairs = zip(formal, tried, strict=True)
+        return tuple(v if t is None else borne_out(v, t["inside"], t["beyond"]) for v, t in pairs)
+
+    def plot(self, name: str) -> Figure:
+        """Draw a figure of the report, by the name that its file has in `figures/`.
+
+        ```python
+        run.plot("pullback").savefig("pullback.png")
+        ```
+
+        Args:
+            name: which figure; an unknown one is answered with the list of names.
+
+        Returns:
+            A matplotlib figure; a notebook shows it after `%matplotlib inline`.
+
+        Raises:
+            InputError: an unknown name, a stage that has not been run, or a true law that is not known.
+        """
+        return figure(self.files, name)
 
     @cached_property
     def model(self) -> ParticleGNN:
         """The trained network, in evaluation mode on the CPU."""
-        if not (self.path / "checkpoints" / "last.ckpt").exists():
-            raise self._missing("model", "train")
+        self._made("model", "train", (self.path / "checkpoints" / "last.ckpt").exists())
         module, source = self._experiment.module, self._experiment.source
         if not isinstance(source, Simulation) or source.law.graph != "complete":
             self._experiment.datamodule  # noqa: B018  # tells the network who sends to whom
@@ -165,13 +183,24 @@ class LoadedRun:
         """Graphs of one part of the split: `features` [G, n, F] and `accelerations` [G, n, D].
 
         Simulated data come from the cache, or are simulated again.
+
+        ```python
+        test = run.graphs()
+        predicted, messages = run.model(test.features[:100])
+        ```
+
+        Args:
+            part: of the split.
+
+        Raises:
+            InputError: another part, or data that are not there any more.
         """
         check_choice("part", part, PARTS)
         found: Subset = getattr(self._experiment.datamodule, part)[:]
         return found
 
     def summary(self) -> None:
-        """Print the run on one screen."""
+        """Print the run on one screen: `load_run(path).summary()`."""
         show(self.files, console())
 
     @cached_property
@@ -179,14 +208,12 @@ class LoadedRun:
         with as_input("config", str(self.path / "config.yaml")):
             return build(OmegaConf.create(self.config), Reporter(Console(quiet=True)))
 
-    def _content(self, name: str) -> dict[str, Any]:
-        content: dict[str, Any] | None = getattr(self.files, name)
-        if content is None:
-            raise self._missing(name, STAGE[name])
+    def _made(self, name: str, stage: str, content: T | Literal[False] | None) -> T:
+        """The content; an error that names the stage where there is none."""
+        if not content:
+            fix = f"stage {stage} has not been run there: add it to stages"
+            raise InputError(name, str(self.path), fix)
         return content
-
-    def _missing(self, name: str, stage: str) -> InputError:
-        return InputError(name, str(self.path), f"stage {stage} has not been run there: add it to stages")
 
 
 def console(quiet: bool = False) -> Console:
@@ -211,7 +238,7 @@ def load_run(path: str | Path) -> LoadedRun:
 
 
 @dataclass(frozen=True)
-class Messages:
+class RecordedMessages:
     """A random sample of edges of the test set, with everything known of them.
 
     Index 1 is the receiver, 2 the sender; units are those of the data.
@@ -249,7 +276,7 @@ class Messages:
     further: dict[str, Array]
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Any]) -> Messages:
+    def of(cls, arrays: Mapping[str, Any]) -> RecordedMessages:
         """From the arrays of `messages.npz`."""
         found: dict[str, Any] = {name: arrays.get(name) for name in cls.__dataclass_fields__}
         columns = variables.further([str(name) for name in arrays.get("variables", ())])
@@ -321,6 +348,10 @@ class DistilledLaw:
     def module(self, edges: tuple[Tensor, Tensor] | None = None) -> LawModule:
         """The law as a torch module that takes what the network takes.
 
+        ```python
+        accelerations = run.law.module()(run.graphs().features)
+        ```
+
         Args:
             edges: receivers and senders, each [E], as `run.model.edges(n)` gives them; all pairs if None.
         """
@@ -333,10 +364,10 @@ class DistilledLaw:
     __repr__ = __str__
 
     def _repr_latex_(self) -> str:
-        alone = self.content.get("one_body") or []
-        plain = [in_distance(pair) for pair in self.acceleration]
-        pairs = self.acceleration if None in plain else [str(pair) for pair in plain]
-        read = (tuple(parse(text) for text in texts) for texts in (pairs, alone))
-        body = latex(Law(*read)).partition("\n")[2].strip().replace("align*", "aligned")
-        told = rf"r = |\Delta| + {SOFTENING:g}" if None in plain else r"d = |\Delta|"
+        plain = [text for pair in self.acceleration if (text := in_distance(pair)) is not None]
+        simpler = len(plain) == len(self.acceleration)
+        texts = (plain if simpler else self.acceleration, self.content.get("one_body") or [])
+        pairs, alone = (tuple(parse(text) for text in part) for part in texts)
+        body = latex(Law(pairs, alone)).partition("\n")[2].strip().replace("align*", "aligned")
+        told = r"d = |\Delta|" if simpler else rf"r = |\Delta| + {SOFTENING:g}"
         return rf"$${body} \qquad {told}$$"

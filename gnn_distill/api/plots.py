@@ -1,96 +1,28 @@
-"""Figures of a run or of several; each returns a matplotlib `Figure`.
-
-In a notebook `%matplotlib inline` shows them; `figure.savefig(path)` writes them.
-"""
+"""Figures that compare runs; those of a single one are `LoadedRun.plot`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gnn_distill.api.loaded import LoadedRun
 from gnn_distill.errors import InputError
-from gnn_distill.report.figures.all import FIGURES, OF_DATA
-from gnn_distill.report.figures.compare import active_dimensions, importance_side_by_side
-from gnn_distill.report.style import look
+from gnn_distill.report.style import BLUE, GREEN, GREY, ORANGE, look, percent, single
 
-
-def plot_fit(run: LoadedRun) -> Figure:
-    """Selected message components against their best linear combination of force components.
-
-    Raises:
-        InputError: stage analyse is missing, or the law of the data is not known.
-    """
-    return _figure("messages", run)
-
-
-def plot_pullback(run: LoadedRun) -> Figure:
-    """Contribution of each edge to the acceleration against the true F / m₁, on y = x, nothing fitted.
-
-    Raises:
-        InputError: stage analyse is missing, or the law of the data is not known.
-    """
-    return _figure("pullback", run)
-
-
-def plot_importance(run: LoadedRun) -> Figure:
-    """How much each message dimension varies, most important first; selected and pruned ones marked.
-
-    Raises:
-        InputError: stage analyse is missing.
-    """
-    return _figure("importance", run)
-
-
-def plot_field(run: LoadedRun) -> Figure:
-    """The force field of one typical particle: true (if known), learned, and the raw messages.
-
-    Raises:
-        InputError: stage analyse is missing.
-    """
-    return _figure("field", run)
-
-
-def plot_force(run: LoadedRun) -> Figure:
-    """The radial pair force against the distance: network, distilled equation, and truth if known.
-
-    Raises:
-        InputError: stage analyse is missing.
-    """
-    return _figure("law", run)
-
-
-def plot_losses(run: LoadedRun) -> Figure:
-    """Training and validation loss (`mae_per_graph`) and active message dimensions against the epoch.
-
-    Raises:
-        InputError: stage train is missing.
-    """
-    return _figure("training", run)
-
-
-def plot_trajectories(run: LoadedRun) -> Figure:
-    """Some of the trajectories.
-
-    Raises:
-        InputError: stage simulate is missing.
-    """
-    return _figure("trajectories", run)
-
-
-def plot_rollout(run: LoadedRun) -> Figure:
-    """Network and distilled law, integrated from the first frame of unseen trajectories, against the truth.
-
-    Raises:
-        InputError: stage distil is missing, or there was no trajectory to follow.
-    """
-    return _figure("rollout", run)
+LINES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
+DECADES = 1e-4
+"""Bars that are shorter than this part of the longest are cut off."""
 
 
 def plot_active_dims(runs: Mapping[str, LoadedRun], components: int = 2) -> Figure:
     """Active message dimensions against the epoch, one line for each run.
+
+    ```python
+    plot_active_dims({end: load_run(f"runs/{end}") for end in ("0.65", "0.75")})
+    ```
 
     Args:
         runs: trained runs by the name that the legend gives them.
@@ -101,16 +33,31 @@ def plot_active_dims(runs: Mapping[str, LoadedRun], components: int = 2) -> Figu
     """
     if not runs:
         raise InputError("runs", {}, "give at least one run")
-    for name, run in runs.items():
-        if not run.metrics:
-            raise InputError(name, str(run.path), "stage train has not been run there: add it to stages")
+    active = {name: [row["active_dims"] for row in run.metrics] for name, run in runs.items()}
     with look():
-        active = {name: [row["active_dims"] for row in run.metrics] for name, run in runs.items()}
-        return active_dimensions(active, components)
+        figure, axes = single(3.6)
+        for k, (name, dims) in enumerate(active.items()):
+            colour, style = LINES[k % len(LINES)]
+            epoch = np.arange(1, len(dims) + 1)
+            axes.step(epoch, dims, where="mid", color=colour, linestyle=style, linewidth=2, label=name)
+        axes.axhline(components, color=GREY, linewidth=0.9)
+        axes.annotate(
+            f"{components}, as many as a force has", (0.0, components), (4, 4), ha="left",
+            xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9, color="#444444",
+        )  # fmt: skip
+        top = 1.08 * max(map(max, active.values()))
+        axes.set(xlabel="epoch", ylabel="active message dimensions", ylim=(0, top))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(loc="upper right")
+    return figure
 
 
 def plot_sparsity(left: LoadedRun, right: LoadedRun, components: int = 2) -> Figure:
     """Standard deviation of every message dimension of two runs, sorted, on a common axis.
+
+    ```python
+    plot_sparsity(load_run("runs/standard"), load_run("runs/l1"))
+    ```
 
     Args:
         left: a run, for example of variant standard.
@@ -120,19 +67,24 @@ def plot_sparsity(left: LoadedRun, right: LoadedRun, components: int = 2) -> Fig
     Raises:
         InputError: stage analyse is missing in one of them.
     """
-    names = (str(left.config["variant"]), str(right.config["variant"]))
+    found = [np.sort(np.array(run.analysis["std"], dtype=float))[::-1] for run in (left, right)]
+    positive = np.concatenate([std[std > 0] for std in found])
+    high, low = (positive.max(), positive.min()) if len(positive) else (1.0, 1.0)
     with look():
-        return importance_side_by_side(left.analysis["std"], right.analysis["std"], names, components)
-
-
-def _figure(name: str, run: LoadedRun) -> Figure:
-    arrays: dict[str, Any] = {}
-    if name not in OF_DATA:
-        run.analysis, run.messages  # noqa: B018
-        arrays = run.files.messages()
-    with look():
-        figure = FIGURES[name].draw(run.files, arrays)
-    if figure is None:
-        fix = "its files do not allow this figure: a stage or the true law is missing"
-        raise InputError(f"figure {name}", str(run.path), fix)
+        figure = Figure(figsize=(8.2, 3.6), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, std, run in zip(panels, found, (left, right), strict=True):
+            rank = np.arange(1, len(std) + 1)
+            first = rank <= components
+            share = std**2 / ((std**2).sum() or 1.0)
+            for label, part, colour in ((f"first {components}", first, ORANGE), ("others", ~first, BLUE)):
+                label = f"{label}: {percent(share[part].sum(), 3)}"
+                axes.bar(rank[part], std[part], color=colour, label=label)
+            axes.set(
+                yscale="log", ylim=(max(DECADES * high, low / 2), 3 * high), xlim=(0.4, len(std) + 0.6),
+                title=str(run.config["variant"]), xlabel="rank of the message dimension",
+            )  # fmt: skip
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=2))
+            axes.legend(loc="upper right", title="of the variance")
+        panels[0].set_ylabel("standard deviation over test edges")
     return figure

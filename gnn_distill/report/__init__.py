@@ -7,7 +7,7 @@
                   curves.py, fields.py, residuals.py, terminal.py   the last page in the terminal
                   style.py)                           compare.py    figures over several runs
 
-The room reads run directories by `load_run` only: it needs no network, and works half-way through a run.
+The room reads run directories by `read_run` only: it needs no network, and works half-way through a run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gnn_distill.report.figures.all import draw
 from gnn_distill.report.run.page import render
 from gnn_distill.report.run.terminal import show
 from gnn_distill.runs.files import atomic
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from gnn_distill.runs.secrets import redacted
 
 
@@ -36,7 +36,7 @@ def write_report(path: Path, console: Console) -> None:
     Raises:
         InputError: the folder is not a run directory.
     """
-    run = load_run(path)
+    run = read_run(path)
     figures = draw(run, path / "figures")
     with atomic(path / "report.html") as temporary:
         temporary.write_text(redacted(render(run, figures)), encoding="utf-8")

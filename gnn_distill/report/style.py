@@ -12,7 +12,9 @@ import matplotlib
 import numpy as np
 from matplotlib import mathtext
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from gnn_distill.arrays import Array
 from gnn_distill.runs.files import atomic
@@ -68,6 +70,50 @@ def save(figure: Figure, path: Path) -> None:
     """Write a PNG atomically."""
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def single(height: float) -> tuple[Figure, Axes]:
+    """A figure as wide as the page's text, `height` inches high, with one pair of axes."""
+    figure = Figure(figsize=(6.2, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def plain_ticks(axis: Axis, minor: bool = True) -> None:
+    """Label a logarithmic axis with numbers, not powers of ten; `minor`: also at 2 and 5 of each decade."""
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    if minor:
+        axis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share in percent, rounded to so many digits and never in powers of ten."""
+    return f"{float(f'{100 * share:.{digits}g}'):,.10g} %"
+
+
+def span(values: Array, shares: tuple[float, float]) -> tuple[float, float]:
+    """Two quantiles: limits that heavy tails do not move."""
+    low, high = np.quantile(values, shares)
+    return float(low), float(high)
+
+
+def binned(x: Array, values: Array, edges: Array, fewest: int) -> tuple[Array, Array]:
+    """Medians of x [B] and the 16, 50 and 84 % quantiles of values [3, B] in each bin of x.
+
+    Bins that hold fewer than `fewest` points are left out.
+    """
+    number = np.digitize(x, edges) - 1
+    parts = [part for k in range(len(edges) - 1) if (part := number == k).sum() >= fewest]
+    quantiles = np.array([np.quantile(values[part], (0.16, 0.5, 0.84)) for part in parts]).reshape(-1, 3).T
+    return np.array([np.median(x[part]) for part in parts]), quantiles
+
+
+def bars(axes: Axes, x: Array, quantiles: Array, label: str) -> None:
+    """Medians with bars from the 16 to the 84 % quantile, as `binned` gives them."""
+    low, middle, high = quantiles
+    axes.errorbar(
+        x, middle, np.stack([middle - low, high - middle]), label=f"{label}: median, 16–84 %",
+        fmt="o", markersize=5, color=BLUE, markerfacecolor="white", linewidth=1.2, zorder=5,
+    )  # fmt: skip
 
 
 def density(

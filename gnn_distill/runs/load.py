@@ -77,7 +77,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise InputError(path.name, str(path), fix) from error
 
 
-def load_run(path: str | Path) -> Run:
+def read_run(path: str | Path) -> Run:
     """Read a run directory.
 
     Raises:

@@ -15,7 +15,7 @@ import yaml
 
 from gnn_distill.errors import InputError
 from gnn_distill.runs.files import read_metrics
-from gnn_distill.runs.load import Run, load_run
+from gnn_distill.runs.load import Run, read_run
 
 PLAN = "sweep.json"
 LOG = "run.log"
@@ -60,7 +60,7 @@ class Job:
     def run(self) -> Run | None:
         """The run's files; None where there are none that can be read."""
         try:
-            return load_run(self.path)
+            return read_run(self.path)
         except (OSError, ValueError, yaml.YAMLError):
             return None
 

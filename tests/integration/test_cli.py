@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from gnn_distill.runs.directory import STAGES
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from tests.conftest import TINY
 
 
@@ -27,7 +27,7 @@ def finished(gnn_distill, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_directory_keeps_its_contract(finished: Path):
-    run = load_run(finished)
+    run = read_run(finished)
     s = run.status
     assert (s["state"], s["stage"], s["error"], s["seed"]) == ("complete", None, None, 0)
     assert list(s["stages"]) == list(STAGES) and all(s["stages"][k]["seconds"] >= 0 for k in STAGES)
@@ -91,7 +91,7 @@ def test_stages_of_other_settings_are_not_mixed(gnn_distill, tmp_path: Path):
     gnn_distill(
         *TINY, "dataset=charge", "profile.epochs=3", "stages=[train]", "hydra.run.dir=run", cwd=tmp_path
     )
-    stages = load_run(tmp_path / "run").status["stages"]
+    stages = read_run(tmp_path / "run").status["stages"]
     assert stages["train"]["complete"] and not stages["analyse"]["complete"]  # it knew another network
 
 
@@ -100,7 +100,7 @@ def test_last_checkpoint_is_the_last_epochs(finished: Path):
     last = torch.load(finished / "checkpoints/last.ckpt", weights_only=True)
     assert last["epoch"] == 1
     assert int(last["state_dict"]["model.mask"].sum()) == 14
-    assert load_run(finished).analysis["active_dims"] == 14
+    assert read_run(finished).analysis["active_dims"] == 14
 
 
 LONGER = [a for a in TINY if not a.startswith("profile.")] + [
@@ -160,7 +160,7 @@ def test_sweep_makes_one_run_directory_a_job(gnn_distill, tmp_path: Path):
     gnn_distill(
         "-m", *TINY, "variant=standard,l1", "stages=[simulate,train]", "hydra.sweep.dir=sweep", cwd=tmp_path
     )
-    runs = [load_run(tmp_path / "sweep" / f"variant={name}") for name in ("standard", "l1")]
+    runs = [read_run(tmp_path / "sweep" / f"variant={name}") for name in ("standard", "l1")]
     assert [r.config["variant"] for r in runs] == ["standard", "l1"]
     assert all(r.status["state"] == "complete" for r in runs)
     assert runs[1].metrics[-1]["train_regulariser"] > 0 == runs[0].metrics[-1]["train_regulariser"]

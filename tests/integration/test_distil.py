@@ -16,7 +16,7 @@ from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Spring
 from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.stages import run
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from tests.conftest import TINY
 from tests.unit.distil.test_closed_form import world
 
@@ -39,7 +39,7 @@ def test_targets_given_equation_and_files(tmp_path: Path, cache: Path):
         with initialize_config_module("gnn_distill.conf", version_base="1.3"):
             run(compose("config", [*tiny, *changes, "variant=bottleneck", f"cache={cache}"]), path)
         if changes is MANY:
-            first = load_run(path).equations
+            first = read_run(path).equations
     assert first["target"] == "pullback" and set(first["also"]) == {"components", "components_raw"}
     for section in (first, *first["also"].values()):
         assert len(section["components"]) == 2
@@ -47,7 +47,7 @@ def test_targets_given_equation_and_files(tmp_path: Path, cache: Path):
             assert entry["verdict"]["recovered"] in (True, False)
             assert 0 <= entry["extrapolation"]["equation"] < len(entry["front"])
     assert isinstance(first["also"]["components"]["mass_slope"], float)
-    finished = load_run(path)
+    finished = read_run(path)
     assert finished.equations["engine"] == "given" and finished.equations["also"] == {}
     law = finished.law
     assert law["test"]["mae"] < 1e-4 < law["network"]["mae"]  # its two constants, fitted to accelerations

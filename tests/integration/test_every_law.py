@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_module
 
 from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.stages import run
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from tests.conftest import LAWS, TINY
 
 TARGETS = {"discontinuous": "components", "superposition": "components"}
@@ -22,7 +22,7 @@ def test_law_runs_to_the_end(law: str, tmp_path: Path, cache: Path):
     overrides = [*TINY, f"dataset={law}", f"symbolic.target={target}", f"cache={cache}", "dataset.n=3"]
     with initialize_config_module("gnn_distill.conf", version_base="1.3"):
         run(compose("config", overrides), tmp_path / "run")
-    finished = load_run(tmp_path / "run")
+    finished = read_run(tmp_path / "run")
     assert finished.status["state"] == "complete"
     assert finished.analysis["pullback"]["kind"] == ("odd" if law in ("damped", "string") else "share")
     assert all(c["verdict"]["recovered"] in (True, False) for c in finished.equations["components"])

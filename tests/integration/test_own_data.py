@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from tests.conftest import TINY
 
 
@@ -24,7 +24,7 @@ def test_own_tracks_give_a_law_without_a_verdict(gnn_distill, tmp_path: Path):
     own = ["dataset=own", "dataset.path=tracks.npz", "dataset.time_step=0.05", "hydra.run.dir=run"]
     first = gnn_distill(*TINY, *own, cwd=tmp_path)
     assert (first.stdout + first.stderr).count("accelerations are derived") == 1
-    run = load_run(tmp_path / "run")
+    run = read_run(tmp_path / "run")
     assert run.status["state"] == "complete"
     assert run.analysis["r2"] == {} and run.analysis["best"] is None and run.analysis["test"]["mae"] > 0
     assert [c["verdict"] for c in run.equations["components"]] == [None, None]

@@ -26,7 +26,7 @@ from gnn_distill.cli.sweep import LONGEST, Plan, SweepCallback, job_name, safe_n
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.config import register
 from gnn_distill.runs.directory import RunDirectory, RunIsBusyError
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from gnn_distill.runs.sweep import load_job, load_sweep
 from tests.conftest import TINY
 
@@ -126,7 +126,7 @@ def test_a_killed_sweep_goes_on_where_it_was(gnn_distill, cache: Path, tmp_path:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=60)
-    epochs = len(load_run(folder / second).metrics)
+    epochs = len(read_run(folder / second).metrics)
     assert 2 < epochs < 40, "killed too late for this test"
     assert states(folder) == {first: "complete", second: "killed"}
     before = (folder / first / "checkpoints/last.ckpt").stat().st_mtime_ns
@@ -136,7 +136,7 @@ def test_a_killed_sweep_goes_on_where_it_was(gnn_distill, cache: Path, tmp_path:
     assert (folder / first / "checkpoints/last.ckpt").stat().st_mtime_ns == before
     log = (folder / second / "run.log").read_text()
     assert log.count("epoch   1/40") == 1 and log.count("epoch  40/40") == 1  # resumed, not begun again
-    assert [row["epoch"] for row in load_run(folder / second).metrics] == list(range(40))
+    assert [row["epoch"] for row in read_run(folder / second).metrics] == list(range(40))
 
 
 def test_bad_input_costs_nothing(gnn_distill, tmp_path: Path):

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_module
 from gnn_distill.errors import DivergedError, InputError
 from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.stages import run
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from gnn_distill.train.lit import DistilModule
 
 # random numbers in every step (kl), a mask that grows (pruning), 21 batches an epoch
@@ -127,7 +127,7 @@ def test_two_processes_train_as_one(train, tmp_path: Path, monkeypatch: pytest.M
     for key, value in one["state_dict"].items():
         torch.testing.assert_close(two["state_dict"][key], value, rtol=1e-4, atol=1e-5)
     assert {p.name for p in (tmp_path / "two").iterdir()} == {p.name for p in (tmp_path / "one").iterdir()}
-    rows = [load_run(tmp_path / name).metrics for name in ("one", "two")]
+    rows = [read_run(tmp_path / name).metrics for name in ("one", "two")]
     assert len(rows[1]) == 3 and rows[1][0] == rows[0][0]  # the epoch before the break is not made again
     for alone, together in zip(*rows, strict=True):
         assert together == pytest.approx(alone, rel=1e-5)
@@ -137,7 +137,7 @@ def test_mixed_precision_trains_like_full(train, tmp_path: Path):
     train("full")
     mixed = train("mixed", "trainer.precision=bf16-mixed", "trainer.gradient_clip_val=100.0")
     assert all(v.dtype == torch.float32 for k, v in mixed["state_dict"].items())
-    rows = [load_run(tmp_path / name).metrics[-1] for name in ("full", "mixed")]
+    rows = [read_run(tmp_path / name).metrics[-1] for name in ("full", "mixed")]
     assert rows[1]["val_mae"] != rows[0]["val_mae"]
     assert rows[1]["val_mae"] == pytest.approx(rows[0]["val_mae"], rel=0.02)
 
@@ -158,7 +158,7 @@ def test_diverging_training_names_the_batch_and_keeps_the_last_checkpoint(
         train("run", "checkpoint_steps=7")
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert last["epoch"] == 0 and all(v.isfinite().all() for v in last["state_dict"].values())
-    status = load_run(tmp_path / "run").status
+    status = read_run(tmp_path / "run").status
     assert status["state"] == "failed" and "batch 4 in epoch 1" in status["error"]
 
 
@@ -183,7 +183,7 @@ def test_a_compiler_that_fails_is_named(train, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "nothing compiled before"))
     with pytest.raises(InputError, match=r"compile = 'default' .* give null: the compiler of this machine"):
         train("run", "compile=default")
-    assert load_run(tmp_path / "run").status["state"] == "failed"
+    assert read_run(tmp_path / "run").status["state"] == "failed"
 
 
 def test_a_missing_compiler_is_named(train, monkeypatch: pytest.MonkeyPatch):
@@ -231,7 +231,7 @@ def test_best_are_weights_that_have_borne_the_whole_penalty(
 
     monkeypatch.setattr(DistilModule, "log", note)
     train("run", "regulariser.warmup=0.6", "profile.epochs=4", "schedule.end=0.1")
-    losses = [epoch["val_mae_per_graph"] for epoch in load_run(tmp_path / "run").metrics]
+    losses = [epoch["val_mae_per_graph"] for epoch in read_run(tmp_path / "run").metrics]
     assert scores[0] > scores[1] > 1e6 * max(losses)  # 0.6 · 4 epochs end in the third
     assert scores[2:] == pytest.approx(losses[2:])
 
@@ -244,7 +244,7 @@ def test_a_further_process_that_cannot_start_ends_the_run(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(RuntimeError, match="a further process ended before training: see .*rank_"):
         train("run", "trainer=ddp", "trainer.accelerator=cpu")
-    assert load_run(tmp_path / "run").status["state"] == "failed"
+    assert read_run(tmp_path / "run").status["state"] == "failed"
 
 
 def command(module: str, *arguments: str) -> str:

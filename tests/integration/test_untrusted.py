@@ -31,7 +31,7 @@ from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.pipeline.stages import fit
 from gnn_distill.report.run.page import render
 from gnn_distill.runs.files import file_hash, fingerprint
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from gnn_distill.runs.sweep import load_sweep
 from gnn_distill.train.checkpoint import load_weights, read_checkpoint
 from tests.conftest import TINY
@@ -122,7 +122,7 @@ def test_malicious_arrays_of_a_run_are_not_opened(tmp_path: Path, evil: Path, na
     path = make_run(tmp_path / "run")
     np.savez(path / f"{name}.npz", delta=np.array([Bomb(evil)], dtype=object))
     with pytest.raises(InputError, match=rf"{name}.npz.*cannot be read"):
-        getattr(load_run(path), name)()
+        getattr(read_run(path), name)()
     assert not evil.exists()
 
 
@@ -147,7 +147,7 @@ def test_a_malicious_expression_is_not_evaluated(command_line, tmp_path: Path, e
     (path / "equations.json").write_text(json.dumps(equations))
     law = json.loads((path / "law.json").read_text()) | {"acceleration": [attack, attack]}
     (path / "law.json").write_text(json.dumps(law))
-    assert "__import__" in render(load_run(path), {})  # shown as text
+    assert "__import__" in render(read_run(path), {})  # shown as text
     assert not evil.exists()
 
 
@@ -165,7 +165,7 @@ def test_the_page_of_a_run_holds_no_markup_of_others(tmp_path: Path):
         component["front"][0]["expression"] = SCRIPT
         component["verdict"] |= {"reason": SCRIPT, "marks": SCRIPT}
     (path / "equations.json").write_text(json.dumps(equations | {"engine": SCRIPT, "target": SCRIPT}))
-    page = render(load_run(path), {})
+    page = render(read_run(path), {})
     assert "<script" not in page and page.count("&lt;script&gt;") >= 8
 
 
@@ -267,7 +267,7 @@ def test_damaged_files_of_a_run_are_named(tmp_path: Path):
             path = make_run(tmp_path / f"{name}-{k}")
             (path / name).write_bytes(content)
             try:
-                found = load_run(path)
+                found = read_run(path)
             except InputError as error:
                 assert error.key == name and str(path / name) in str(error)
             else:
@@ -278,7 +278,7 @@ def test_the_stored_configuration_is_plain(tmp_path: Path):
     path = make_run(tmp_path / "run")
     (path / "config.yaml").write_text("variant: !!python/object/apply:os.system ['touch exploded']\n")
     with pytest.raises(InputError, match="config.yaml"):
-        load_run(path)
+        read_run(path)
     assert not (Path.cwd() / "exploded").exists()
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, note
+from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, note, percent, plain_ticks, single
 from gnn_distill.runs.load import Run
 
 IMPORTANCE = {
@@ -19,6 +19,7 @@ IMPORTANCE = {
 }
 FEW_EDGES = 100
 LOG_RANGE = 100
+PRUNED: dict[str, Any] = {"color": ORANGE, "linewidth": 0.9, "linestyle": ":", "alpha": 0.8, "zorder": 0}
 
 
 def training(run: Run, arrays: dict[str, Any]) -> Figure | None:
@@ -26,35 +27,29 @@ def training(run: Run, arrays: dict[str, Any]) -> Figure | None:
     rows = run.metrics
     if not rows:
         return None
+    columns = ("train_mae_per_graph", "val_mae_per_graph", "active_dims")
+    learned, validated, active = ([row.get(name, np.nan) for row in rows] for name in columns)
     epoch = [row["epoch"] + 1 for row in rows]
     figure = Figure(figsize=(6.2, 4.6), layout="constrained")
     top, low = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
-    for key, colour, style in (("train", GREY, "-"), ("val", BLUE, "-")):
-        values = [row.get(f"{key}_mae_per_graph", np.nan) for row in rows]
-        label = {"train": "training", "val": "validation"}[key]
-        top.plot(epoch, values, style, marker="o", markersize=3, color=colour, label=label)
+    top.plot(epoch, learned, marker="o", markersize=3, color=GREY, label="training")
+    top.plot(epoch, validated, marker="o", markersize=3, color=BLUE, label="validation")
     top.set(yscale="log", ylabel="Σ |error of a| per graph", title="Loss (mae_per_graph)")
-    top.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    top.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
+    plain_ticks(top.yaxis)
+    label = "dimensions pruned before the epoch"
+    for k in range(1, len(rows)):
+        if active[k] < active[k - 1]:
+            for axes in (top, low):
+                axes.axvline(epoch[k] - 0.5, label=label, **PRUNED)
+            label = ""
     top.legend()
-    active = [row.get("active_dims", np.nan) for row in rows]
-    pruned = [k for k, (before, now) in enumerate(zip(active, active[1:], strict=False), 1) if now < before]
-    for k in pruned:
-        for axes in (top, low):
-            axes.axvline(epoch[k] - 0.5, color=ORANGE, linewidth=0.9, linestyle=":", alpha=0.8, zorder=0)
-    if pruned:
-        top.plot(
-            [], [], color=ORANGE, linewidth=0.9, linestyle=":", label="dimensions pruned before the epoch"
-        )
-        top.legend()
     low.step(epoch, active, where="mid", color=ORANGE)
     low.set(ylabel="active message\ndimensions", xlabel="epoch", ylim=(0, 1.3 * np.nanmax([*active, 1.0])))
     low.xaxis.set_major_locator(MaxNLocator(integer=True))
     low.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     if np.isfinite(active[-1]):
-        low.annotate(
-            f"{active[-1]:.0f}", (epoch[-1], active[-1]), (0, 5), textcoords="offset points", ha="center"
-        )
+        end = (epoch[-1], active[-1])
+        low.annotate(f"{active[-1]:.0f}", end, (0, 5), textcoords="offset points", ha="center")
     return figure
 
 
@@ -67,48 +62,38 @@ def importance(run: Run, arrays: dict[str, Any]) -> Figure | None:
     order = np.argsort(-np.where(mask, values, -np.inf), kind="stable")
     ranked, chosen = values[order], np.isin(order, run.analysis["components"])
     others = ~chosen & mask[order]
-    figure = Figure(figsize=(6.2, 3.5), layout="constrained")
-    axes = figure.subplots()
-    place = np.arange(1, len(values) + 1)
+    figure, axes = single(3.5)
+    rank = np.arange(1, len(values) + 1)
     names = ", ".join(str(k) for k in order[chosen])
-    axes.bar(place[chosen], ranked[chosen], color=ORANGE, label=f"selected: {names}")
+    axes.bar(rank[chosen], ranked[chosen], color=ORANGE, label=f"selected: {names}")
     if others.any():
-        axes.bar(place[others], ranked[others], color=BLUE, label=f"active, not selected: {others.sum()}")
-    _mark_pruned(axes, int(mask.sum()), len(values))
+        axes.bar(rank[others], ranked[others], color=BLUE, label=f"active, not selected: {others.sum()}")
+    active, total = int(mask.sum()), len(values)
+    if active < total:
+        axes.axvspan(active + 0.5, total + 0.5, color="#EFEFEF", zorder=0)
+        place, text = ((active + total) / 2, 0.5), f"{total - active} dimensions pruned"
+        axes.annotate(text, place, xycoords=axes.get_xaxis_transform(), ha="center", color="#444444")
     positive = ranked[mask[order] & (ranked > 0)]
     if len(positive) and positive.max() > LOG_RANGE * positive.min():
         axes.set(yscale="log", ylim=(max(positive.min() / 2, positive.max() * 1e-7), positive.max() * 2))
     kind = run.analysis["importance"]["kind"]
     axes.set(
-        xlabel="rank of the message dimension",
-        ylabel=IMPORTANCE.get(kind, kind),
-        xlim=(0.4, len(values) + 0.6),
+        xlabel="rank of the message dimension", ylabel=IMPORTANCE.get(kind, kind), xlim=(0.4, total + 0.6),
         title="Importance of the message dimensions",
-    )
+    )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper right")
     return figure
 
 
-def _mark_pruned(axes: Axes, active: int, total: int) -> None:
-    if active == total:
-        return
-    axes.axvspan(active + 0.5, total + 0.5, color="#EFEFEF", zorder=0)
-    where = axes.get_xaxis_transform()
-    text = f"{total - active} dimensions pruned"
-    axes.text((active + total) / 2, 0.5, text, ha="center", color="#444444", transform=where)
-
-
 def relative_error(run: Run, arrays: dict[str, Any]) -> Figure | None:
     """Median relative error per decade: of the pulled-back contribution, and of the fitted messages."""
     table = (run.analysis or {}).get("relative_error", {})
-    pulled, fitted = (
-        [row for row in table.get(name) or [] if row["median"]] for name in ("pullback", "messages")
-    )
+    both = (table.get(name) or [] for name in ("pullback", "messages"))
+    pulled, fitted = ([row for row in rows if row["median"]] for rows in both)
     if not pulled:
         return None
-    figure = Figure(figsize=(6.2, 4.3), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(4.3)
     axes.axhline(1.0, color=BLACK, linewidth=0.9, linestyle="--", label="error as large as the force itself")
     if fitted:
         _staircase(axes, fitted, ORANGE, "messages, fitted linearly, by $|F|$")
@@ -118,14 +103,11 @@ def relative_error(run: Run, arrays: dict[str, Any]) -> Figure | None:
         _edges(axes, row, above=below.get(row["low"], np.inf) < row["median"])
     medians = [row["median"] for row in pulled + fitted] + [1.0]
     axes.set(
-        xscale="log",
-        yscale="log",
-        ylim=(min(medians) / 25, max(medians) * 40),
-        xlabel="true size: $|F|/m_1$, or $|F|$ for messages",
-        ylabel="median relative error",
+        xscale="log", yscale="log", ylim=(min(medians) / 25, max(medians) * 40),
+        xlabel="true size: $|F|/m_1$, or $|F|$ for messages", ylabel="median relative error",
         title="Relative error of one pair force, per decade of its size",
-    )
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _percent(v)))
+    )  # fmt: skip
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: percent(v)))
     axes.legend(loc="upper right")
     few = f"; grey: fewer than {FEW_EDGES}" if any(row["edges"] < FEW_EDGES for row in pulled) else ""
     note(axes, f"at each blue bar: its median and number of edges{few}", "lower left")
@@ -133,28 +115,17 @@ def relative_error(run: Run, arrays: dict[str, Any]) -> Figure | None:
 
 
 def _staircase(axes: Axes, rows: list[dict[str, Any]], colour: str, label: str) -> None:
-    for k, row in enumerate(rows):
-        enough = row["edges"] >= FEW_EDGES
-        axes.plot(
-            [row["low"], row["high"]], [row["median"]] * 2, color=colour if enough else GREY, linewidth=4,
-            alpha=0.9, solid_capstyle="butt",
-        )  # fmt: skip
-        if k == 0:
-            axes.plot([], [], color=colour, linewidth=4, label=label)
+    """A bar at the median of each decade, grey where few edges stand behind it."""
+    median, low, high, edges = ([row[name] for row in rows] for name in ("median", "low", "high", "edges"))
+    shades = [colour if count >= FEW_EDGES else GREY for count in edges]
+    axes.hlines(median, low, high, colors=shades, linewidth=4, alpha=0.9)
+    axes.plot([], [], color=colour, linewidth=4, label=label)
 
 
 def _edges(axes: Axes, row: dict[str, Any], above: bool) -> None:
     axes.annotate(
-        f"{_percent(row['median'])}\n{row['edges']:,}",
+        f"{percent(row['median'])}\n{row['edges']:,}",
         (np.sqrt(row["low"] * row["high"]), row["median"]),
-        (0, 6 if above else -6),
-        textcoords="offset points",
-        ha="center",
-        va="bottom" if above else "top",
-        fontsize=8.5,
-        color=BLACK if row["edges"] >= FEW_EDGES else "#666666",
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{float(f'{100 * share:.2g}'):,.10g} %"
+        (0, 6 if above else -6), textcoords="offset points", ha="center", va="bottom" if above else "top",
+        fontsize=8.5, color=BLACK if row["edges"] >= FEW_EDGES else "#666666",
+    )  # fmt: skip

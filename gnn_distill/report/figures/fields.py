@@ -12,10 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from gnn_distill.arrays import Array
-from gnn_distill.report.style import BLACK
+from gnn_distill.report.style import BLACK, plain_ticks
 from gnn_distill.runs.load import Run, law_of
 
 COLOURS = "cividis"
@@ -29,32 +28,28 @@ def field(run: Run, arrays: dict[str, Any]) -> Figure | None:
     """True pair acceleration, learned contribution and raw messages around one typical particle."""
     if "field_delta" not in arrays:
         return None
-    axes_shown = plane(arrays["field_delta"])
-    position = arrays["field_delta"][:, axes_shown]
-    panels = [("network, read through the node model", arrays["field_pullback"][:, axes_shown])]
+    shown = plane(arrays["field_delta"])
+    position = arrays["field_delta"][:, shown]
+    panels = {"network, read through the node model": arrays["field_pullback"][:, shown]}
     true = true_field(run, arrays)
     if true is not None:
-        panels.insert(0, ("true $F/m_1$", true[:, axes_shown]))
-    raw = arrays["field_messages"]
-    if raw.shape[1] >= 2:
-        names = ", ".join(str(int(k)) for k in arrays["components"][:2])
-        panels.append((f"messages {names} as they are sent", raw[:, :2]))
+        panels = {"true $F/m_1$": true[:, shown]} | panels
+    norm = _norm(np.concatenate(list(panels.values())))
+    norms = [norm] * len(panels)
+    if arrays["field_messages"].shape[1] >= 2:
+        raw, (one, two) = arrays["field_messages"][:, :2], arrays["components"][:2]
+        panels[f"messages {one}, {two} as they are sent"] = raw
+        norms.append(_norm(raw))  # their unit is the network's own
     figure = Figure(figsize=(3.4 * len(panels) + 0.4, 4.0), layout="constrained")
-    axes = list(np.atleast_1d(figure.subplots(1, len(panels), sharey=True)))
-    shared = np.linalg.norm(
-        np.concatenate([vectors for _, vectors in panels[: len(panels) - (raw.shape[1] >= 2)]]), axis=1
-    )
-    norm = _norm(shared)
-    for k, (ax, (title, vectors)) in enumerate(zip(axes, panels, strict=True)):
-        own = raw.shape[1] >= 2 and k == len(panels) - 1
-        _arrows(ax, position, vectors, _norm(np.linalg.norm(vectors, axis=1)) if own else norm)
-        across, up = (f"${'xyz'[axis]}$ seen from the source" for axis in axes_shown)
-        ax.set(title=title, xlabel=across, ylabel="" if k else up)
-    bar = figure.colorbar(
-        ScalarMappable(norm, COLOURS), ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02
-    )
-    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    bar.ax.xaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    across, up = (f"${'xyz'[axis]}$ seen from the source" for axis in shown)
+    for ax, (title, vectors), own in zip(axes, panels.items(), norms, strict=True):
+        _arrows(ax, position, vectors, own)
+        ax.set(title=title, xlabel=across)
+    axes[0].set_ylabel(up)
+    scale = ScalarMappable(norm, COLOURS)
+    bar = figure.colorbar(scale, ax=list(axes), location="bottom", shrink=0.5, aspect=40, pad=0.02)
+    plain_ticks(bar.ax.xaxis)
     bar.set_label("size of the pair acceleration (messages: their own scale)")
     return figure
 
@@ -77,26 +72,23 @@ def true_field(run: Run, arrays: dict[str, Any]) -> Array | None:
 
 def caption(run: Run) -> str:
     """Of which particles the field is, for this run."""
-    path = run.path / "messages.npz"
-    if not path.exists():
-        return ""
-    arrays = run.messages()
+    arrays = run.messages() if (run.path / "messages.npz").exists() else {}
     if "field_m1" not in arrays:
         return ""
-    q, m = float(arrays["field_q1"]), float(arrays["field_m1"])
-    shown = plane(arrays["field_delta"])
-    where = f" in the {''.join('xyz'[k] for k in shown)} plane" if arrays["field_delta"].shape[1] == 3 else ""
-    return f"Both particles are typical of the data: at rest, m = {m:.2g}, q = {q:.2g}{where}.".replace(
-        "-", "−"
-    )
+    q, m, delta = float(arrays["field_q1"]), float(arrays["field_m1"]), arrays["field_delta"]
+    where = f" in the {''.join('xyz'[k] for k in plane(delta))} plane" if delta.shape[1] == 3 else ""
+    told = f"Both particles are typical of the data: at rest, m = {m:.2g}, q = {q:.2g}{where}."
+    return told.replace("-", "−")
 
 
-def _norm(size: Array) -> LogNorm:
-    positive = size[size > 0]
-    if not len(positive):
+def _norm(vectors: Array) -> LogNorm:
+    """Colours for the sizes of vectors, over three decades at most."""
+    size = np.linalg.norm(vectors, axis=1)
+    if not size.any():
         return LogNorm(0.1, 1.0)
-    low, high = float(np.quantile(positive, 0.02)), float(positive.max())
-    return LogNorm(max(low, 1e-3 * high), max(high, 1.001 * max(low, 1e-3 * high)))
+    high = float(size.max())
+    low = max(float(np.quantile(size[size > 0], 0.02)), 1e-3 * high)
+    return LogNorm(low, max(high, 1.001 * low))
 
 
 def _arrows(axes: Axes, position: Array, vectors: Array, norm: LogNorm) -> None:

@@ -39,13 +39,9 @@ def rollout(run: Run, arrays: dict[str, Any]) -> Figure | None:
     if drift:
         _band(panels[1], times, stored["true_drift"], BLACK, "true trajectory, as stored")
         panels[1].set(xlabel="time", ylabel="|E − E₀| / max(1, |E₀|)")
-    shown = {label: line for axes in panels for line, label in zip(*_legend(axes), strict=True)}
+    shown = {line.get_label(): line for axes in panels for line in axes.get_lines()}
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=len(shown))
     return figure
-
-
-def _legend(axes: Axes) -> tuple[list[Any], list[str]]:
-    return axes.get_legend_handles_labels()
 
 
 def caption(run: Run) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gnn_distill.analyse.gauge import centre, fit_gauge
+from gnn_distill.analyse.gauge import fit_gauge, gauged
 from gnn_distill.arrays import Array
 from gnn_distill.report.style import ORANGE, density, note
 from gnn_distill.report.text import AXES, r2_text
@@ -27,8 +27,7 @@ def pullback(run: Run, arrays: dict[str, Any]) -> Figure | None:
     truth = arrays["force"] / arrays["m1"][:, None]
     scores = run.analysis["r2"]["pullback"]["robust"]
     figure, panels = _panels(truth.shape[1])
-    for k, axes in enumerate(panels):
-        name = AXES[k]
+    for k, (axes, name) in enumerate(zip(panels, AXES, strict=False)):
         _identity(axes, truth[:, k], arrays["pullback"][:, k])
         axes.set(
             title=f"{name}: robust R² = {r2_text(scores[k])} (no fit)",
@@ -44,21 +43,18 @@ def messages(run: Run, arrays: dict[str, Any]) -> Figure | None:
         return None
     kind = run.analysis["best"]["gauge"]
     p, centred = best_gauge(run.analysis)
-    found = fit_gauge(
-        arrays["selected"], arrays["force"], arrays["m1"], arrays["receiver"], p=p, centred=centred
-    )
-    x, y = arrays["force"] * arrays["m1"][:, None] ** -p, arrays["selected"]
-    if centred:
-        x, y = centre(x, arrays["receiver"]), centre(y, arrays["receiver"])
+    sent, force, m1, receiver = (arrays[name] for name in ("selected", "force", "m1", "receiver"))
+    found = fit_gauge(sent, force, m1, receiver, p=p, centred=centred)
+    x, y = gauged(sent, force, m1, receiver, p, centred)
     figure, panels = _panels(y.shape[1])
     scores = run.analysis["r2"][kind]["robust"]
     off = ",\nreceivers' means off" if centred else ""
-    for k, axes in enumerate(panels):
+    for k, (axes, dim) in enumerate(zip(panels, arrays["components"], strict=True)):
         _identity(axes, found.robust[k].predict(x), y[:, k])
         axes.set(
-            title=f"message {int(arrays['components'][k])}: robust R² = {r2_text(scores[k])}",
+            title=f"message {dim}: robust R² = {r2_text(scores[k])}",
             xlabel=f"best linear combination of {_regressor(p)}{off}",
-            ylabel=f"message {int(arrays['components'][k])}, standardised{off}",
+            ylabel=f"message {dim}, standardised{off}",
         )
     return figure
 

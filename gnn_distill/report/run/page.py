@@ -32,7 +32,7 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
     """The page as HTML.
 
     Args:
-        run: what `load_run` read.
+        run: what `read_run` read.
         figures: PNG files by the names of `FIGURES`; they are embedded.
     """
     environment = jinja2.Environment(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 import gnn_distill
@@ -15,8 +17,10 @@ from gnn_distill import InputError, compose, distill, fit_linear, load_run, load
 from gnn_distill.analyse.linear import fit_column
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.physics.laws import Coulomb, InverseSquare, Spring
+from gnn_distill.report.figures.all import FIGURES
 from tests.conftest import TINY
 from tests.unit.distil.test_closed_form import world
+from tests.unit.report.test_run_page import make_run
 
 FORCE = ("dx", "dy", "r", "m1", "m2", "q1", "q2")
 
@@ -212,8 +216,8 @@ def test_what_a_stage_has_not_made_is_named(analysed):
     for name in ("equations", "law", "fronts", "verdicts"):
         with pytest.raises(InputError, match="stage distil has not been run"):
             getattr(analysed, name)
-    with pytest.raises(InputError, match="rollout"):
-        gnn_distill.plot_rollout(analysed)
+    with pytest.raises(InputError, match="figure rollout.*stage distil has not been run"):
+        analysed.plot("rollout")
 
 
 def test_rollouts_of_network_and_law_are_drawn(tmp_path: Path, cache: Path):
@@ -223,19 +227,71 @@ def test_rollouts_of_network_and_law_are_drawn(tmp_path: Path, cache: Path):
     run = gnn_distill.run_pipeline(
         compose([*tiny, *given, *law, f"cache={cache}"]), tmp_path / "run", quiet=True
     )
-    axes = gnn_distill.plot_rollout(run).axes
+    axes = run.plot("rollout").axes
     drawn = {line.get_label() for a in axes for line in a.get_lines()}
     assert {"network", "law"} <= {word for label in drawn for word in str(label).split()}
 
 
-DRAWN_BEFORE_DISTILLING = [n for n in gnn_distill.__all__ if n.startswith("plot_") and n != "plot_rollout"]
-
-
-@pytest.mark.parametrize("name", DRAWN_BEFORE_DISTILLING)
-def test_figures(analysed, name: str):
-    arguments = {"plot_active_dims": ({"one": analysed},), "plot_sparsity": (analysed, analysed)}
-    figure = getattr(gnn_distill, name)(*arguments.get(name, (analysed,)))
+@pytest.mark.parametrize("name", [name for name in FIGURES if name != "rollout"])
+def test_every_figure_of_the_report_is_drawn_by_its_name(analysed, name: str):
+    figure = analysed.plot(name)
     assert isinstance(figure, Figure) and any(axes.get_xlabel() for axes in figure.axes)
+
+
+def test_an_unknown_figure_is_answered_with_the_names(analysed):
+    with pytest.raises(InputError, match="figure = 'force'.*law.*pullback.*training"):
+        analysed.plot("force")
+
+
+@pytest.mark.parametrize(
+    ("law", "absent", "name", "told"),
+    [
+        ("Spring", "metrics.csv", "training", "stage train has not been run"),
+        ("Spring", "data.json", "trajectories", "stage simulate has not been run"),
+        ("Spring", "messages.npz", "importance", "stage analyse has not been run"),
+        ("Spring", None, "rollout", "no trajectory to follow"),
+        (None, None, "pullback", "the true law of the data is not known"),
+    ],
+)
+def test_what_a_figure_lacks_is_named(
+    tmp_path: Path, law: str | None, absent: str | None, name: str, told: str
+):
+    path = make_run(tmp_path / "run", law)
+    if absent is not None:
+        (path / absent).unlink(missing_ok=True)
+    with pytest.raises(InputError, match=f"figure {name}.*{told}"):
+        load_run(path).plot(name)
+
+
+def test_two_networks_side_by_side_share_their_axis(tmp_path: Path):
+    runs = []
+    for variant, std in (("standard", np.linspace(0.1, 1, 100)), ("l1", np.array([0.0] * 98 + [2.0, 3.0]))):
+        path = make_run(tmp_path / variant)
+        for file, key, value in (("config.yaml", "variant", variant), ("analysis.json", "std", std.tolist())):
+            content = yaml.safe_load((path / file).read_text()) | {key: value}
+            (path / file).write_text(json.dumps(content))
+        runs.append(load_run(path))
+    left, right = gnn_distill.plot_sparsity(*runs).axes
+    assert left.get_ylim() == right.get_ylim() and left.get_title() == "standard"
+    labels = [t.get_text() for t in right.get_legend().get_texts()]
+    assert labels == ["first 2: 100 %", "others: 0 %"]
+
+
+def test_active_dimensions_of_several_schedules(tmp_path: Path):
+    told = {"linear": [100, 50, 2], "exp": [100, 20, 2], "cosine": [100, 80, 2]}
+    for name, active in told.items():
+        rows = [f"{epoch},{dims}" for epoch, dims in enumerate(active)]
+        path = make_run(tmp_path / name)
+        (path / "metrics.csv").write_text("\n".join(["epoch,active_dims", *rows]) + "\n")
+    runs = {name: load_run(tmp_path / name) for name in told}
+    (axes,) = gnn_distill.plot_active_dims(runs).axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert drawn["cosine"] == [100, 80, 2] and len({line.get_linestyle() for line in axes.lines[:3]}) == 3
+    (tmp_path / "exp" / "metrics.csv").unlink()
+    with pytest.raises(InputError, match="metrics.*exp.*stage train has not been run"):
+        gnn_distill.plot_active_dims({name: load_run(tmp_path / name) for name in told})
+    with pytest.raises(InputError, match="at least one run"):
+        gnn_distill.plot_active_dims({})
 
 
 def test_a_folder_of_runs_is_a_sweep(analysed):

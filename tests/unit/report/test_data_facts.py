@@ -17,7 +17,7 @@ from gnn_distill.report.figures.all import FIGURES, draw
 from gnn_distill.report.figures.trajectories import FAR, frame, trajectories
 from gnn_distill.report.run.story import outcome
 from gnn_distill.runs.directory import RunDirectory
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 from tests.unit.report import test_run_page as synthetic
 from tests.unit.report.test_run_page import Text, make_run, report, words
 
@@ -114,23 +114,23 @@ def test_doubts_take_the_place_of_advice_to_collect_more(tmp_path: Path) -> None
         entry["extrapolation"] = {"equation": 0, "beyond": [0.9] * len(entry["front"]), "reason": "told"}
     (path / "equations.json").write_text(json.dumps(equations))
     change(path, doubts=[], mean_abs_acceleration_per_graph=8 * 0.0123 / 0.07)
-    assert outcome(load_run(path)).headline.endswith("help most.")
+    assert outcome(read_run(path)).headline.endswith("help most.")
     change(path, doubts=["Particles are about 330 apart"])
-    assert outcome(load_run(path)).headline.endswith("no law yet.")
+    assert outcome(read_run(path)).headline.endswith("no law yet.")
 
 
 def test_an_equation_that_explains_little_is_no_law(tmp_path: Path) -> None:
     """Though it describes what the network does, near and far."""
     path = add_data(make_run(tmp_path / "run", law=None), Spring())
     change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.72)
-    assert "off by 72% of the mean |a|: this is no law yet" in outcome(load_run(path)).headline
+    assert "off by 72% of the mean |a|: this is no law yet" in outcome(read_run(path)).headline
     change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.07)
-    assert "not known here" in outcome(load_run(path)).headline
+    assert "not known here" in outcome(read_run(path)).headline
 
 
 def test_older_runs_have_no_table(tmp_path: Path) -> None:
     page, terminal = words(make_run(tmp_path / "run"))
-    assert load_run(tmp_path / "run").data is None and load_run(tmp_path / "run").trajectories() is None
+    assert read_run(tmp_path / "run").data is None and read_run(tmp_path / "run").trajectories() is None
     assert "The data graphs" not in Text(page).text and "Σ|a| per graph" not in terminal
 
 
@@ -155,7 +155,7 @@ def test_figure_is_first_in_detail_and_of_sensible_size(spring: Path) -> None:
 
 
 def test_figure_shows_each_trajectory_at_one_scale_for_x_and_y(spring: Path) -> None:
-    run = load_run(spring)
+    run = read_run(spring)
     figure, stored = trajectories(run, {}), run.trajectories()
     assert figure is not None and stored is not None
     panels = [axes for axes in figure.axes if axes.get_title()]
@@ -171,7 +171,7 @@ def test_figure_shows_each_trajectory_at_one_scale_for_x_and_y(spring: Path) -> 
 
 
 def test_charges_have_their_colours(spring: Path, tmp_path: Path) -> None:
-    signs = load_run(add_data(make_run(tmp_path / "signs"), Coulomb()))
+    signs = read_run(add_data(make_run(tmp_path / "signs"), Coulomb()))
     figure = trajectories(signs, {})
     assert figure is not None
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["q = −1", "q = +1"]
@@ -179,11 +179,11 @@ def test_charges_have_their_colours(spring: Path, tmp_path: Path) -> None:
     stored = signs.trajectories()
     assert stored is not None
     assert len(np.unique(colours, axis=0)) == len(np.unique(stored["charges"][0]))
-    many = trajectories(load_run(spring), {})
+    many = trajectories(read_run(spring), {})
     assert many is not None and not many.legends
     assert many.axes[-1].get_ylabel() == "charge q"
     RunDirectory(spring).write_arrays("trajectories.npz", stored | {"charges": np.ones((6, 4))})
-    alike = trajectories(load_run(spring), {})
+    alike = trajectories(read_run(spring), {})
     assert alike is not None and not alike.legends and len(alike.axes) == 6
     assert (
         len(np.unique(np.concatenate([a.collections[-1].get_facecolors() for a in alike.axes]), axis=0)) == 1
@@ -192,20 +192,20 @@ def test_charges_have_their_colours(spring: Path, tmp_path: Path) -> None:
 
 def test_three_dimensions_are_projected_and_said_so(spring: Path, tmp_path: Path) -> None:
     path = add_data(make_run(tmp_path / "solid", dim=3, recovered=(True,) * 3), Spring(), dim=3, sims=2)
-    drawn = draw(load_run(path), path / "figures")
+    drawn = draw(read_run(path), path / "figures")
     assert "trajectories" in drawn
     said = "projection on x and y"
-    assert said in FIGURES["trajectories"].tell(load_run(path))
-    assert said not in FIGURES["trajectories"].tell(load_run(spring))
+    assert said in FIGURES["trajectories"].tell(read_run(path))
+    assert said not in FIGURES["trajectories"].tell(read_run(spring))
 
 
 def test_a_particle_that_flies_off_is_cut_off_and_counted(spring: Path) -> None:
-    stored = load_run(spring).trajectories()
+    stored = read_run(spring).trajectories()
     assert stored is not None
     x = stored["positions"].copy()
     x[2, -1, 1] = [1e4, 0.0]
     RunDirectory(spring).write_arrays("trajectories.npz", stored | {"positions": x})
-    figure = trajectories(load_run(spring), {})
+    figure = trajectories(read_run(spring), {})
     assert figure is not None
     assert figure.axes[2].get_title() == f"trajectory {stored['trajectory'][2]}: 1 of 4 leave"
     assert np.ptp(figure.axes[2].get_xlim()) < 100
@@ -240,7 +240,7 @@ def test_any_number_of_trajectories_frames_and_particles(
         "frame": np.arange(frames),
     }
     RunDirectory(path).write_arrays("trajectories.npz", stored)
-    assert "trajectories" in draw(load_run(path), path / "figures")
+    assert "trajectories" in draw(read_run(path), path / "figures")
     data = (path / "figures/trajectories.png").read_bytes()
     assert 600 < int.from_bytes(data[16:20], "big") < 1800
 
@@ -252,6 +252,6 @@ def test_a_poor_network_does_not_speak_against_an_equation_that_is_right(tmp_pat
         entry["extrapolation"] = {"equation": 0, "beyond": [0.9] * len(entry["front"]), "reason": "told"}
     (path / "equations.json").write_text(json.dumps(equations))
     change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.03)
-    assert "no law yet" in outcome(load_run(path)).headline
+    assert "no law yet" in outcome(read_run(path)).headline
     change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.01)
-    assert "not known here" in outcome(load_run(path)).headline
+    assert "not known here" in outcome(read_run(path)).headline

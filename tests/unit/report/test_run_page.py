@@ -25,14 +25,13 @@ from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.report import write_report
 from gnn_distill.report.equations import in_distance
 from gnn_distill.report.figures.all import draw
-from gnn_distill.report.figures.compare import active_dimensions, importance_side_by_side
 from gnn_distill.report.figures.curves import training
-from gnn_distill.report.figures.radial import distilled_profile, distilled_share, separable, unit_force
+from gnn_distill.report.figures.radial import distilled_profile, separable, true_profile, unit_profile
 from gnn_distill.report.figures.scatter import best_gauge
 from gnn_distill.report.run.page import render
 from gnn_distill.report.run.story import outcome
 from gnn_distill.report.run.terminal import show
-from gnn_distill.runs.load import load_run
+from gnn_distill.runs.load import read_run
 
 FIGURES = {
     "law", "pullback", "field", "residual", "messages", "importance", "relative_error", "training",
@@ -183,7 +182,7 @@ def report(path: Path) -> tuple[str, str]:
 def words(path: Path) -> tuple[str, str]:
     """The page and the terminal's text without drawing figures."""
     console = Console(width=100, record=True, file=io.StringIO())
-    run = load_run(path)
+    run = read_run(path)
     show(run, console)
     return render(run, {}), console.export_text()
 
@@ -319,16 +318,17 @@ def test_terminal_page_fits_one_screen(spring: Path) -> None:
 @pytest.mark.parametrize("law", ["InverseDistance", "Coulomb"])
 def test_other_laws_collapse_on_one_curve(tmp_path: Path, law: str) -> None:
     path = make_run(tmp_path / "run", law)
-    run, known = load_run(path), getattr(laws, law)()
+    run, known = read_run(path), getattr(laws, law)()
     arrays = run.messages()
-    share = separable(known, arrays)
+    share = separable(true_profile(known), arrays)
     assert share is not None
     size = (arrays["force"] * arrays["delta"]).sum(1) / np.linalg.norm(arrays["delta"], axis=1)
-    np.testing.assert_allclose(size / share, unit_force(known, arrays["r"]), rtol=1e-9)
+    np.testing.assert_allclose(size / share, true_profile(known)(arrays["r"], 1, 1, 1, 1), rtol=1e-9)
     r = np.array([0.5, 1.0, 3.0])
-    radial = distilled_profile(run, r, 2)
+    radial = unit_profile(run, r, 2)
     assert radial is not None
-    np.testing.assert_allclose(radial, unit_force(known, r) * (r - 0.01) / r * 0.99876543, rtol=1e-6)
+    exact = true_profile(known)(r, 1, 1, 1, 1)
+    np.testing.assert_allclose(radial, exact * (r - 0.01) / r * 0.99876543, rtol=1e-6)
 
 
 def test_a_law_that_is_no_product_is_shown_by_medians(spring: Path) -> None:
@@ -337,13 +337,13 @@ def test_a_law_that_is_no_product_is_shown_by_medians(spring: Path) -> None:
         def magnitude(r, m1, m2, q1, q2, params):  # type: ignore[no-untyped-def]
             return q1 * q2 / r**2 - m1 * m2 / r
 
-    assert separable(Mixed(), load_run(spring).messages()) is None
+    assert separable(true_profile(Mixed()), read_run(spring).messages()) is None
 
 
 def test_three_dimensions(tmp_path: Path) -> None:
     path = make_run(tmp_path / "run", "InverseDistance", dim=3, recovered=(True, True, True))
     text = Text(words(path)[0]).text
-    assert set(draw(load_run(path), path / "figures")) == FIGURES
+    assert set(draw(read_run(path), path / "figures")) == FIGURES
     assert "recovered on all 3 components" in text
     assert "Published for this law" not in text
 
@@ -446,7 +446,7 @@ def test_undefined_scores_are_a_dash(spring: Path) -> None:
 
 def test_a_network_that_diverged_still_gets_a_page(tmp_path: Path) -> None:
     path = make_run(tmp_path / "run", law=None)
-    arrays = load_run(path).messages()
+    arrays = read_run(path).messages()
     np.savez(path / "messages.npz", **{**arrays, "pullback": np.full_like(arrays["pullback"], np.nan)})
     analysis = json.loads((path / "analysis.json").read_text())
     _write(path, "analysis", analysis | {"test": {"mae": None, "mae_per_graph": None, "graphs": 60}})
@@ -466,7 +466,7 @@ def test_report_is_the_same_when_written_again(spring: Path) -> None:
 
 
 def test_scatter_shows_the_best_gauge(spring: Path) -> None:
-    run = load_run(spring)
+    run = read_run(spring)
     assert run.analysis is not None
     assert best_gauge(run.analysis) == (0.98, False)
     arrays = run.messages()
@@ -486,7 +486,7 @@ def test_how_force_becomes_message_is_told(spring: Path) -> None:
 
 
 def rendered(path: Path) -> str:
-    return render(load_run(path), {})
+    return render(read_run(path), {})
 
 
 def test_runs_of_before_the_gauge_was_told_still_get_a_page(spring: Path) -> None:
@@ -498,28 +498,13 @@ def test_runs_of_before_the_gauge_was_told_still_get_a_page(spring: Path) -> Non
     del analysis["importance"]["reason"]
     _write(spring, "analysis", analysis)
     assert "How force becomes message" not in rendered(spring)
-    arrays = {k: v for k, v in load_run(spring).messages().items() if not k.startswith("field_")}
+    arrays = {k: v for k, v in read_run(spring).messages().items() if not k.startswith("field_")}
     np.savez(spring / "messages.npz", **arrays)
-    assert set(draw(load_run(spring), spring / "figures")) == FIGURES - {"field"}
-
-
-def test_two_networks_side_by_side_share_their_axis() -> None:
-    figure = importance_side_by_side(np.linspace(0.1, 1, 100), [0.0] * 98 + [2.0, 3.0], ("standard", "l1"))
-    left, right = figure.axes
-    assert left.get_ylim() == right.get_ylim() and left.get_title() == "standard"
-    labels = [t.get_text() for t in right.get_legend().get_texts()]
-    assert labels == ["first 2: 100 %", "others: 0 %"]
-
-
-def test_active_dimensions_of_several_schedules() -> None:
-    figure = active_dimensions({"linear": [100, 50, 2], "exp": [100, 20, 2], "cosine": [100, 80, 2]})
-    (axes,) = figure.axes
-    drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
-    assert drawn["cosine"] == [100, 80, 2] and len({line.get_linestyle() for line in axes.lines[:3]}) == 3
+    assert set(draw(read_run(spring), spring / "figures")) == FIGURES - {"field"}
 
 
 def test_pruning_steps_are_marked_in_the_loss_curve(spring: Path) -> None:
-    run = load_run(spring)
+    run = read_run(spring)
     figure = training(run, {})
     assert figure is not None
     top = figure.axes[0]
@@ -574,17 +559,18 @@ def test_equations_that_do_not_hold_on_unseen_edges_are_no_law(
         tried = {"inside": [inside] * count, "beyond": [beyond] * count}
         entry["extrapolation"] = {"equation": 0, **tried, "reason": "told"}
     _write(path, "equations", equations)
-    result = outcome(load_run(path))
+    result = outcome(read_run(path))
     assert told in result.headline and result.level == "open" and len(result.details) == 2
 
 
 def test_edges_of_an_unknown_law_are_divided_by_the_features_of_the_equation(tmp_path: Path):
-    run = load_run(make_run(tmp_path / "run", law=None))
+    run = read_run(make_run(tmp_path / "run", law=None))
     arrays = run.messages()
     q1, q2, m1 = (arrays[name] for name in ("q1", "q2", "m1"))
     for radial, share in (("2.5*q1*q2/(m1*r**2)", q1 * q2 / m1), ("q1/r + m2", None), ("nonsense(", None)):
         told = replace(run, law=(run.law or {}) | {"radial": radial})
-        found = distilled_share(told, arrays)
+        profile = distilled_profile(told)
+        found = None if profile is None else separable(profile, arrays)
         assert (found is None) is (share is None)
         if share is not None:
             np.testing.assert_allclose(found, share)
