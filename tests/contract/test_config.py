@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from gnn_distill.pipeline.build import build
-from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.config import composed, register
 from gnn_distill.pipeline.keys import PLACE, stage_keys
 from gnn_distill.pipeline.progress import Reporter
 from tests.conftest import TINY
@@ -94,6 +94,24 @@ def test_paper_profile_is_the_published_setting():
     assert built("profile=paper", "variant=kl").module.regulariser.warmup == 0
     assert type(model.node_net).__name__ == "MLPNode"
     assert experiment.module.augment.scope == "graph" and experiment.module.augment.scale == 3.0
+
+
+ADDITIVE = {"node": "power", "charge_scale": 4.0, "scale_output": True, "silent_start": True}
+PUBLISHED = {"node": "mlp", "charge_scale": 1.0, "scale_output": False, "silent_start": False}
+PROFILES = {"quick": ("delta", 128), "laptop": ("polar", 96), "smoke": ("delta", 32), "paper": ("raw", 300)}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("typed", [[], ["model=published"], ["model=additive"]], ids=str)
+def test_the_profile_chooses_a_model_unless_the_user_does(profile: str, typed: list[str]):
+    chosen = composed([f"profile={profile}", *typed]), composed([*typed, f"profile={profile}"])
+    assert chosen[0] == chosen[1]
+    model = OmegaConf.to_container(chosen[0], resolve=True)["model"]
+    basis, width = PROFILES[profile]
+    published = typed == ["model=published"] or (profile == "paper" and not typed)
+    expected = {"basis": basis, "width": width, **(PUBLISHED if published else ADDITIVE)}
+    assert {key: model[key] for key in expected} == expected
+    assert (model["position_scale"], model["layers"], model["message_dim"]) == (0.1, 3, 100)
 
 
 def test_stage_keys_change_with_what_the_stage_depends_on():
