@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -85,8 +85,7 @@ def scalars(run: Run) -> list[tuple[str, float]]:
     return [(name, value) for name, value in found.items() if value is not None]
 
 
-def check_loggers(names: Iterable[str]) -> None:
+def check_loggers(names: Container[str]) -> None:
     """Raise `InputError` for a logger whose package is not installed."""
-    for name in names:
-        if name in ("tensorboard", "wandb") and importlib.util.find_spec(name) is None:
-            raise InputError("logger", name, f"pip install 'gnn_distill[{name}]', or use logger=csv")
+    if "tensorboard" in names and importlib.util.find_spec("tensorboard") is None:
+        raise InputError("logger", "tensorboard", "pip install 'gnn_distill[tensorboard]', or use logger=csv")

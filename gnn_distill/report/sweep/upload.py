@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import os
 from pathlib import Path
-
-from gnn_distill.errors import InputError
 
 
 def logged_in() -> bool:
@@ -18,13 +15,7 @@ def logged_in() -> bool:
 
 
 def upload(folder: Path, project: str, group: str) -> None:
-    """Send a report's tables, figures and page as one run of the sweep's group; offline unless logged in.
-
-    Raises:
-        InputError: wandb is not installed.
-    """
-    if importlib.util.find_spec("wandb") is None:
-        raise InputError("--wandb", project, "pip install 'gnn_distill[wandb]'")
+    """Send a report's tables, figures and page as one run of the sweep's group; offline unless logged in."""
     import wandb
 
     with wandb.init(
