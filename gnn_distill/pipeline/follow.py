@@ -11,6 +11,7 @@ from rich.console import Console
 
 from gnn_distill.pipeline.build import build
 from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.machine import prepare
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.pipeline.stages import follow
 from gnn_distill.train.processes import end_with_parent, ready_file
@@ -23,6 +24,7 @@ def main(path: Path) -> None:
     cfg = OmegaConf.load(path / "config.yaml")
     if not isinstance(cfg, DictConfig):
         raise TypeError(f"{path / 'config.yaml'} is not a mapping")
+    prepare(cfg.get("threads"))
     experiment = build(cfg, Reporter(Console(quiet=True)))
     ready_file(path, int(os.environ["LOCAL_RANK"])).touch()
     follow(experiment)

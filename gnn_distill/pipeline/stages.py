@@ -24,8 +24,9 @@ from gnn_distill.distil.problem import wanted
 from gnn_distill.distil.solve import equations, search
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import Experiment, build
-from gnn_distill.pipeline.keys import request_key, stage_keys
+from gnn_distill.pipeline.keys import stage_keys
 from gnn_distill.pipeline.loggers import close, upload_results
+from gnn_distill.pipeline.machine import prepare
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.read.record import record
 from gnn_distill.report import write_report
@@ -44,6 +45,7 @@ CALIBRATION = 1_000_000  # training graphs that set the output scale
 
 def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped."""
+    prepare(cfg.threads)
     experiment = build(cfg, Reporter() if report is None else report)
     if not experiment.place.is_global_zero:
         follow(experiment)
@@ -81,7 +83,7 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
         worked.append(stage)
     for make in experiment.loggers if worked else ():
         upload_results(make, directory.path)
-    directory.finish(request_key(cfg))
+    directory.finish()
 
 
 def check_earlier_stages(directory: RunDirectory, keys: dict[str, str], wanted: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from gnn_distill.pipeline.build import build
 from gnn_distill.pipeline.config import composed, register
-from gnn_distill.pipeline.keys import PLACE, stage_keys
+from gnn_distill.pipeline.keys import relevant, stage_keys
 from gnn_distill.pipeline.progress import Reporter
 from tests.conftest import TINY
 
@@ -129,13 +129,22 @@ def test_stage_keys_change_with_what_the_stage_depends_on():
     assert keys("trainer=ddp", "trainer.accelerator=cpu") == base  # begun on one device, ended on two
 
 
+def test_building_leaves_random_numbers_and_threads_alone():
+    torch.manual_seed(7)
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    first, second = built("threads=1").module.model, built("threads=1").module.model
+    assert torch.equal(torch.random.get_rng_state(), before) and torch.get_num_threads() == threads
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.edge_net[0].weight, built("seed=1").module.model.edge_net[0].weight)
+
+
 def test_every_trainer_has_the_same_settings_but_for_the_place():
     register()
     found = {}
     with initialize_config_module("gnn_distill.conf", version_base="1.3"):
         for option in ("cpu", "gpu", "ddp"):
             trainer = compose("config", ["profile=laptop", f"trainer={option}"]).trainer
-            found[option] = {key: trainer[key] for key in trainer if key not in PLACE}
+            found[option] = relevant(OmegaConf.to_container(trainer, resolve=True), "trainer")
     assert found["cpu"] == found["gpu"] == found["ddp"] and found["cpu"]["limit_train_batches"] == 300
 
 
@@ -179,6 +188,14 @@ BAD = [
     ("compile=fast", ["compile", "fast", "reduce-overhead"]),
     ("checkpoint_steps=0", ["checkpoint_steps", "0"]),
     ("dataset.law._target_=no.such.Law", ["no.such.Law"]),
+    ("profile.width=0", ["profile.width = 0"]),
+    ("model.width=0", ["model.width = 0"]),
+    ("profile.basis=angles", ["profile.basis = 'angles'", "delta, polar, raw"]),
+    ("profile.simulations=0", ["profile.simulations = 0"]),
+    ("dataset.simulations=0", ["dataset.simulations = 0"]),
+    ("schedule.end=2", ["schedule.end = 2"]),
+    ("callbacks.prune.end=2", ["callbacks.prune.end = 2"]),
+    ("profile.node=power", ["profile.node", "did you mean model.node?"]),
 ]
 
 

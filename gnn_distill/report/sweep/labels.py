@@ -7,26 +7,12 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gnn_distill.runs.grid import schedule_of
+from gnn_distill.runs.provenance import IRRELEVANT
 
 Settings = Mapping[str, Any]
 
-NOISE = (
-    "seed",
-    "threads",
-    "gpus",
-    "cache",
-    "stages",
-    "logger",
-    "checkpoint_steps",
-    "symbolic.jobs",
-    "winner_of",
-    "trainer.enable",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-)
-"""Settings that make no other row of a table: they change no result, or seeds, which are averaged over."""
+NOISE = ("seed", *IRRELEVANT)
+"""Settings that make no other row of a table: seeds are averaged over."""
 SCHEDULE = ("pruning", "pruning_end")
 PARAMETERS = "callbacks.prune.schedule."  # of a schedule; another one has none of that name
 OF_SCHEDULE = (

@@ -17,7 +17,7 @@ from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.trust import VARIABLE, allow_typed, check_sources, check_targets, targets
 from gnn_distill.runs.secrets import redacted
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 SECRET = "0123456789abcdef-secret"
 FOREIGN = [
     "os.system",
