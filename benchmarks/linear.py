@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from gnn_distill.analyse.linear import TRIM, fit_linear, r_squared
+from gnn_distill.analyse.linear import TRIM, fit_column, r_squared
 from gnn_distill.physics.laws import ForceLaw, InverseDistance, InverseSquare, Spring
 
 LAWS: dict[str, ForceLaw] = {"r1": InverseDistance(), "r2": InverseSquare(), "spring": Spring()}
@@ -33,7 +33,7 @@ def objective(beta: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
 def compare(name: str, x: np.ndarray, y: np.ndarray) -> None:
     """One line: seconds of CPU, objectives relative to ours, and R² of ours minus Powell's."""
     start = time.process_time()
-    fit = fit_linear(x, y, TRIM)
+    fit = fit_column(x, y, TRIM)
     ours = time.process_time() - start
     best = objective(np.array([fit.offset, *fit.slope]), x, y)
     line = f"{name:22}{len(y):>9,}  {ours:7.3f}  {fit.r2:.5f}"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from gnn_distill.analyse.bootstrap import Resamples
-from gnn_distill.analyse.linear import TRIM, Fit, fit_linear
+from gnn_distill.analyse.linear import TRIM, Fit, fit_column
 from gnn_distill.arrays import Array
 
 GRID = np.linspace(-0.5, 1.5, 9)
@@ -74,8 +74,8 @@ def fit_gauge(
         p = _best_power(messages, force, m1, receiver, centred)
     x, y = gauged(messages, force, m1, receiver, p, centred)
     columns = range(messages.shape[1])
-    robust = tuple(fit_linear(x, y[:, k], TRIM) for k in columns)
-    return Gauge(float(p), centred, robust, tuple(fit_linear(x, y[:, k]) for k in columns))
+    robust = tuple(fit_column(x, y[:, k], TRIM) for k in columns)
+    return Gauge(float(p), centred, robust, tuple(fit_column(x, y[:, k]) for k in columns))
 
 
 def centre(values: Array, receiver: npt.NDArray[np.int64]) -> Array:
@@ -171,7 +171,7 @@ def _best_power(
         x, y = gauged(*few, p, centred)
         total = 0.0
         for k, column in enumerate(y.T):
-            fit = near[k] = fit_linear(x, column, TRIM, starts=2, near=near[k])
+            fit = near[k] = fit_column(x, column, TRIM, near=near[k])
             total += float(np.log(np.mean((column - fit.predict(x))[fit.kept] ** 2) + 1e-30))
         return total
 
@@ -183,7 +183,7 @@ def _best_power(
     once = Resamples.once(len(m1))
     for _ in range(REFINED):
         x, y = gauged(messages, force, m1, receiver, p, centred)
-        near = [fit_linear(x, column, TRIM, near=fit) for column, fit in zip(y.T, near, strict=True)]
+        near = [fit_column(x, column, TRIM, near=fit) for column, fit in zip(y.T, near, strict=True)]
         change = float(_correction(x, y, m1, [fit for fit in near if fit], once)[0])
         p += float(np.clip(np.nan_to_num(change), -step, step))
     return p
@@ -193,9 +193,7 @@ def _some_receivers(receiver: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """All edges of about as many receivers, drawn at random, as have `SEARCHED` edges."""
     nodes, group = np.unique(receiver, return_inverse=True)
     chosen = np.random.default_rng(0).random(len(nodes)) < SEARCHED / len(receiver)
-    if not chosen.any():
-        chosen[:] = True
-    return chosen[group]
+    return chosen[group] if chosen.any() else np.ones(len(receiver), dtype=bool)
 
 
 def mixing(fits: Sequence[Fit]) -> dict[str, Any]:
@@ -214,13 +212,10 @@ def mixing(fits: Sequence[Fit]) -> dict[str, Any]:
     if matrix.shape[0] == matrix.shape[1]:
         turn = left @ right
         flipped = bool(np.linalg.det(turn) < 0)
-        result |= {"angle": rotation_angle(turn, flipped), "reflection": flipped}
+        # In 2D the angle has a sign: how far the x axis turns, a reflection of y apart.
+        angle = np.arctan2(turn[1, 0], turn[0, 0])
+        if len(turn) != 2:
+            proper = -turn if flipped else turn
+            angle = np.arccos(np.clip((np.trace(proper) - 1) / 2, -1, 1))
+        result |= {"angle": float(np.degrees(angle)), "reflection": flipped}
     return result
-
-
-def rotation_angle(turn: Array, flipped: bool) -> float:
-    """Angle in degrees of an orthogonal matrix [D, D]; in 2D from −180 to 180, any reflection of y apart."""
-    if len(turn) == 2:
-        return float(np.degrees(np.arctan2(turn[1, 0], turn[0, 0])))
-    proper = -turn if flipped else turn
-    return float(np.degrees(np.arccos(np.clip((np.trace(proper) - 1) / 2, -1, 1))))

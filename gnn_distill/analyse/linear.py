@@ -37,9 +37,7 @@ class Fit:
         return x @ self.slope + self.offset
 
 
-def fit_linear(
-    x: Array, y: Array, trim: float = 0.0, starts: int = 8, seed: int = 0, near: Fit | None = None
-) -> Fit:
+def fit_column(x: Array, y: Array, trim: float = 0.0, near: Fit | None = None) -> Fit:
     """Least squares of y [E] on x [E, P] with an offset; trimmed if `trim` > 0.
 
     The trimmed fit minimises the mean squared residual of the best (1 − trim) E points, see
@@ -47,24 +45,22 @@ def fit_linear(
 
     Args:
         x: regressors.
-        y: response.
+        y: response, such as one message component.
         trim: fraction of points to leave out, in [0, 0.5].
-        starts: random starts beside the ordinary fit and the least absolute deviations.
-        seed: of the random starts and samples.
         near: a fit to start from instead, where the solution is known to lie close.
 
     Returns:
         The fit; NaN throughout if the data are not finite.
     """
-    data = np.empty((x.shape[1] + 2, len(y)))
-    data[0], data[1:-1], data[-1] = 1.0, x.T, y
+    data = np.vstack([np.ones(len(y)), x.T, y])
     gram, kept = data @ data.T, np.ones(len(y), dtype=bool)
     if not np.isfinite(gram).all():
         return Fit(np.full(x.shape[1], np.nan), np.nan, np.nan, kept)
-    beta = solve(gram)
     if trim > 0.0:
-        first = None if near is None else np.array([near.offset, *near.slope])
-        beta, kept = least_trimmed(data, beta, trim, starts, seed, first)
+        start = None if near is None else np.array([near.offset, *near.slope])
+        beta, kept = least_trimmed(data, trim, start)
+    else:
+        beta = solve(gram)
     r2 = _determination(y[kept], (beta @ data[:-1])[kept])
     return Fit(beta[1:], float(beta[0]), r2, kept)
 

@@ -17,7 +17,6 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.engine import MIN_POINTS, Engine, check_problem
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.front import Equation, Front
-from gnn_distill.distil.expressions.refine import DELTAS
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.problem import HELD_OUT, Problem
 from gnn_distill.distil.solve import Found, Work, solve
@@ -25,6 +24,7 @@ from gnn_distill.distil.verdict.family import Target
 from gnn_distill.distil.verdict.judge import Verdict, data_ranges
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.physics.laws import ForceLaw
+from gnn_distill.physics.variables import DELTAS
 from gnn_distill.report.text import readable
 
 

@@ -13,8 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gnn_distill.analyse import linear
-from gnn_distill.analyse.linear import TRIM, Fit
+from gnn_distill.analyse.linear import TRIM, Fit, fit_column
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.model.network import ParticleGNN
@@ -74,7 +73,7 @@ def fit_linear(messages: npt.ArrayLike, forces: npt.ArrayLike, robust: bool = Tr
     if y.ndim != 2 or x.ndim != 2 or len(x) != len(y):
         raise InputError("messages, forces", (y.shape, x.shape), "give messages [E, K] and forces [E, D]")
     trim = TRIM if robust else 0.0
-    return LinearFit(tuple(linear.fit_linear(x, column, trim) for column in y.T))
+    return LinearFit(tuple(fit_column(x, column, trim) for column in y.T))
 
 
 @dataclass(frozen=True)

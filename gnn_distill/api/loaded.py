@@ -20,15 +20,15 @@ from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import latex
-from gnn_distill.distil.law.module import VELOCITIES, LawModule
+from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.verdict.extrapolate import borne_out
 from gnn_distill.distil.verdict.family import Target, constant_inputs
 from gnn_distill.distil.verdict.judge import Verdict, data_ranges, judge
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.model.network import ParticleGNN
+from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
 from gnn_distill.physics.simulate import Simulation
-from gnn_distill.physics.variables import FURTHER_NAMES, SPACE, VARIABLES
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.explain import as_input
 from gnn_distill.pipeline.machine import quiet
@@ -142,8 +142,7 @@ class LoadedRun:
         m = self.messages
         ranges = data_ranges(m.variables, m.names)
         kind: Target = "pullback" if self.equations["target"] == "pullback" else "components"
-        inputs = self.equations["variables"]
-        names = (*m.names, *(name for name in inputs if name not in m.names))
+        inputs, names = self.equations["variables"], m.names
         fixed, dim = constant_inputs(ranges, inputs), m.delta.shape[1]
         formal = judge(self.fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed)
         tried = [entry.get("extrapolation") for entry in self.equations["components"]]
@@ -213,9 +212,6 @@ def load_run(path: str | Path) -> LoadedRun:
     return loaded
 
 
-READ = ("d", *VARIABLES, *VELOCITIES, *FURTHER_NAMES)
-
-
 @dataclass(frozen=True)
 class Messages:
     """A random sample of edges of the test set, with everything known of them.
@@ -234,6 +230,7 @@ class Messages:
         pullback: contribution of each edge to the acceleration, shape [E, D].
         importance: of every dimension [M], 0 where pruned; `mask`: which are not pruned [M].
         trajectory: number of the trajectory of each edge, shape [E].
+        further: both ends' values of each further column by their names, such as `size1`, each [E].
     """
 
     delta: Array
@@ -251,12 +248,14 @@ class Messages:
     importance: Array
     mask: npt.NDArray[np.bool_]
     trajectory: npt.NDArray[np.int64]
+    further: dict[str, Array]
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> Messages:
         """From the arrays of `messages.npz`."""
         found: dict[str, Any] = {name: arrays.get(name) for name in cls.__dataclass_fields__}
-        return cls(**found)
+        columns = variables.further([str(name) for name in arrays.get("variables", ())])
+        return cls(**(found | {"further": {name: arrays[name] for name in columns}}))
 
     @property
     def acceleration(self) -> Array | None:
@@ -265,13 +264,14 @@ class Messages:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of `variables`: `dx dy [dz] r m1 m2 q1 q2`."""
-        return (*SPACE[: self.delta.shape[1]], "r", "m1", "m2", "q1", "q2")
+        """Names of `variables`: `dx dy [dz] r m1 m2 q1 q2`, then further columns."""
+        return (*variables.DELTAS[: self.delta.shape[1]], "r", *variables.PROPERTIES, *self.further)
 
     @property
     def variables(self) -> Array:
-        """What symbolic regression reads, shape [E, D + 5]."""
-        return np.column_stack([self.delta, self.r, self.m1, self.m2, self.q1, self.q2])
+        """What symbolic regression reads, shape [E, D + 5 + 2 K]."""
+        known = [self.delta, self.r, self.m1, self.m2, self.q1, self.q2]
+        return np.column_stack([*known, *self.further.values()])
 
 
 @dataclass(frozen=True, repr=False)
@@ -338,7 +338,7 @@ class DistilledLaw:
         alone = self.content.get("one_body") or []
         plain = [in_distance(pair) for pair in self.acceleration]
         pairs = self.acceleration if None in plain else [str(pair) for pair in plain]
-        read = (tuple(parse(text, READ) for text in texts) for texts in (pairs, alone))
+        read = (tuple(parse(text) for text in texts) for texts in (pairs, alone))
         body = latex(Law(*read)).partition("\n")[2].strip().replace("align*", "aligned")
         told = rf"r = |\Delta| + {SOFTENING:g}" if None in plain else r"d = |\Delta|"
         return rf"$${body} \qquad {told}$$"

@@ -21,6 +21,7 @@ import numpy as np
 
 from gnn_distill.data.graphs import ParticleData, chain, to_graphs
 from gnn_distill.physics.simulate import Simulation, simulate_blocks
+from gnn_distill.physics.variables import Columns
 from gnn_distill.runs.files import file_hash, fingerprint
 
 log = logging.getLogger(__name__)
@@ -54,19 +55,19 @@ def load_or_simulate(
     with filelock.FileLock(f"{folder}.lock"):
         if folder.exists():
             try:
-                return _read(folder)
+                return _read(folder, spec)
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 log.warning("cache %s is damaged (%s); making it again", folder, error)
                 shutil.rmtree(folder)
         _make(folder, spec, progress)
-        return _read(folder)
+        return _read(folder, spec)
 
 
 def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] | None) -> None:
     temporary = folder.with_name(f".making-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a process that was killed
     temporary.mkdir()
-    sizes = {"features": 2 * spec.dim + 2, "accelerations": spec.dim}
+    sizes = {"features": Columns(spec.dim).count, "accelerations": spec.dim}
     files = {
         name: np.lib.format.open_memmap(
             temporary / f"{name}.npy", "w+", np.float32, (spec.simulations * spec.frames, spec.n, size)
@@ -91,7 +92,7 @@ def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] |
     os.replace(temporary, folder)
 
 
-def _read(folder: Path) -> ParticleData:
+def _read(folder: Path, spec: Simulation) -> ParticleData:
     meta = json.loads((folder / "meta.json").read_text())
     if meta.pop("check") != fingerprint(meta):
         raise ValueError("checksum of meta.json does not match")
@@ -101,4 +102,6 @@ def _read(folder: Path) -> ParticleData:
         if file_hash(path) != expected:
             raise ValueError(f"checksum of {path.name} does not match")
         arrays[name] = np.load(path, mmap_mode="c", allow_pickle=False)
-    return ParticleData(**arrays, frames=meta["frames"], replaced=meta["replaced"])
+    return ParticleData(
+        **arrays, frames=meta["frames"], replaced=meta["replaced"], spacing=spec.frame_spacing
+    )

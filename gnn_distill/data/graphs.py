@@ -5,8 +5,9 @@ Shapes: G graphs, n particles, E edges.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from gnn_distill.errors import InputError
 from gnn_distill.physics.simulate import Trajectories
+from gnn_distill.physics.variables import Columns
 
 
 def check_edges(graph: tuple[Tensor, Tensor] | None, mask: Tensor | None, parts: dict[str, Tensor]) -> None:
@@ -60,10 +62,11 @@ class ParticleData:
         replaced: trajectories that could not be integrated and were drawn anew.
         adjacency: which sender reaches which receiver, [receiver, sender]: bool [n, n] for all graphs or
             [G, n, n] for each; None for the complete graph. No self-loops.
-        spacing: time between frames of the user's own data; None where it is unknown or not the same.
+        spacing: time between frames; None where it is unknown or not always the same.
         blocks: pieces of time that each trajectory of a file was cut into; they count as trajectories.
         notes: how the data were made from a file, in sentences for the report.
         doubts: what keeps a law from being found in them, in sentences for the report.
+        further: names of the features after charge and mass, one each.
     """
 
     features: npt.NDArray[np.float32]
@@ -75,21 +78,31 @@ class ParticleData:
     blocks: int = 1
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> Columns:
+        """Where the features stand."""
+        return _columns(self.features, self.accelerations, self.further)
 
 
 @dataclass(frozen=True)
 class Subset:
-    """The part of the data that one split holds.
+    """Some graphs of the data, such as one part of the split.
 
     Attributes:
         features: shape [G, n, F].
         accelerations: shape [G, n, D].
         edge_mask: where graphs differ, which of the common edges each has, bool [G, E]; else None.
+        trajectory: number of the trajectory that each graph is a frame of [G]; None where each is its own.
+        further: names of the features after charge and mass.
     """
 
     features: Tensor
     accelerations: Tensor
     edge_mask: Tensor | None = None
+    trajectory: Tensor | None = None
+    further: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)
@@ -105,15 +118,22 @@ class Subset:
         parts = (self.features, self.accelerations, self.edge_mask)
         return sum(part.nbytes for part in parts if part is not None)
 
+    @property
+    def columns(self) -> Columns:
+        """Where the features stand."""
+        return _columns(self.features, self.accelerations, self.further)
+
     def to(self, device: torch.device) -> Subset:
         """The same graphs on another device."""
-        mask = None if self.edge_mask is None else self.edge_mask.to(device)
-        return Subset(self.features.to(device), self.accelerations.to(device), mask)
+        return self._each(lambda part: part.to(device))
 
     def __getitem__(self, picked: Tensor | slice) -> Subset:
         """The graphs at these indices."""
-        mask = None if self.edge_mask is None else self.edge_mask[picked]
-        return Subset(self.features[picked], self.accelerations[picked], mask)
+        return self._each(lambda part: part[picked])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Subset:
+        mask, of = (None if part is None else change(part) for part in (self.edge_mask, self.trajectory))
+        return Subset(change(self.features), change(self.accelerations), mask, of, self.further)
 
     def chunks(self, size: int) -> Iterator[Subset]:
         """Consecutive parts of at most `size` graphs."""
@@ -155,7 +175,12 @@ def to_graphs(t: Trajectories, adjacency: npt.NDArray[np.bool_] | None = None) -
     constant = np.broadcast_to(np.stack([t.charges, t.masses], -1)[:, None], (sims, frames, n, 2))
     x = np.concatenate([t.positions, t.velocities, constant], -1, dtype=np.float32)
     a = t.accelerations.astype(np.float32)
-    return ParticleData(x.reshape(-1, n, 2 * dim + 2), a.reshape(-1, n, dim), frames, t.replaced, adjacency)
+    return ParticleData(x.reshape(-1, *x.shape[2:]), a.reshape(-1, n, dim), frames, t.replaced, adjacency)
+
+
+def _columns(features: Any, accelerations: Any, further: tuple[str, ...]) -> Columns:
+    dim = accelerations.shape[-1]
+    return Columns(dim, further) if further else Columns.of(dim, features.shape[-1])
 
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gnn_distill.physics.energy import conserves_energy
-from gnn_distill.physics.laws import SOFTENING, ForceLaw
+from gnn_distill.physics.energy import Pairs, conserves_energy, drift, energy
+from gnn_distill.physics.laws import ForceLaw
 
 if TYPE_CHECKING:
     from gnn_distill.data.graphs import ParticleData
@@ -27,10 +27,9 @@ LONGEST = 500
 PERCENTILES = {"p1": 0.01, "p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 Array = npt.NDArray[Any]
-Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
-def summarise(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, Any]:
+def summarise(data: ParticleData, law: ForceLaw | None) -> dict[str, Any]:
     """The numbers of `data.json`.
 
     Means, minima and maxima are over all graphs; quantiles too, up to `SAMPLE` values. Memory beyond the
@@ -38,11 +37,11 @@ def summarise(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, A
 
     Args:
         data: the graphs.
-        dim: space dimensions D.
         law: the true law, if it is known.
 
     Returns:
-        graphs, trajectories, frames, particles, dim, extra_features, replaced, blocks: counts;
+        graphs, trajectories, frames, particles, dim, replaced, blocks: counts;
+        further: names of the features after charge and mass;
         notes, doubts: sentences about data from a file;
         mean_abs_acceleration_per_graph: mean over graphs of Σ|a| over nodes and components;
         abs_acceleration: percentiles p1, p50, p99, p99.9 and max of |a| of one component;
@@ -50,31 +49,30 @@ def summarise(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, A
         energy_drift: median, max and the number of trajectories, None where `energy_drift` says so;
         law: title and formula of the true law, None if it is not known.
     """
-    graphs, n, width = data.features.shape
+    graphs, n, _ = data.features.shape
     return {
         "graphs": graphs,
         "trajectories": graphs // data.frames,
         "frames": data.frames,
         "particles": n,
-        "dim": dim,
-        "extra_features": width - 2 * dim - 2,
+        "dim": data.columns.dim,
+        "further": list(data.columns.further),
         "replaced": data.replaced,
         "blocks": data.blocks,
         "notes": list(data.notes),
         "doubts": list(data.doubts),
         **_accelerations(data.accelerations),
-        "closest_approach": _closest(data, dim),
-        "energy_drift": energy_drift(data, dim, law),
+        "closest_approach": _closest(data),
+        "energy_drift": energy_drift(data, law),
         "law": None if law is None else {"title": law.title, "formula": law.described},
     }
 
 
-def examples(data: ParticleData, dim: int, count: int = 6) -> dict[str, Array]:
+def examples(data: ParticleData, count: int = 6) -> dict[str, Array]:
     """Some trajectories for a picture, spread evenly over the data: the arrays of `trajectories.npz`.
 
     Args:
         data: the graphs.
-        dim: space dimensions D.
         count: how many trajectories; all of them if there are fewer.
 
     Returns:
@@ -85,15 +83,15 @@ def examples(data: ParticleData, dim: int, count: int = 6) -> dict[str, Array]:
     frame = _spread(data.frames, LONGEST)
     x = data.features[chosen[:, None] * data.frames + frame]
     return {
-        "positions": x[..., :dim],
-        "charges": x[:, 0, :, 2 * dim],
-        "masses": x[:, 0, :, 2 * dim + 1],
+        "positions": x[..., data.columns.position],
+        "charges": x[:, 0, :, data.columns.charge],
+        "masses": x[:, 0, :, data.columns.mass],
         "trajectory": chosen,
         "frame": frame,
     }
 
 
-def energy_drift(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str, float] | None:
+def energy_drift(data: ParticleData, law: ForceLaw | None) -> dict[str, float] | None:
     """|E_T − E_0| / max(1, |E_0|) between last and first frame: median and max over trajectories.
 
     E = Σ m v²/2 + Σ V over interacting pairs + Σ m g y. The features are float32: their rounding alone gives
@@ -111,22 +109,15 @@ def energy_drift(data: ParticleData, dim: int, law: ForceLaw | None) -> dict[str
     if law is None or not conserves_energy(law) or not fixed or data.frames < 2:
         return None
     first = data.frames * _spread(len(data.features) // data.frames, ENERGY_TRAJECTORIES)
-    before, after = (
-        _energy(data.features[rows], dim, law, pairs) for rows in (first, first + data.frames - 1)
-    )
-    drift = np.abs(after - before) / np.maximum(1.0, np.abs(before))
-    return {"median": float(np.median(drift)), "max": float(drift.max()), "trajectories": len(drift)}
+    before, after = (_energy(data, rows, law, pairs) for rows in (first, first + data.frames - 1))
+    changed = drift(after, before)
+    return {"median": float(np.median(changed)), "max": float(changed.max()), "trajectories": len(changed)}
 
 
-def _energy(features: Array, dim: int, law: ForceLaw, pairs: Pairs) -> Array:
-    """Energies [G] of graphs [G, n, F]."""
-    x = features.astype(float)
-    position, velocity, q, m = x[..., :dim], x[..., dim : 2 * dim], x[..., 2 * dim], x[..., 2 * dim + 1]
-    i, j = pairs
-    r = np.linalg.norm(position[:, i] - position[:, j], axis=-1) + SOFTENING
-    pair = law.potential(r, m[:, i], m[:, j], q[:, i], q[:, j], law.params).sum(-1)
-    one = m * ((velocity**2).sum(-1) / 2 + law.gravity * position[..., 1])
-    return np.asarray(one.sum(-1) + pair)
+def _energy(data: ParticleData, rows: Any, law: ForceLaw, pairs: Pairs) -> Array:
+    """Energies of some graphs, shape [G]."""
+    x, c = data.features[rows].astype(float), data.columns
+    return energy(law, x[..., c.position], x[..., c.velocity], x[..., c.mass], x[..., c.charge], pairs)
 
 
 def _accelerations(a: Array) -> dict[str, Any]:
@@ -145,12 +136,12 @@ def _accelerations(a: Array) -> dict[str, Any]:
     }
 
 
-def _closest(data: ParticleData, dim: int) -> dict[str, float] | None:
+def _closest(data: ParticleData) -> dict[str, float] | None:
     i, j = _pairs(data)
     graphs, smallest = len(data.features), np.inf
     kept, drawn = [], _drawn(graphs, len(i))
-    for part in _chunks(graphs, max(1, len(i) * dim)) if len(i) else ():
-        x = np.ascontiguousarray(data.features[part, :, :dim].transpose(2, 1, 0))
+    for part in _chunks(graphs, max(1, len(i) * data.columns.dim)) if len(i) else ():
+        x = np.ascontiguousarray(data.features[part, :, data.columns.position].transpose(2, 1, 0))
         distance = np.sqrt(sum((axis[i] - axis[j]) ** 2 for axis in x))
         if data.adjacency is not None and data.adjacency.ndim == 3:
             joined = data.adjacency[part]

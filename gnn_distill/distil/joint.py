@@ -16,7 +16,8 @@ import sympy
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.points import Points, trim
-from gnn_distill.distil.expressions.refine import DELTAS, factored, forms, refit
+from gnn_distill.distil.expressions.refine import factored, forms, refit
+from gnn_distill.physics.variables import DELTAS
 
 NEAR, TAIL = 0.02, 0.03
 """Shares of the points that do not count, as for the engines; see `points.trim`."""

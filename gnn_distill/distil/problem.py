@@ -7,29 +7,96 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from gnn_distill.arrays import Array
+from gnn_distill.data.graphs import Subset, View
 from gnn_distill.distil.engines.engine import MIN_POINTS
-from gnn_distill.distil.expressions.points import Points, draw, weights
-from gnn_distill.errors import InputError
-from gnn_distill.physics.variables import SPACE
-from gnn_distill.read.probes import designed, gauge_fixed, messages_at, pairs_of, pulled_back
-
-if TYPE_CHECKING:
-    from gnn_distill.pipeline.build import Experiment
+from gnn_distill.distil.expressions.points import SAMPLES, WEIGHTS, Points, draw, weights
+from gnn_distill.errors import InputError, check_choice, check_int
+from gnn_distill.model.network import ParticleGNN
+from gnn_distill.physics.laws import ForceLaw
+from gnn_distill.physics.variables import DELTAS
+from gnn_distill.read.probe import designed, gauge_fixed, messages_at, pairs_of, pulled_back
+from gnn_distill.read.recording import Recording
 
 Index = npt.NDArray[np.int64]
 
-__all__ = ["TARGETS", "Problem", "problem", "wanted"]
-
+TARGETS = ("pullback", "components", "components_raw")
 HELD_OUT = 0.3
 """Share of the test trajectories that no search sees."""
 UNSEEN = 3000
 """Most edges of those."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How equations are searched for; the keys of `symbolic` apart from its engine.
+
+    Args:
+        target: of `TARGETS` one or several; the first makes the law.
+        points: test edges that the engine sees.
+        sample: `random`, or `stratified` over the decades of r.
+        weights: `equal`, or `decades` of r weigh the same.
+        probes: further points, at designed states inside the range of the data.
+        joint: one equation along Δ that all components of the pull-back share.
+        rollouts: test trajectories on which network and law are let run.
+        jobs: components searched side by side, a thread each.
+
+    Raises:
+        InputError: a value that its key cannot have.
+    """
+
+    target: str | Sequence[str] = "pullback"
+    points: int = 5000
+    sample: str = "random"
+    weights: str = "equal"
+    probes: int = 0
+    joint: bool = True
+    rollouts: int = 12
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        for one in self.targets:
+            check_choice("symbolic.target", one, TARGETS)
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise InputError("symbolic.target", self.target, "name each target once")
+        check_choice("symbolic.sample", self.sample, SAMPLES)
+        check_choice("symbolic.weights", self.weights, WEIGHTS)
+        for key, least in {"points": MIN_POINTS, "probes": 0, "rollouts": 0, "jobs": 1}.items():
+            check_int(f"symbolic.{key}", getattr(self, key), least)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All targets, in order."""
+        return (self.target,) if isinstance(self.target, str) else tuple(self.target)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a law may be found from.
+
+    Attributes:
+        model: the trained network.
+        recording: what it says on the test set.
+        test: those graphs.
+        validation: graphs on which constants are refitted.
+        law: the true law, to compare with; None where it is unknown.
+        whole: whether each trajectory lies in one part of the split; if not, graphs count one by one.
+        spacing: time between two frames of a trajectory; None where it is unknown.
+        seed: everything random follows from it.
+    """
+
+    model: ParticleGNN
+    recording: Recording
+    test: Subset
+    validation: Subset | View
+    law: ForceLaw | None
+    whole: bool = True
+    spacing: float | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,12 +137,7 @@ class Problem:
         return seen, unseen
 
 
-def wanted(setting: str | Sequence[str]) -> tuple[str, ...]:
-    """The targets of `symbolic.target`, one or several; the first makes the law."""
-    return (setting,) if isinstance(setting, str) else tuple(setting)
-
-
-def problem(experiment: Experiment, target: str) -> Problem:
+def problem(evidence: Evidence, settings: Settings, target: str) -> Problem:
     """The points of a target.
 
     Inputs that do not vary (masses all equal, charges absent) are left out.
@@ -83,86 +145,83 @@ def problem(experiment: Experiment, target: str) -> Problem:
     Raises:
         InputError: the messages are not finite, or the test set has too few edges.
     """
-    settings, recording = experiment.config["symbolic"], experiment.recording
-    rng = np.random.default_rng([experiment.config["seed"], 2])
-    seen, unseen = _drawn(experiment, rng)
+    recording, rng = evidence.recording, np.random.default_rng([evidence.seed, 2])
+    seen, unseen = _drawn(evidence, settings, rng)
     edges = recording.edges
     x, dim = edges.variables, edges.delta.shape[1]
-    labels: tuple[str | int, ...] = SPACE[:dim] if target == "pullback" else recording.components
+    labels: tuple[str | int, ...] = DELTAS[:dim] if target == "pullback" else recording.components
     if not labels:
         raise InputError("symbolic.target", target, "no message dimension is left: use target=pullback")
     every = np.concatenate([seen, unseen])
-    values, slope = _values(experiment, target, every)
+    values = _values(evidence, target, every)
     if bad := int(np.count_nonzero(~np.isfinite(values))):
         fix = "the network has diverged: lower profile.learning_rate and train again"
         raise InputError("messages", f"{bad} values NaN or infinite", fix)
     inputs, first = x[seen], values[: len(seen)]
-    if settings["probes"]:
-        extra_inputs, extra = _probed(experiment, target, every, rng)
+    if settings.probes:
+        extra_inputs, extra = _probed(evidence, settings.probes, target, every, rng)
         inputs, first = np.concatenate([inputs, extra_inputs]), np.concatenate([first, extra])
-    varies = (np.ptp(inputs, axis=0) > 0) | np.isin(edges.names, SPACE)  # an axis stays, even an empty one
+    varies = (np.ptp(inputs, axis=0) > 0) | np.isin(edges.names, DELTAS)  # an axis stays, even an empty one
     names = tuple(name for name, used in zip(edges.names, varies, strict=True) if used)
-    counts = weights(inputs[:, edges.names.index("r")], settings["weights"])
+    counts = weights(inputs[:, edges.names.index("r")], settings.weights)
     held, rest = x[unseen][:, varies], values[len(seen) :]
+    slope = recording.network.mass_slope if target == "components" else None
     return Problem(target, labels, names, inputs[:, varies], first, counts, held, rest, seen, slope)
 
 
-def _drawn(experiment: Experiment, rng: np.random.Generator) -> tuple[Index, Index]:
+def _drawn(evidence: Evidence, settings: Settings, rng: np.random.Generator) -> tuple[Index, Index]:
     """Edges to search on, and edges of other trajectories (of other graphs where those are shared)."""
-    settings, recording = experiment.config["symbolic"], experiment.recording
-    unit = recording.n * (experiment.data.frames if experiment.config["split"] == "trajectories" else 1)
-    of = recording.edges.receiver // unit
-    units = np.unique(of)
-    if len(units) < 2:
-        unit, of = recording.n, recording.edges.receiver // recording.n
-        units = np.unique(of)
-    held = rng.permutation(units)[: max(1, round(HELD_OUT * len(units)))]
+    recording = evidence.recording
+    graph = recording.edges.receiver // recording.n
+    of = recording.trajectory if evidence.whole else graph
+    if of.min(initial=0) == of.max(initial=0):
+        of = graph
+    units, first, of = np.unique(of, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")  # as they come in the test set, whatever their numbers are
+    held = order[rng.permutation(len(units))[: max(1, round(HELD_OUT * len(units)))]]
     hidden = np.isin(of, held)
-    r, how = recording.edges.r, settings["sample"]
+    r, how = recording.edges.r, settings.sample
     seen = np.flatnonzero(~hidden)
     if len(seen) < MIN_POINTS:
         raise InputError(
             "symbolic.points", len(seen), f"the test set has fewer than {MIN_POINTS} edges to fit"
         )
     unseen = np.flatnonzero(hidden)
-    return seen[draw(r[seen], settings["points"], how, rng)], unseen[draw(r[unseen], UNSEEN, how, rng)]
+    return seen[draw(r[seen], settings.points, how, rng)], unseen[draw(r[unseen], UNSEEN, how, rng)]
 
 
-def _values(experiment: Experiment, target: str, edges: Index) -> tuple[Array, float | None]:
-    recording, model = experiment.recording, experiment.module.model
+def _values(evidence: Evidence, target: str, edges: Index) -> Array:
+    recording = evidence.recording
     if target == "pullback":
-        return recording.pullback[edges], None
+        return recording.pullback[edges]
     if target == "components_raw":
-        return recording.selected[edges], None
-    fixed, slope = gauge_fixed(
-        model, pairs_of(model, experiment.datamodule.test, edges), recording.components
-    )
-    return fixed / _spread(fixed), slope
+        return recording.selected[edges]
+    pairs, slope = pairs_of(evidence.model, evidence.test, edges), recording.network.mass_slope
+    fixed = gauge_fixed(evidence.model, pairs, recording.components, slope)
+    return fixed / _spread(fixed)
 
 
 def _probed(
-    experiment: Experiment, target: str, edges: Index, rng: np.random.Generator
+    evidence: Evidence, count: int, target: str, edges: Index, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """Inputs and values at designed states inside the range of the data, in the units of `edges`."""
-    recording, model = experiment.recording, experiment.module.model
-    real = pairs_of(model, experiment.datamodule.test, edges)
-    pairs = designed(real, model.dim, experiment.config["symbolic"]["probes"], rng)
-    x = pairs.edges(model.dim).variables
+    recording, model = evidence.recording, evidence.model
+    real = pairs_of(model, evidence.test, edges)
+    made = designed(real, count, rng)
+    x = made.edges().variables
     if target == "pullback":
-        return x, pulled_back(model, pairs)
+        return x, pulled_back(model, made)
     if target == "components":
-        known, slope = gauge_fixed(model, real, recording.components)
-        return x, gauge_fixed(model, pairs, recording.components, slope)[0] / _spread(known)
-    known, made = (messages_at(model, p.one, p.two, recording.components).numpy() for p in (real, pairs))
+        slope = recording.network.mass_slope
+        known, found = (gauge_fixed(model, p, recording.components, slope) for p in (real, made))
+        return x, found / _spread(known)
+    known, found = (messages_at(model, p, recording.components) for p in (real, made))
     standard = recording.selected[edges]
     scale = standard.std(axis=0) / _spread(known)
-    return x, (made - known.mean(axis=0)) * scale + standard.mean(axis=0)
+    return x, (found - known.mean(axis=0)) * scale + standard.mean(axis=0)
 
 
 def _spread(values: Array) -> Array:
     """Standard deviation of each column, one where a column is constant."""
     spread = values.std(axis=0)
     return np.where(spread > 0, spread, 1.0)
-
-
-TARGETS = ("pullback", "components", "components_raw")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
 import numpy as np
@@ -16,46 +16,14 @@ from threadpoolctl import threadpool_limits
 from gnn_distill.distil.engines.engine import Engine, Memory
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.expressions.front import Front
-from gnn_distill.distil.expressions.refine import DELTAS
 from gnn_distill.distil.joint import Joint, along, vector_fronts
-from gnn_distill.distil.problem import Problem, problem
+from gnn_distill.distil.problem import Evidence, Problem, Settings, problem
 from gnn_distill.distil.verdict.extrapolate import Extrapolation, borne_out, extrapolate
 from gnn_distill.distil.verdict.family import Target, constant_inputs
 from gnn_distill.distil.verdict.judge import STILL, Verdict, data_ranges, judge
 from gnn_distill.physics.laws import ForceLaw
+from gnn_distill.physics.variables import DELTAS
 from gnn_distill.runs.files import atomic
-
-if TYPE_CHECKING:
-    from gnn_distill.pipeline.build import Experiment
-
-
-def search(experiment: Experiment, target: str, folder: Path, key: str) -> Found:
-    """Equations, verdicts and extrapolations of one target.
-
-    Args:
-        experiment: with a trained network.
-        target: one of `TARGETS`.
-        folder: where searches leave their fronts while they work.
-        key: of the stage; fronts that were left under another key are not used.
-    """
-    config, edges = experiment.config, experiment.recording.edges
-    work = Work(
-        experiment.engine,
-        config["seed"],
-        joint=config["symbolic"]["joint"],
-        jobs=config["symbolic"]["jobs"],
-        say=experiment.report.line,
-        memory=lambda name: FileMemory(folder / f"{name}.json", key),
-    )
-    ranges = data_ranges(np.asarray(edges.variables), edges.names)
-    return solve(work, problem(experiment, target), experiment.source.law, ranges)
-
-
-def equations(experiment: Experiment, found: list[Found]) -> dict[str, Any]:
-    """The content of `equations.json`: the first target, and the others under `also`, by their names."""
-    first, *others = (f.section() for f in found)
-    return {"engine": experiment.engine.name, **first, "also": {s["target"]: s for s in others}}
-
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -140,6 +108,19 @@ class Found:
             "joint": joint,
             "components": components,
         }
+
+
+def search(work: Work, evidence: Evidence, settings: Settings, target: str) -> Found:
+    """Equations, verdicts and extrapolations of one target, one of `TARGETS`."""
+    edges = evidence.recording.edges
+    ranges = data_ranges(np.asarray(edges.variables), edges.names)
+    return solve(work, problem(evidence, settings, target), evidence.law, ranges)
+
+
+def equations(engine: Engine, found: Sequence[Found]) -> dict[str, Any]:
+    """The content of `equations.json`: the first target, and the others under `also`, by their names."""
+    first, *others = (f.section() for f in found)
+    return {"engine": engine.name, **first, "also": {s["target"]: s for s in others}}
 
 
 def solve(work: Work, posed: Problem, law: ForceLaw | None, ranges: Ranges) -> Found:

@@ -1,7 +1,7 @@
 """The one message-passing network: φe makes messages, φv turns their sum into accelerations.
 
 Shape letters: B graphs, n particles per graph, N nodes, E edges, M message dims, D space dims,
-F = 2 D + 2 + K node features in the order position, velocity, charge, mass, K further ones.
+F node features, in the order of `gnn_distill.physics.variables.Columns`.
 
 Source: Cranmer et al. 2020 (arXiv 2006.11287), and the pruning variant of the 2025 report. Variants differ
 in message width, head and regulariser only; none of them is a class of its own.
@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from gnn_distill.data.graphs import complete_graph
+from gnn_distill.arrays import Array
+from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.model.heads import DeterministicHead, GaussianHead, Messages
 from gnn_distill.model.mlp import MLP
 from gnn_distill.model.node import NODE_MODELS
+from gnn_distill.physics.variables import Columns
 
 EDGES_AT_ONCE = 12_288  # when messages are only looked at
 APART = 2.0  # RMS distance of particles from their centre in the units of `scale_input`
@@ -102,7 +106,9 @@ class ParticleGNN(MessagePassing):
             raise InputError(
                 "model.head", head, "give DeterministicHead or GaussianHead of gnn_distill.model.network"
             )
-        features = 2 * dim + 2 + extra_features
+        check_int("model.extra_features", extra_features, 0)
+        self.columns = Columns.of(dim, Columns(dim).count + extra_features)
+        features = self.columns.count
         inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
         self.edge_net = MLP(inputs, self.head.outputs_per_dim * message_dim, width, layers)
         if silent_start:
@@ -113,7 +119,7 @@ class ParticleGNN(MessagePassing):
         self.register_buffer("output_scale", torch.ones(()))
         scale = torch.ones(features)
         scale[:dim] = 1.0 if basis == "raw" else position_scale
-        scale[2 * dim] = charge_scale
+        scale[self.columns.charge] = charge_scale
         self.register_buffer("input_scale", scale, persistent=False)
         self.register_buffer("unit", torch.ones(features), persistent=scale_input)
         self.register_buffer("receiver", None, persistent=False)
@@ -228,32 +234,57 @@ class ParticleGNN(MessagePassing):
             known += [delta / d, d.log()]
         return torch.cat(known, dim=-1)
 
-    @torch.no_grad()
-    def message_std(
-        self, features: Tensor, edge_mask: Tensor | None = None, chunk: int | None = None
-    ) -> Tensor:
-        """Standard deviation [M] of each message dimension over all edges of graphs [B, n, F].
 
-        Args:
-            features: of the graphs.
-            edge_mask: which edges exist, shape [B, E]; all if None.
-            chunk: graphs at a time; as many as have `EDGES_AT_ONCE` edges if None.
-        """
-        chunk = chunk or max(1, EDGES_AT_ONCE // max(1, len(self.edges(features.shape[1])[0])))
-        was_training = self.training
-        self.eval()
-        count, mean, m2 = 0, *torch.zeros(2, self.message_dim, dtype=torch.float64, device=features.device)
-        for part in range(0, len(features), chunk):
-            exists = None if edge_mask is None else edge_mask[part : part + chunk]
-            e = self(features[part : part + chunk], edge_mask=exists)[1].mean
-            e = (e.flatten(0, 1) if exists is None else e[exists]).double()
-            if len(e) == 0:
-                continue
-            new, delta = count + e.shape[0], e.mean(0) - mean
-            m2 = m2 + ((e - e.mean(0)) ** 2).sum(0) + delta**2 * (count * e.shape[0] / new)
-            mean, count = mean + delta * (e.shape[0] / new), new
-        self.train(was_training)
-        return torch.sqrt(m2 / max(1, count))
+@dataclass(frozen=True)
+class Statistics:
+    """Moments of the messages over all edges.
+
+    Attributes:
+        covariance: shape [M, M]; zero where pruned.
+        kl: mean KL divergence from N(0, 1) [M]; None for a deterministic head.
+    """
+
+    covariance: Array
+    kl: Array | None
+
+    @property
+    def std(self) -> Array:
+        """Standard deviation per dimension, shape [M]."""
+        return np.sqrt(np.diag(self.covariance))
+
+
+@torch.no_grad()
+def statistics(model: ParticleGNN, data: Subset) -> Statistics:
+    """Covariance and mean divergence of the messages of all graphs; zero if there are no edges.
+
+    Chunks are merged as they come (Chan, Golub and LeVeque 1983): the messages of all edges together would
+    not fit into memory, and a difference of two large sums would lose digits.
+    """
+    was_training = model.training
+    model.eval()
+    count, mean = 0, torch.zeros(model.message_dim, dtype=torch.float64, device=data.device)
+    scatter, divergence = mean.new_zeros(model.message_dim, model.message_dim), torch.zeros_like(mean)
+    for part in data.chunks(graphs_at_once(model, data)):
+        _, messages = model(part.features, edge_mask=part.edge_mask)
+        exists = slice(None) if part.edge_mask is None else part.edge_mask.flatten()
+        here = messages.mean.flatten(0, 1)[exists].double()
+        if len(here) == 0:
+            continue
+        if messages.log_variance is not None:
+            s = messages.log_variance.flatten(0, 1)[exists].double()
+            divergence += 0.5 * (here**2 + s.exp() - s - 1).sum(0)
+        centre, new = here.mean(0), count + len(here)
+        shift, centred = centre - mean, here - centre
+        scatter += centred.T @ centred + torch.outer(shift, shift) * (count * len(here) / new)
+        mean, count = mean + shift * (len(here) / new), new
+    model.train(was_training)
+    kl = divergence / max(1, count) * model.mask if isinstance(model.head, GaussianHead) else None
+    return Statistics((scatter / max(1, count)).cpu().numpy(), None if kl is None else kl.cpu().numpy())
+
+
+def graphs_at_once(model: ParticleGNN, data: Subset) -> int:
+    """Graphs per chunk, so that a chunk's messages stay small whatever the size of a graph."""
+    return max(1, EDGES_AT_ONCE // max(1, len(model.edges(data.features.shape[1])[0])))
 
 
 def remove_generated(kind: type[MessagePassing]) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gnn_distill.model.mlp import MLP
+from gnn_distill.physics.variables import Columns
 
 LIGHTEST = 1e-6  # mass below which a receiver counts as that heavy
 
@@ -53,7 +54,7 @@ class PowerNode(nn.Module):
 
     def __init__(self, features: int, message_dim: int, dim: int, width: int, layers: int) -> None:
         super().__init__()
-        self.mass = 2 * dim + 1
+        self.mass = Columns(dim).mass
         self.power = nn.Parameter(torch.ones(()))
         self.map = nn.Linear(message_dim, dim, bias=False)
         self.own = MLP(features, dim, width, layers, exact_output=True)

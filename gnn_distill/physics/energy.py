@@ -1,15 +1,18 @@
-"""Energy of particles under a law."""
+"""Energy of particles under a law, and how well it is conserved.
+
+Shapes: n particles, D space dims, P interacting pairs; any leading axes.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import numpy.typing as npt
 
+from gnn_distill.arrays import Array
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
 
-if TYPE_CHECKING:
-    pass
+Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Both ends of the pairs that interact, each pair once, shape [P]."""
 
 
 def conserves_energy(law: ForceLaw) -> bool:
@@ -23,3 +26,26 @@ def conserves_energy(law: ForceLaw) -> bool:
     return bool(
         (defect <= 2 * step * np.maximum(np.abs(low), np.abs(high)) + 1e-9 * (1 + np.abs(v[1:]))).all()
     )
+
+
+def energy(law: ForceLaw, position: Array, velocity: Array, m: Array, q: Array, pairs: Pairs) -> Array:
+    """Σ m v²/2 + Σ V over pairs + Σ m g y, shape [...].
+
+    Args:
+        law: one with a potential.
+        position: shape [..., n, D].
+        velocity: shape [..., n, D].
+        m: masses [..., n].
+        q: charges [..., n].
+        pairs: which particles interact.
+    """
+    i, j = pairs
+    r = np.linalg.norm(position[..., i, :] - position[..., j, :], axis=-1) + SOFTENING
+    pair = law.potential(r, m[..., i], m[..., j], q[..., i], q[..., j], law.params).sum(-1)
+    one = m * ((velocity**2).sum(-1) / 2 + law.gravity * position[..., 1])
+    return np.asarray(one.sum(-1) + pair, dtype=np.float64)
+
+
+def drift(energies: Array, start: Array) -> Array:
+    """|E − E₀| / max(1, |E₀|)."""
+    return np.asarray(np.abs(energies - start) / np.maximum(1.0, np.abs(start)), dtype=np.float64)

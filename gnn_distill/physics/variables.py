@@ -1,20 +1,151 @@
-"""The names that an equation may hold."""
+"""The one vocabulary: what is known of a particle, and the names that equations have for it.
+
+A particle's features stand in the order position, velocity, charge, mass, further columns of the user's.
+Index 1 is the receiver of a force, 2 its sender, and Δ = x₁ − x₂.
+
+Shape letters: F features of a particle, D space dims, K further columns.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-SPACE = ("dx", "dy", "dz")
+AXES = ("x", "y", "z")
+DELTAS = ("dx", "dy", "dz")
+"""Components of Δ."""
+VELOCITIES = ("vx", "vy", "vz")
+"""Components of a particle's own velocity, for what acts on it without a partner."""
+PROPERTIES = ("m1", "m2", "q1", "q2")
+"""Masses and charges of the two particles."""
+VARIABLES = (*DELTAS, "r", *PROPERTIES)
+"""What every pair has: Δ, the softened distance r = |Δ| + ε, masses and charges."""
+
+KNOWN = (*VARIABLES, "d", *VELOCITIES)
+"""The same with the plain distance d = |Δ|, and what acts on a single particle."""
+
+_FURTHER = re.compile(r"[A-Za-z]\w*[12]")
 
 
-LATEX = {f"d{axis}": rf"\Delta {axis}" for axis in "xyz"}
+def sided(name: str, side: int) -> str:
+    """The name of a particle's property in an equation: `m` of the receiver is `m1`, `size` is `size1`.
+
+    After a digit stands an underscore: the third column without a name is `f3_1`.
+    """
+    return f"{name}_{side}" if name[-1].isdigit() else f"{name}{side}"
 
 
-VARIABLES = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2")
-"""Names that inputs may have: Δ, r = |Δ| + ε, masses and charges (1 receiver, 2 sender)."""
+def is_variable(name: str) -> bool:
+    """Whether an equation may hold this name: a known one, or a further column's with its side."""
+    return name in KNOWN or _FURTHER.fullmatch(name) is not None
 
-FURTHER = re.compile(r"f([1-9]\d*)_([12])")
-"""Names of further features: `f3_2` is the third one of the sender."""
 
-FURTHER_NAMES = tuple(f"f{k}_{side}" for k in range(1, 100) for side in (1, 2))
-"""Those that an equation from a file or from the user may have."""
+def further(names: Sequence[str]) -> list[str]:
+    """Those names that stand for further columns of the user's data."""
+    return [name for name in names if name not in KNOWN]
+
+
+def latex(name: str) -> str:
+    r"""A variable in LaTeX: `dx` is `\Delta x`, `m1` is `m_1`, `size2` is `\mathrm{size}_2`."""
+    if name in DELTAS:
+        return rf"\Delta {name[1]}"
+    if name in VELOCITIES:
+        return f"v_{name[1]}"
+    if name in PROPERTIES:
+        return f"{name[0]}_{name[1]}"
+    if _FURTHER.fullmatch(name):
+        word = name[:-1].removesuffix("_").replace("_", r"\_")
+        return rf"\mathrm{{{word}}}_{name[-1]}"
+    return name
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the features of a particle stand.
+
+    ```python
+    columns = Columns(dim=2, further=("size",))
+    features[..., columns.mass]         # masses
+    columns.pair_names                  # dx dy r m1 m2 q1 q2 size1 size2
+    ```
+
+    Args:
+        dim: space dimensions D.
+        further: names of the K columns after charge and mass.
+    """
+
+    dim: int
+    further: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, dim: int, features: int) -> Columns:
+        """The columns of so many features F; further ones are called `f1`, `f2` and so on."""
+        return cls(dim, tuple(f"f{k + 1}" for k in range(features - cls(dim).count)))
+
+    @property
+    def position(self) -> slice:
+        """Columns of the position."""
+        return slice(0, self.dim)
+
+    @property
+    def velocity(self) -> slice:
+        """Columns of the velocity."""
+        return slice(self.dim, 2 * self.dim)
+
+    @property
+    def charge(self) -> int:
+        """Column of the charge."""
+        return 2 * self.dim
+
+    @property
+    def mass(self) -> int:
+        """Column of the mass."""
+        return 2 * self.dim + 1
+
+    @property
+    def rest(self) -> slice:
+        """The further columns."""
+        return slice(2 * self.dim + 2, None)
+
+    @property
+    def constant(self) -> slice:
+        """All columns that motion does not change: charge, mass and the further ones."""
+        return slice(2 * self.dim, None)
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """The features of a receiver, part by part: `x1`, `v1`, `q1`, `m1`, and all further ones, `f1`."""
+        single = {"q1": slice(self.charge, self.charge + 1), "m1": slice(self.mass, self.mass + 1)}
+        return {"x1": self.position, "v1": self.velocity, **single, "f1": self.rest}
+
+    @property
+    def count(self) -> int:
+        """Number of features F."""
+        return 2 * self.dim + 2 + len(self.further)
+
+    @property
+    def pair_names(self) -> tuple[str, ...]:
+        """What an equation for a pair may read: `dx dy [dz] r m1 m2 q1 q2`, then further columns."""
+        sides = [sided(name, side) for side in (1, 2) for name in self.further]
+        return (*DELTAS[: self.dim], "r", *PROPERTIES, *sides)
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """What an equation for one particle may read: `vx vy [vz] m1`."""
+        return (*VELOCITIES[: self.dim], "m1")
+
+    def properties(self, features: Any, side: int) -> dict[str, Any]:
+        """Mass, charge and further columns of particles by the names they have in equations.
+
+        Args:
+            features: shape [..., F], an array or a tensor.
+            side: 1 for receivers, 2 for senders.
+
+        Returns:
+            For each name an array of shape [...].
+        """
+        columns = {"m": self.mass, "q": self.charge}
+        columns |= {name: k for k, name in enumerate(self.further, self.mass + 1)}
+        return {sided(name, side): features[..., k] for name, k in columns.items()}

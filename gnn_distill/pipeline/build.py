@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,14 @@ import torch
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from gnn_distill.data.cache import load_or_simulate
 from gnn_distill.data.graphs import ParticleData
-from gnn_distill.data.module import SPLITS, NBodyDataModule, split_indices
+from gnn_distill.data.module import SPLITS, NBodyDataModule
 from gnn_distill.data.own.dataset import OwnData
-from gnn_distill.distil.engines.engine import MIN_POINTS, Engine
-from gnn_distill.distil.expressions.points import SAMPLES, WEIGHTS
-from gnn_distill.distil.problem import TARGETS
+from gnn_distill.distil.engines.engine import Engine
+from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
@@ -57,6 +56,7 @@ class Experiment:
     trainer: functools.partial[L.Trainer]
     place: L.Trainer
     engine: Engine
+    settings: Settings
     cache: Path
     report: Reporter
     own_data: ParticleData | None = None
@@ -83,16 +83,27 @@ class Experiment:
     @functools.cached_property
     def recording(self) -> Recording:
         """Messages of the trained network on the test set."""
-        c, data = self.config, self.data
-        test = split_indices(len(data.features), data.frames, c["split"], c["seed"])[2]
         return record(
             self.module.model,
             self.datamodule.test,
             self.source.law,
-            seed=c["seed"],
+            seed=self.config["seed"],
             pullback=self.pullback,
-            importance=c["importance"],
-            trajectory=test // data.frames,
+            importance=self.config["importance"],
+        )
+
+    @property
+    def evidence(self) -> Evidence:
+        """All that a law may be found from."""
+        return Evidence(
+            self.module.model,
+            self.recording,
+            self.datamodule.test,
+            self.datamodule.validation,
+            self.source.law,
+            whole=self.config["split"] == "trajectories",
+            spacing=self.data.spacing,
+            seed=self.config["seed"],
         )
 
     @property
@@ -109,19 +120,8 @@ LEAST = {
     "profile.epochs": 1,
     "profile.steps_per_epoch": 1,
     "profile.batch_size": 1,
-    "symbolic.points": MIN_POINTS,
-    "symbolic.probes": 0,
-    "symbolic.rollouts": 0,
-    "symbolic.jobs": 1,
 }
 """Least values of whole numbers that no constructor checks; null, where the schema allows it, is none."""
-CHOICES = {
-    "split": SPLITS,
-    "pullback": ("auto", *PULLBACKS),
-    "importance": KINDS,
-    "symbolic.sample": SAMPLES,
-    "symbolic.weights": WEIGHTS,
-}
 
 
 def build(cfg: DictConfig, report: Reporter) -> Experiment:
@@ -146,16 +146,11 @@ def check_settings(cfg: DictConfig) -> None:
     for key, least in LEAST.items():
         if (value := OmegaConf.select(cfg, key)) is not None:
             check_int(key, value, least)
-    for key, choices in CHOICES.items():
-        check_choice(key, OmegaConf.select(cfg, key), choices)
     if cfg.threads is not None:
         check_int("threads", cfg.threads, 1, os.cpu_count() or 1)
-    target = cfg.symbolic.target
-    targets = list(target) if isinstance(target, ListConfig) else [target]
-    for one in targets:
-        check_choice("symbolic.target", one, TARGETS)
-    if not targets or len(set(targets)) < len(targets):
-        raise InputError("symbolic.target", list(targets), "name each target once")
+    check_choice("split", cfg.split, SPLITS)
+    check_choice("pullback", cfg.pullback, ("auto", *PULLBACKS))
+    check_choice("importance", cfg.importance, KINDS)
     check_loggers(cfg.logger)
 
 
@@ -166,13 +161,14 @@ def make(part: Any, **more: Any) -> Any:
 
 def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Experiment:
     """Make the parts of a run, and see that they fit each other."""
+    settings = search_settings(config["symbolic"])
     source = make(cfg.dataset)
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"]["_target_"], "give Simulation or OwnData")
     own_data, extra = None, 0
     if isinstance(source, OwnData):
         own_data = source.load()
-        extra = own_data.features.shape[-1] - 2 * source.dim - 2
+        extra = len(own_data.columns.further)
     scale = config["model"].get("scale_input", False)
     if scale not in ("auto", True, False):
         raise InputError("model.scale_input", scale, "give auto, true or false")
@@ -209,8 +205,13 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
     engine, cache = make(cfg.symbolic.engine), Path(cfg.cache)
     return Experiment(
-        config, source, module, callbacks, loggers, trainer, place, engine, cache, report, own_data
+        config, source, module, callbacks, loggers, trainer, place, engine, settings, cache, report, own_data
     )
+
+
+def search_settings(symbolic: dict[str, Any]) -> Settings:
+    """The settings of `symbolic` that do not belong to its engine."""
+    return Settings(**{f.name: symbolic[f.name] for f in fields(Settings)})
 
 
 def check_together(module: DistilModule, callbacks: Sequence[L.Callback], importance: str) -> None:

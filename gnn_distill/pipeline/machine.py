@@ -25,7 +25,8 @@ def prepare(threads: int | None) -> None:
 
 def quiet() -> None:
     """Keep Lightning's start-up notes out of the terminal; its warnings stay."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for part in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(part).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ours is, by itself
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -20,8 +21,7 @@ from gnn_distill.distil.law.assemble import distilled_law
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.rollout import roll_out
-from gnn_distill.distil.problem import wanted
-from gnn_distill.distil.solve import equations, search
+from gnn_distill.distil.solve import FileMemory, Work, equations, search
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.keys import stage_keys
@@ -33,7 +33,7 @@ from gnn_distill.report import write_report
 from gnn_distill.runs.directory import STAGES, RunDirectory
 from gnn_distill.train.checkpoint import AtomicCheckpointIO, load_weights, read_checkpoint
 from gnn_distill.train.epochs import EpochLog
-from gnn_distill.train.processes import agreed, dismiss, joined, started
+from gnn_distill.train.processes import READY, dismiss, end_with_parent, joined, started
 
 NEEDS = {"simulate": (), "train": (), "analyse": ("train",), "distil": ("train",), "report": ()}
 """Stages whose files a stage reads. Data come from the cache, and a report shows what there is."""
@@ -48,7 +48,7 @@ def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     prepare(cfg.threads)
     experiment = build(cfg, Reporter() if report is None else report)
     if not experiment.place.is_global_zero:
-        follow(experiment)
+        join(experiment)
         return
     directory = RunDirectory(path)
     with directory.locked():
@@ -101,9 +101,8 @@ def check_earlier_stages(directory: RunDirectory, keys: dict[str, str], wanted: 
 
 def simulate_run(experiment: Experiment, directory: RunDirectory) -> None:
     """Make or read the data, and write down what they are like."""
-    data, source = experiment.data, experiment.source
-    directory.write_arrays("trajectories.npz", examples(data, source.dim))
-    directory.write_json("data.json", summarise(data, source.dim, source.law))
+    directory.write_arrays("trajectories.npz", examples(experiment.data))
+    directory.write_json("data.json", summarise(experiment.data, experiment.source.law))
 
 
 def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> None:
@@ -114,36 +113,44 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
         for old in [*folder.glob("*.ckpt"), directory.path / "metrics.csv"]:
             old.unlink(missing_ok=True)
     elif last.exists():
-        read_checkpoint(last)
-    place = experiment.place
-    with started(place, directory.path, experiment.config["threads"]), joined(place):
-        fit(experiment, *agreed((directory.path, last if last.exists() else None)))
+        read_checkpoint(last)  # a damaged one is refused here, before any other process is started
+    place, plan = experiment.place, (directory.path, last if last.exists() else None)
+    with started(place, directory.path, experiment.config["threads"]), joined(place, plan):
+        fit(experiment, *plan)
 
 
-def follow(experiment: Experiment) -> None:
+def join(experiment: Experiment) -> None:
     """Be one of the further processes of a training: no other stage, no files."""
-    with joined(experiment.place):
-        if (plan := agreed(None)) is not None:
+    with joined(experiment.place) as plan:
+        if plan is not None:
             fit(experiment, *plan)
+
+
+def follow(path: str) -> None:
+    """Join the training of the run directory `path`, in a process that the first one started for that."""
+    end_with_parent()
+    config = cast(DictConfig, OmegaConf.load(Path(path) / "config.yaml"))
+    prepare(config.get("threads"))
+    experiment = build(config, Reporter())
+    print(READY, flush=True)
+    join(experiment)
 
 
 def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
     """Train in the run directory `path`, from `checkpoint` on if there is one."""
-    folder = path / "checkpoints"
     L.seed_everything(experiment.config["seed"], verbose=False)
     some = experiment.datamodule.train[:CALIBRATION]
     experiment.module.model.calibrate(some.features, some.accelerations)
-    best = ModelCheckpoint(folder, filename="best", monitor="val/selection", enable_version_counter=False)
-    every = [ModelCheckpoint(folder, filename="last", enable_version_counter=False)]
-    if (n := experiment.config["checkpoint_steps"]) is not None:
-        often = ModelCheckpoint(folder, filename="last", every_n_train_steps=n, enable_version_counter=False)
-        every.append(often)
+    keep = functools.partial(ModelCheckpoint, path / "checkpoints", enable_version_counter=False)
+    checkpoints = [keep(filename="best", monitor="val/selection"), keep(filename="last")]
+    if (n := experiment.config["checkpoint_steps"]) is not None:  # beside those after each epoch
+        checkpoints.append(keep(filename="last", every_n_train_steps=n))
     epochs = EpochLog(path / "metrics.csv", experiment.report.line)
     loggers = [make(save_dir=path) for make in experiment.loggers]
     trainer = experiment.trainer(
-        callbacks=[*experiment.callbacks, epochs, best, *every],
+        callbacks=[*experiment.callbacks, epochs, *checkpoints],  # which score an epoch after its pruning
         logger=loggers or False,
-        log_every_n_steps=0,
+        log_every_n_steps=0,  # epochs only: a step's values would have to be waited for
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -192,12 +199,19 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
     A search leaves its front in `fronts/` while it works; a killed stage goes on from there.
     """
     load_weights(experiment.module, directory.path)
-    fronts = directory.path / "fronts"
-    targets = wanted(experiment.config["symbolic"]["target"])
-    found = [search(experiment, target, fronts, key) for target in targets]
-    directory.write_json("equations.json", equations(experiment, found))
-    distilled = distilled_law(experiment, found[0])
-    content = write_law(experiment, directory, *distilled) if distilled else None
+    fronts, settings, evidence = directory.path / "fronts", experiment.settings, experiment.evidence
+    work = Work(
+        experiment.engine,
+        evidence.seed,
+        joint=settings.joint,
+        jobs=settings.jobs,
+        say=experiment.report.line,
+        memory=lambda name: FileMemory(fronts / f"{name}.json", key),
+    )
+    found = [search(work, evidence, settings, target) for target in settings.targets]
+    directory.write_json("equations.json", equations(work.engine, found))
+    distilled = distilled_law(evidence, work.engine, found[0])
+    content = None if distilled is None else write_law(experiment, directory, *distilled)
     directory.write_json("law.json", content)
     shutil.rmtree(fronts, ignore_errors=True)
 
@@ -207,7 +221,8 @@ def write_law(
 ) -> dict[str, Any]:
     """Export the law and let it run beside the network; returns `content` with what came of that."""
     export(law, content, directory.path / "law")
-    rolled = roll_out(experiment, content)
+    count, say = experiment.settings.rollouts, experiment.report.line
+    rolled = roll_out(experiment.evidence, content, count, say)
     if rolled is None:
         (directory.path / "rollout.npz").unlink(missing_ok=True)
         return content | {"rollouts": None}

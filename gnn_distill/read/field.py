@@ -12,8 +12,9 @@ from torch import Tensor
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
 from gnn_distill.model.network import ParticleGNN
+from gnn_distill.physics.variables import Columns
 from gnn_distill.read.probe import moving
-from gnn_distill.read.pullback import jacobian
+from gnn_distill.read.pullback import jacobian, reflected
 from gnn_distill.read.recording import Field
 
 FIELD_CELLS = 13
@@ -22,14 +23,15 @@ FIELD_REACH, FIELD_CORE = 0.6, 0.05  # quantiles of |Δ| that bound the grid of 
 
 
 @torch.no_grad()
-def typical(x: Tensor, dim: int) -> Tensor:
+def typical(x: Tensor, columns: Columns) -> Tensor:
     """A typical particle's features [F]: at rest, medians elsewhere.
 
     The charge is the upper quartile, since charges of both signs have a median of nothing.
     """
     own = x.flatten(0, 1).median(0).values
-    own[dim : 2 * dim] = 0.0
-    own[2 * dim] = torch.quantile(x[..., 2 * dim].flatten()[:1_000_000], 0.75, interpolation="nearest")
+    own[columns.velocity] = 0.0
+    charges = x[..., columns.charge].flatten()[:1_000_000]
+    own[columns.charge] = torch.quantile(charges, 0.75, interpolation="nearest")
     return own
 
 
@@ -54,7 +56,7 @@ def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array
     core, reach = (float(torch.quantile(distance, q)) for q in (FIELD_CORE, FIELD_REACH))
     line = torch.linspace(-reach, reach, FIELD_CELLS)
     grid = torch.zeros(FIELD_CELLS**2, dim)
-    me = typical(data.features, dim)
+    me = typical(data.features, data.columns)
     axes = moving(data.features[..., :dim] - data.features[:1, :1, :dim])
     axes = sorted([*axes, *(k for k in range(dim) if k not in axes)][:2])
     grid[:, axes] = torch.cartesian_prod(line, line)
@@ -65,12 +67,12 @@ def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array
         around = model.edge_update(own[:, receiver], x[:, sender]).mean
         if exists is not None:
             around = around * exists[..., None]
-        one, plus, minus = (me.expand(len(delta), -1).clone() for _ in range(3))
-        plus[:, :dim], minus[:, :dim] = me[:dim] - delta, me[:dim] + delta
-        e = 0.5 * (model.edge_update(one, plus).mean - model.edge_update(one, minus).mean)
+        one, two = (me.expand(len(delta), -1).clone() for _ in range(2))
+        two[:, :dim] = me[:dim] - delta
+        e = 0.5 * (model.edge_update(one, two).mean - reflected(model, one, two))
     _, slope = jacobian(model, own, model.total(around, x.shape[1]))
     c = torch.einsum("dm,sm->sd", slope.flatten(0, 1).mean(0), e)
     arrays = [part.double().cpu().numpy() for part in (delta, c, e[:, components])]
-    q, m = float(me[2 * dim]), float(me[2 * dim + 1])
+    q, m = (float(me[k]) for k in (data.columns.charge, data.columns.mass))
     scaled = arrays[2] / np.where(spread > 0, spread, 1.0)
     return Field(arrays[0], arrays[1], scaled, m1=m, m2=m, q1=q, q2=q)

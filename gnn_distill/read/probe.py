@@ -1,4 +1,4 @@
-"""Questions put to a trained network by changing its inputs: the gauge without a law, and force fields.
+"""Questions put to a trained network by changing its inputs: its gauge, and states of our choice.
 
 A message may carry e_ij = A(v_i)·F_ij + h(v_i), because φv knows the receiver's own features v_i. Turning
 the sender about the receiver averages a central force away and leaves h. Changing the receiver's mass at
@@ -10,7 +10,7 @@ same edge's contribution to the acceleration, F/m_i by definition; with A ∝ m_
 whatever the force's own dependence on m_i. No law is needed.
 
 Shapes: B graphs, n particles, E edges of a graph, F features, M message dims, K of them selected, D space
-dims, R rotations, S grid points.
+dims, R rotations, S edges picked one by one. `one` holds the receivers' features, `two` the senders'.
 """
 
 from __future__ import annotations
@@ -18,16 +18,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
 from gnn_distill.model.network import ParticleGNN
-from gnn_distill.read.pullback import jacobian
-from gnn_distill.read.recording import NetworkGauge
+from gnn_distill.physics.laws import SOFTENING
+from gnn_distill.physics.variables import Columns
+from gnn_distill.read.pullback import jacobian, reflected
+from gnn_distill.read.recording import Edges, NetworkGauge, edge_features
 
 MASS_QUANTILES = (0.2, 0.35, 0.5, 0.65, 0.8)
+EDGES_AT_ONCE = 200_000
+RANGE = (0.005, 0.995)
+"""Designed states have distances between these quantiles of the data."""
 
 
 def moving(delta: Tensor) -> list[int]:
@@ -75,7 +81,7 @@ def offsets(model: ParticleGNN, one: Tensor, two: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Probe:
+class _Receivers:
     """Edges of some graphs whose receivers' own features may be changed, the geometry kept."""
 
     model: ParticleGNN
@@ -89,10 +95,10 @@ class _Probe:
         Args:
             own: features [B, n, F] that the nodes have as receivers; senders move along with them.
         """
-        model, x = self.model, self.data.features
+        model, x, position = self.model, self.data.features, self.data.columns.position
         receiver, sender = model.edges(x.shape[1])
         one, two = own[:, receiver], x[:, sender].clone()
-        two[..., : model.dim] += (own - x)[:, receiver, : model.dim]
+        two[..., position] += (own - x)[:, receiver, position]
         exists = torch.ones(()) if self.data.edge_mask is None else self.data.edge_mask[..., None]
         with torch.no_grad():
             e = model.edge_update(one, two).mean * exists
@@ -114,27 +120,25 @@ def network_gauge(
         spread: the standard deviation [K] of each.
         seed: of the exchange of features between receivers.
     """
-    x, dim = data.features, model.dim
+    x, columns = data.features, data.columns
     scale = torch.from_numpy(np.where(spread > 0, spread, 1.0)).to(x)
-    probe = _Probe(model, data, components, scale)
-    message_slope, pullback_slope = _mass_slopes(probe)
+    ask = _Receivers(model, data, components, scale)
+    message_slope, pullback_slope = _mass_slopes(ask)
     receiver = model.edges(x.shape[1])[0]
-    e, c, h = probe(x)
+    e, c, h = ask(x)
     kept = _usable(e, c, data)
     other = torch.randperm(x.shape[0] * x.shape[1], generator=torch.Generator().manual_seed(seed))
     exchanged = x.flatten(0, 1)[other].unflatten(0, x.shape[:2])
-    parts = {"x1": slice(0, dim), "v1": slice(dim, 2 * dim), "q1": slice(2 * dim, 2 * dim + 1)}
-    parts |= {"m1": slice(2 * dim + 1, 2 * dim + 2), "f1": slice(2 * dim + 2, None)}
     by_scale, by_offset = {}, {}
-    for name, part in parts.items():
+    for name, part in columns.parts.items():
         if x[..., part].numel() == 0 or bool((x[..., part] == x[:1, :1, part]).all()):
             continue
         own = x.clone()
         own[..., part] = exchanged[..., part]
-        e1, c1, h1 = probe(own)
+        e1, c1, h1 = ask(own)
         both = kept & _usable(e1, c1, data)
         ratio = (_size(e1) / _size(c1)).log() - (_size(e) / _size(c)).log()
-        ratio = ratio - _log_mass_change(x[:, receiver, 2 * dim + 1], own[:, receiver, 2 * dim + 1])
+        ratio = ratio - _log_mass_change(x[:, receiver, columns.mass], own[:, receiver, columns.mass])
         by_scale[name] = float(ratio[both].abs().median()) if both.any() else float("nan")
         by_offset[name] = float(((h1 - h)[both] ** 2).mean().sqrt() / 2**0.5)
     graph = torch.arange(len(x))[:, None].expand(kept.shape)[kept].numpy()
@@ -142,18 +146,18 @@ def network_gauge(
     return NetworkGauge(slopes[0], slopes[1], graph, by_scale, by_offset)
 
 
-def _mass_slopes(probe: _Probe) -> tuple[Tensor, Tensor]:
+def _mass_slopes(ask: _Receivers) -> tuple[Tensor, Tensor]:
     """Slopes [B, E] of log|e − h| and log|c| against log m_i, by least squares over five masses."""
-    x, place = probe.data.features, 2 * probe.model.dim + 1
+    x, place = ask.data.features, ask.data.columns.mass
     masses = torch.quantile(x[..., place].flatten().double(), torch.tensor(MASS_QUANTILES).double())
     log = masses.clamp(min=1e-30).log()
     weight = (log - log.mean()) / ((log - log.mean()) ** 2).sum()
-    shape = x.shape[0], len(probe.model.edges(x.shape[1])[0])
+    shape = x.shape[0], len(ask.model.edges(x.shape[1])[0])
     found = [torch.zeros(shape), torch.zeros(shape)]
     for mass, w in zip(masses, weight, strict=True):
         own = x.clone()
         own[..., place] = mass.to(x.dtype)
-        e, c, _ = probe(own)
+        e, c, _ = ask(own)
         found = [s + float(w) * _size(v).log() for s, v in zip(found, (e, c), strict=True)]
     return found[0], found[1]
 
@@ -175,3 +179,97 @@ def _usable(e: Tensor, c: Tensor, data: Subset) -> Tensor:
     known = size[exists][:1_000_000].float()
     least = torch.quantile(known, 0.1) if len(known) else size.new_zeros(())
     return exists & (size > least) & (e.norm(dim=-1) > 0)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Both ends of edges, and what all messages to the receiver sum to.
+
+    Attributes:
+        one: receivers' features, shape [S, F].
+        two: senders' features, shape [S, F].
+        total: summed messages of the receiver, shape [S, M].
+        columns: where the features stand.
+    """
+
+    one: Tensor
+    two: Tensor
+    total: Tensor
+    columns: Columns
+
+    def edges(self) -> Edges:
+        """What symbolic regression reads of them; the true force is left out."""
+        alone = torch.zeros(1, dtype=torch.long)
+        return edge_features(torch.stack([self.one, self.two], 1), (alone, alone + 1), self.columns)
+
+
+def pairs_of(
+    model: ParticleGNN, graphs: Subset, edges: npt.NDArray[np.int64], at_once: int = EDGES_AT_ONCE
+) -> Pairs:
+    """The ends of some edges of `graphs`, numbered as in a recording: existing edges, graph by graph.
+
+    Messages are summed for as many graphs at a time as have `at_once` edges.
+    """
+    n = graphs.features.shape[1]
+    receiver, sender = model.edges(n)
+    slots = torch.from_numpy(edges)
+    if graphs.edge_mask is not None:
+        slots = torch.nonzero(graphs.edge_mask.reshape(-1))[:, 0][slots]
+    graph, edge = slots // len(receiver), slots % len(receiver)
+    needed, back = torch.unique(graph, return_inverse=True)
+    part, one, two = graphs[needed], receiver[edge], sender[edge]
+    with torch.no_grad():
+        chunks = part.chunks(max(1, at_once // max(1, len(receiver))))
+        totals = [model.total(model(c.features, edge_mask=c.edge_mask)[1].mean, n) for c in chunks]
+    x = part.features
+    return Pairs(x[back, one], x[back, two], torch.cat(totals)[back, one], graphs.columns)
+
+
+@torch.no_grad()
+def messages_at(model: ParticleGNN, pairs: Pairs, components: tuple[int, ...]) -> Array:
+    """Messages [S, K] of chosen dimensions."""
+    return model.edge_update(pairs.one, pairs.two).mean[..., list(components)].double().numpy()
+
+
+def gauge_fixed(model: ParticleGNN, pairs: Pairs, components: tuple[int, ...], slope: float) -> Array:
+    """Messages with the network's free factor and offset taken out, read off φe itself; no law is needed.
+
+    Args:
+        model: a trained network, in evaluation mode.
+        pairs: where to read messages.
+        components: the message dimensions.
+        slope: power of the receiver's mass that messages carry, as `NetworkGauge.mass_slope` has it.
+            Whatever power of that mass the force itself has is in it, too.
+
+    Returns:
+        (e − h) m1^(−slope), shape [S, K].
+    """
+    h = offsets(model, pairs.one, pairs.two)[..., list(components)].double().numpy()
+    mass = pairs.one[:, pairs.columns.mass].double().numpy()
+    return (messages_at(model, pairs, components) - h) * mass[:, None] ** -slope
+
+
+def designed(pairs: Pairs, count: int, rng: np.random.Generator) -> Pairs:
+    """States inside the range of the data, with distances uniform in the logarithm and random directions.
+
+    Receivers are real ones; senders have the velocity, charge, mass and further features of other real
+    senders, at places of our choice.
+    """
+    who, whom = (torch.from_numpy(rng.integers(len(pairs.one), size=count)) for _ in range(2))
+    one, two, position = pairs.one[who], pairs.two[whom].clone(), pairs.columns.position
+    apart = pairs.one[:, position] - pairs.two[:, position]
+    low, high = np.quantile(apart.double().norm(dim=1).numpy(), RANGE)
+    length = np.exp(rng.uniform(np.log(max(low, SOFTENING / 10)), np.log(high), count))
+    direction, axes = np.zeros((count, apart.shape[1])), moving(apart)
+    direction[:, axes] = rng.normal(size=(count, len(axes)))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    two[:, position] = one[:, position] - torch.from_numpy(length[:, None] * direction).to(one.dtype)
+    return Pairs(one, two, pairs.total[who], pairs.columns)
+
+
+def pulled_back(model: ParticleGNN, pairs: Pairs) -> Array:
+    """Contributions [S, D] to the acceleration of the receivers: J·½ (e(Δ) − e(−Δ)), J = ∂φv/∂ē."""
+    with torch.no_grad():
+        odd = model.edge_update(pairs.one, pairs.two).mean - reflected(model, pairs.one, pairs.two)
+    _, slope = jacobian(model, pairs.one[None], pairs.total[None])
+    return torch.einsum("sdm,sm->sd", slope[0].double(), 0.5 * odd.double()).numpy()

@@ -80,16 +80,27 @@ def odd_contributions(
     Returns:
         c of shape [B, E, D].
     """
-    n, dim = x.shape[1], model.dim
+    n = x.shape[1]
     receiver, sender = model.edges(n)
-    one, mirrored = x[:, receiver], x[:, sender].clone()
-    mirrored[..., :dim] = 2 * one[..., :dim] - mirrored[..., :dim]
-    with torch.no_grad():
-        reflected = model.edge_update(one, mirrored).mean
+    odd = 0.5 * (messages.detach() - reflected(model, x[:, receiver], x[:, sender]))
     if edge_mask is not None:
-        reflected = reflected * edge_mask[..., None].to(x.dtype)
+        odd = odd * edge_mask[..., None].to(x.dtype)
     _, slope = jacobian(model, x, model.total(messages.detach(), n))
-    return torch.einsum("bedm,bem->bed", slope[:, receiver], 0.5 * (messages.detach() - reflected))
+    return torch.einsum("bedm,bem->bed", slope[:, receiver], odd)
+
+
+@torch.no_grad()
+def reflected(model: ParticleGNN, one: Tensor, two: Tensor) -> Tensor:
+    """e(−Δ): messages [..., M] with the senders mirrored at the receivers.
+
+    Args:
+        model: a trained network, in evaluation mode.
+        one: receivers' features, shape [..., F].
+        two: senders' features, shape [..., F].
+    """
+    mirrored, dim = two.clone(), model.dim
+    mirrored[..., :dim] = 2 * one[..., :dim] - two[..., :dim]
+    return model.edge_update(one, mirrored).mean
 
 
 def jacobian(model: ParticleGNN, x: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,6 @@ graphs sorted by receiver, M message dims, D space dims.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -16,15 +14,13 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
-from gnn_distill.model.heads import GaussianHead
-from gnn_distill.model.network import ParticleGNN
+from gnn_distill.model.network import ParticleGNN, graphs_at_once, statistics
 from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.read.field import field
 from gnn_distill.read.probe import network_gauge, offsets
 from gnn_distill.read.pullback import contributions, odd_contributions
 from gnn_distill.read.recording import Recording, edge_features
 
-EDGES_AT_ONCE = 12_288
 PROBED_EDGES = 3_000
 TRIMMED = 0.10  # fraction of edges left out of the trimmed standard deviation
 KINDS = ("auto", "std", "kl", "trimmed_std")
@@ -34,48 +30,6 @@ MEANING = {
     "kl": "mean KL divergence from N(0, 1) over all edges",
     "trimmed_std": "standard deviation of the 90 % of a dimension's messages that lie closest together",
 }
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Moments of the messages over all edges.
-
-    Attributes:
-        covariance: shape [M, M]; zero where pruned.
-        kl: mean KL divergence from N(0, 1) [M]; None for a deterministic head.
-    """
-
-    covariance: Array
-    kl: Array | None
-
-    @property
-    def std(self) -> Array:
-        """Standard deviation per dimension, shape [M]."""
-        return np.sqrt(np.diag(self.covariance))
-
-
-@torch.no_grad()
-def statistics(model: ParticleGNN, data: Subset) -> Statistics:
-    """Covariance and mean divergence of the messages, streamed."""
-    dims = model.message_dim
-    count, mean = 0, torch.zeros(dims, dtype=torch.float64)
-    scatter, divergence = torch.zeros(dims, dims, dtype=torch.float64), torch.zeros(dims, dtype=torch.float64)
-    for part in data.chunks(graphs_at_once(model, data)):
-        _, (_, e, s, _) = model(part.features, edge_mask=part.edge_mask)
-        exists = torch.ones(e.shape[:2], dtype=torch.bool) if part.edge_mask is None else part.edge_mask
-        here = e[exists].double().cpu()
-        if len(here) == 0:
-            continue
-        if s is not None:
-            v = s[exists].double().cpu()
-            divergence += 0.5 * (here**2 + v.exp() - v - 1).sum(0)
-        centre = here.mean(0)
-        shift, new = centre - mean, count + len(here)
-        centred = here - centre
-        scatter += centred.T @ centred + torch.outer(shift, shift) * (count * len(here) / new)
-        mean, count = mean + shift * (len(here) / new), new
-    kl = (divergence / count * model.mask.cpu()).numpy() if isinstance(model.head, GaussianHead) else None
-    return Statistics((scatter / count).numpy(), kl)
 
 
 def trimmed_std(values: Array, trim: float = TRIMMED) -> Array:
@@ -126,11 +80,6 @@ def top(importance: Array, mask: npt.NDArray[np.bool_], dim: int) -> tuple[int, 
     return tuple(int(k) for k in ranked[: min(dim, int(mask.sum()))])
 
 
-def graphs_at_once(model: ParticleGNN, data: Subset) -> int:
-    """Graphs per chunk, so that a chunk's messages stay small whatever the size of a graph."""
-    return max(1, EDGES_AT_ONCE // max(1, len(model.edges(data.features.shape[1])[0])))
-
-
 def record(
     model: ParticleGNN,
     data: Subset,
@@ -140,7 +89,6 @@ def record(
     seed: int = 0,
     pullback: str = "share",
     importance: str = "auto",
-    trajectory: npt.NDArray[np.int64] | None = None,
 ) -> Recording:
     """Run the network over the test set, in chunks, and keep what the analysis needs.
 
@@ -153,7 +101,6 @@ def record(
         seed: of that draw.
         pullback: `share`, `odd`, or `path` for the share with the path-averaged Jacobian.
         importance: `auto`, `std`, `kl` or `trimmed_std`.
-        trajectory: number of the trajectory of each graph [G]; each graph its own if None.
     """
     model.eval()
     n, dim = data.features.shape[1], model.dim
@@ -184,9 +131,9 @@ def record(
     scale = np.where(spread > 0, spread, 1.0)
     probed = some[: max(1, PROBED_EDGES // max(1, per_graph))]
     slots = (drawn[:, None] * per_graph + np.arange(per_graph)).reshape(-1)
-    of_graph = np.arange(len(data)) if trajectory is None else np.asarray(trajectory)
+    of_graph = np.arange(len(data)) if data.trajectory is None else data.trajectory.cpu().numpy()
     return Recording(
-        edges=edge_features(data.features, graph, dim, law).where(exists.reshape(-1)),
+        edges=edge_features(data.features, graph, data.columns, law).where(exists.reshape(-1)),
         components=components,
         selected=(chosen - mean) / scale,
         pullback=pulled,

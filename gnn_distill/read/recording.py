@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
-from gnn_distill.physics.variables import SPACE
+from gnn_distill.physics.variables import PROPERTIES, Columns
 
 
 @dataclass(frozen=True)
@@ -23,42 +23,43 @@ class Edges:
     """What is known of each edge.
 
     Attributes:
+        columns: of the features that the edges were read from.
         delta: Δ, shape [E, D].
         r: softened distance d + ε, shape [E].
-        m1: mass of the receiver [E]; `m2` of the sender; `q1`, `q2` the charges.
+        properties: masses `m1` and `m2`, charges `q1` and `q2`, and the two values of each further column,
+            by the names they have in equations, each [E].
         receiver: number of the receiving node, shape [E], ascending.
-        extra1: further features of the receiver, shape [E, K]; `extra2` of the sender.
         force: exact force on the receiver, shape [E, D], or None where the law is unknown.
     """
 
+    columns: Columns
     delta: Array
     r: Array
-    m1: Array
-    m2: Array
-    q1: Array
-    q2: Array
+    properties: dict[str, Array]
     receiver: npt.NDArray[np.int64]
-    extra1: Array
-    extra2: Array
     force: Array | None
 
     @property
+    def m1(self) -> Array:
+        """Masses of the receivers, shape [E]."""
+        return self.properties["m1"]
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """Names of `variables`: `dx dy [dz] r m1 m2 q1 q2`, then `f1_1 f1_2 …` for further features."""
-        extra = [f"f{k + 1}_{side}" for side in (1, 2) for k in range(self.extra1.shape[1])]
-        return (*SPACE[: self.delta.shape[1]], "r", "m1", "m2", "q1", "q2", *extra)
+        """Names of the columns of `variables`."""
+        return self.columns.pair_names
 
     @property
     def variables(self) -> Array:
-        """What symbolic regression reads, shape [E, D + 5 + 2 K]."""
-        known = [self.delta, self.r, self.m1, self.m2, self.q1, self.q2]
-        return np.column_stack([*known, self.extra1, self.extra2])
+        """What symbolic regression reads: Δ, r and all properties, shape [E, D + 5 + 2 K]."""
+        known = [self.delta, self.r]
+        return np.column_stack([*known, *(self.properties[n] for n in self.names if n in self.properties)])
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> Edges:
         """The edges for which `chosen` [E] holds."""
         force = None if self.force is None else self.force[chosen]
-        rest = {f.name: getattr(self, f.name)[chosen] for f in fields(self) if f.name != "force"}
-        return Edges(**rest, force=force)
+        kept = {name: values[chosen] for name, values in self.properties.items()}
+        return Edges(self.columns, self.delta[chosen], self.r[chosen], kept, self.receiver[chosen], force)
 
     @property
     def acceleration(self) -> Array | None:
@@ -124,12 +125,12 @@ class Recording:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays of `messages.npz`: the random sample of edges with everything known of them."""
         e, here = self.edges, self.sample
-        columns = {
-            name: getattr(e, name)[here] for name in ("delta", "r", "m1", "m2", "q1", "q2", "receiver")
-        }
+        columns = {"delta": e.delta[here], "r": e.r[here], "receiver": e.receiver[here]}
+        columns |= {name: values[here] for name, values in e.properties.items()}
         if e.force is not None:
             columns["force"] = e.force[here]
         return columns | {
+            "variables": np.array(e.names),
             "messages": self.sample_messages,
             "selected": self.selected[here],
             "pullback": self.pullback[here],
@@ -148,19 +149,26 @@ class Recording:
         return self.mae * self.n * self.pullback.shape[1]
 
 
-def edge_features(x: Tensor, graph: tuple[Tensor, Tensor], dim: int, law: ForceLaw | None) -> Edges:
-    """All edges of graphs with features [G, n, F] and common receivers and senders `graph`, each [E']."""
+def edge_features(
+    x: Tensor, graph: tuple[Tensor, Tensor], columns: Columns, law: ForceLaw | None = None
+) -> Edges:
+    """All edges of graphs that share their receivers and senders.
+
+    Args:
+        x: features, shape [G, n, F].
+        graph: receivers and senders of one graph, each [E'].
+        columns: where the features stand.
+        law: the true law, for the force; None where it is unknown.
+    """
     graphs, n = x.shape[:2]
     features = x.double().cpu().numpy()
     receiver, sender = (part.cpu().numpy() for part in graph)
     one, two = (features[:, side].reshape(graphs * len(side), -1) for side in (receiver, sender))
-    delta = one[:, :dim] - two[:, :dim]
-    q1, m1, q2, m2 = one[:, 2 * dim], one[:, 2 * dim + 1], two[:, 2 * dim], two[:, 2 * dim + 1]
+    delta = one[:, columns.position] - two[:, columns.position]
+    known = columns.properties(one, 1) | columns.properties(two, 2)
     number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
-    force = None if law is None else law.pair_force(delta, m1, m2, q1, q2)
-    r = np.linalg.norm(delta, axis=1) + SOFTENING
-    extra1, extra2 = one[:, 2 * dim + 2 :], two[:, 2 * dim + 2 :]
-    return Edges(delta, r, m1, m2, q1, q2, number, extra1, extra2, force)
+    force = None if law is None else law.pair_force(delta, *(known[name] for name in PROPERTIES))
+    return Edges(columns, delta, np.linalg.norm(delta, axis=1) + SOFTENING, known, number, force)
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,12 @@ class NetworkGauge:
     graph: npt.NDArray[np.int64]
     scale: dict[str, float]
     offset: dict[str, float]
+
+    @property
+    def mass_slope(self) -> float:
+        """Median of `message_slope`; zero where masses are alike."""
+        known = self.message_slope[np.isfinite(self.message_slope)]
+        return float(np.median(known)) if len(known) else 0.0
 
     @property
     def powers(self) -> Array:

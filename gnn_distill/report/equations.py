@@ -13,16 +13,10 @@ from sympy.printing.latex import LatexPrinter
 
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
+from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import LATEX
 from gnn_distill.report.style import BLACK, look
 from gnn_distill.report.text import _NUMBER, _shorten, readable
-
-VARIABLES = ("dx", "dy", "dz", "r", "m1", "m2", "q1", "q2", "vx", "vy", "vz")
-
-
-LATEX |= {f"{c}{i}": f"{c}_{i}" for c in "mq" for i in "12"}
-LATEX |= {f"v{axis}": f"v_{axis}" for axis in "xyz"}
 
 
 def acceleration_text(axis: str, pair: str, one_body: str | None) -> str:
@@ -37,7 +31,7 @@ def in_distance(expression: str) -> str | None:
     Constants within a hundredth of ε count as ε: data without softening give such laws.
     """
     try:
-        parsed = parse(expression, VARIABLES)
+        parsed = parse(expression)
     except InputError:
         return None
     d, r = sympy.Symbol("d"), sympy.Symbol("r")
@@ -100,8 +94,8 @@ class _Printer(LatexPrinter):
 
 def as_latex(expression: str) -> str:
     """An expression in LaTeX, in brackets where it is a sum or negative; digits as in `readable`."""
-    parsed = sympy.factor_terms(parse(expression, VARIABLES))
-    names = {sympy.Symbol(name): latex for name, latex in LATEX.items()}
+    parsed = sympy.factor_terms(parse(expression))
+    names = {symbol: variables.latex(str(symbol)) for symbol in parsed.free_symbols}
     latex = _Printer({"symbol_names": names, "mul_symbol": r" \, "}).doprint(parsed)
     latex = str(latex).replace(r"\frac", r"\dfrac")
     return rf"\left( {latex} \right)" if parsed.is_Add or latex.startswith("-") else latex

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
@@ -21,6 +21,8 @@ from gnn_distill.train.penalties import KLPenalty, L1Penalty, NoPenalty
 UNSETTLED = 1e30
 """Score, over the number of epochs, of weights that are not pruned to the end or have yet to bear the whole
 penalty: worse than any loss."""
+WATCH_EVERY = 64  # steps between looks at the losses; each look waits for the device
+NEVER = 2**31  # number of the first batch with a bad loss where there is none
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 Regulariser = NoPenalty | L1Penalty | KLPenalty
 
@@ -104,9 +106,8 @@ class DistilModule(L.LightningModule):
         )
         self._compiled = compile_mode is not None
         self._share = Share()
-        self._totals: dict[str, Totals] = {}
-        self._so_far: dict[str, Tensor] = {}
-        self._watch = LossWatch()
+        self._totals: dict[str, Tensor] = {}  # sums over the epoch of train and val, see `averages`
+        self._losses: dict[int, Tensor] = {}  # by batch, since the last look at them
 
     @property
     def progress(self) -> float:
@@ -133,7 +134,8 @@ class DistilModule(L.LightningModule):
         predicted, messages = self._network(x, edge_mask=batch.edge_mask)
         error, penalty = self._terms("train", predicted, messages, batch)
         loss = error / len(batch) + penalty
-        if self._watch.see(loss, batch_idx):
+        self._losses[batch_idx] = loss.detach()
+        if len(self._losses) == WATCH_EVERY:
             self.check_finite()
         return loss
 
@@ -150,15 +152,11 @@ class DistilModule(L.LightningModule):
         graphs, n = predicted.shape[:2]
         error = (predicted - batch.accelerations).abs().sum()
         penalty = self.regulariser(messages, graphs * n, self.progress)
-        self._total(stage).add(error.detach(), penalty.detach(), graphs, predicted.numel())
+        counts = [error.new_full((), k, dtype=torch.float64) for k in (graphs, predicted.numel())]
+        sums = torch.stack([error.detach(), penalty.detach() * graphs, *counts])  # in float64 by these two
+        before = self._totals.get(stage)
+        self._totals[stage] = sums if before is None else before.to(sums.device) + sums
         return error, penalty
-
-    def _total(self, stage: str) -> Totals:
-        if stage not in self._totals:
-            error, penalty, graphs, values = self._so_far.pop(stage, torch.zeros(4)).tolist()
-            sums = torch.tensor([error, penalty], dtype=torch.float64, device=self.device)
-            self._totals[stage] = Totals(sums, int(graphs), int(values))
-        return self._totals[stage]
 
     def check_finite(self) -> None:
         """Stop, naming the batch and what is to blame, if a loss since the last check was not finite.
@@ -166,45 +164,46 @@ class DistilModule(L.LightningModule):
         Raises:
             DivergedError: on all processes alike.
         """
-        first = int(self._over_processes(self._watch.first_bad(self.device), "min"))
+        losses, self._losses = self._losses, {}
+        first = int(self._over_processes(torch.tensor(first_bad(losses)), "min"))
         if first != NEVER:
             batches: Any = self.trainer.train_dataloader
             raise DivergedError(blame(batches.whole(first), self.current_epoch, first))
 
     def _over_processes(self, values: Tensor, how: str) -> Tensor:
-        return self.trainer.strategy.reduce(values, reduce_op=how)
-
-    def _averages(self, stage: str) -> dict[str, float]:
-        totals = self._over_processes(self._total(stage).tensor(), "sum")
-        del self._totals[stage]
-        return averages(stage, totals)
+        """Sum or minimum of the processes' values; of a copy, because it is put in their place."""
+        return self.trainer.strategy.reduce(values.to(self.device, copy=True), reduce_op=how)
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's averages, and `val/selection`, which picks the best checkpoint."""
         self.check_finite()
-        train, val = self._averages("train"), self._averages("val")
-        for key, value in {**train, **val}.items():
+        nothing = torch.zeros(4, dtype=torch.float64)  # of a process to whose share no graph fell
+        values: dict[str, float] = {}
+        for stage in ("train", "val"):
+            totals = self._over_processes(self._totals.pop(stage, nothing), "sum")
+            values |= averages(stage, totals)
+        for key, value in values.items():
             if not math.isfinite(value):
                 raise DivergedError(f"{key} is {value} after epoch {self.current_epoch}")
-        many = self.trainer.world_size > 1
-        self.log_dict(train | val, sync_dist=many)
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=many)
-        self.log("active_dims", float(self.model.active_dims), sync_dist=many)
         settled = self.settled and self.fully_penalised
-        selection = val["val/mae_per_graph"] if settled else UNSETTLED / (1 + self.current_epoch)
-        self.log("val/selection", selection, sync_dist=many)
+        values |= {
+            "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+            "active_dims": float(self.model.active_dims),
+            "val/selection": values["val/mae_per_graph"] if settled else UNSETTLED / (1 + self.current_epoch),
+        }
+        self.log_dict(values, sync_dist=self.trainer.world_size > 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the epoch has summed up so far; refuse to save weights that have diverged."""
         self.check_finite()
-        totals = {stage: self._over_processes(t.tensor(), "sum").cpu() for stage, t in self._totals.items()}
+        totals = {stage: self._over_processes(t, "sum").cpu() for stage, t in self._totals.items()}
         checkpoint["epoch_so_far"] = {"settled": self.settled, "totals": totals}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the sums of an epoch that was broken off; with many processes, on the first one."""
         so_far = checkpoint.get("epoch_so_far", {"settled": True, "totals": {}})
         self.settled = so_far["settled"]
-        self._so_far = so_far["totals"] if self.global_rank == 0 else {}
+        self._totals = so_far["totals"] if self.global_rank == 0 else {}
 
     def configure_optimizers(self) -> Any:
         """The optimiser with a per-step learning-rate schedule."""
@@ -214,37 +213,14 @@ class DistilModule(L.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
 
-WATCH_EVERY = 64  # steps between looks at the losses; each look waits for the device
-NEVER = 2**31
-
-
-@dataclass
-class Totals:
-    """Sums over an epoch.
-
-    Attributes:
-        sums: of the absolute errors, and of the penalty times graphs, float64 [2], on the device.
-        graphs: number of graphs.
-        values: number of acceleration components.
-    """
-
-    sums: Tensor
-    graphs: int = 0
-    values: int = 0
-
-    def add(self, error: Tensor, penalty: Tensor, graphs: int, values: int) -> None:
-        """Add a batch: its sum of absolute errors and its penalty per graph, both scalars."""
-        self.sums += torch.stack([error, penalty * graphs])
-        self.graphs += graphs
-        self.values += values
-
-    def tensor(self) -> Tensor:
-        """Everything as one float64 [4], to be summed over processes."""
-        return torch.cat([self.sums, self.sums.new_tensor([self.graphs, self.values])])
-
-
 def averages(stage: str, totals: Tensor) -> dict[str, float]:
-    """`mae`, `mae_per_graph` and `regulariser` of a stage, from `Totals.tensor` [4] of all processes."""
+    """What is logged of a stage.
+
+    Args:
+        stage: `train` or `val`.
+        totals: sums over the epoch of absolute errors, penalty times graphs, graphs, and acceleration
+            components, float64 [4].
+    """
     error, penalty, graphs, values = totals.tolist()
     return {
         f"{stage}/mae": error / values,
@@ -253,25 +229,10 @@ def averages(stage: str, totals: Tensor) -> dict[str, float]:
     }
 
 
-@dataclass
-class LossWatch:
-    """The losses since the last look, on the device."""
-
-    losses: dict[int, Tensor] = field(default_factory=dict)
-
-    def see(self, loss: Tensor, batch: int) -> bool:
-        """Keep the loss of a batch; whether it is time to look."""
-        self.losses[batch] = loss.detach()
-        return len(self.losses) >= WATCH_EVERY
-
-    def first_bad(self, device: torch.device) -> Tensor:
-        """Number of the first batch whose loss is not finite, or `NEVER`; a scalar. Forgets the rest."""
-        if not self.losses:
-            return torch.tensor(NEVER, device=device)
-        numbers = torch.tensor(list(self.losses), device=device)
-        finite = torch.stack(list(self.losses.values())).isfinite()
-        self.losses.clear()
-        return torch.where(finite, NEVER, numbers).min()
+def first_bad(losses: dict[int, Tensor]) -> int:
+    """Number of the first batch whose loss is not finite, or `NEVER`."""
+    finite = torch.stack(list(losses.values())).isfinite().tolist() if losses else []
+    return min((batch for batch, fine in zip(losses, finite, strict=True) if not fine), default=NEVER)
 
 
 def blame(batch: Subset, epoch: int, number: int) -> str:

@@ -1,8 +1,10 @@
-"""Several processes for one training (DDP): who starts them, what they agree on, who writes.
+"""Several processes for one training (DDP): who starts them, and what the first one tells the others.
 
-The first process does every stage and writes every file. The others join it for training only. On one
-machine the first process starts them, each from the run directory's `config.yaml`, so that a sweep or a
-notebook can do it, too; under Slurm or torchrun they exist from the beginning.
+The first process does every stage and writes every file; the others join it for training only. Under Slurm or
+torchrun they exist from the beginning. On one machine the first process starts them, from the `config.yaml`
+of the run directory. Lightning's own launcher gives the command line again in each process instead. That does
+not work in a notebook or where jobs of a sweep run side by side, and when a process dies, it kills the first
+one, and the whole sweep with it, before `status.json` can say why.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.fabric.plugins.environments import LightningEnvironment
-from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from gnn_distill.errors import InputError
 
-PATIENCE = timedelta(hours=6)  # that the others wait: the first may have to simulate before it trains
-GRACE = 60.0  # seconds that they have to end after the first
+PATIENCE = timedelta(
+    hours=6
+)  # of processes of Slurm or torchrun: the first may have to simulate before it trains
+READY = "ready to train"
+FOLLOW = "import sys; from gnn_distill.pipeline.stages import follow; follow(sys.argv[1])"
 
 
 def check_ranks(trainer: L.Trainer, batch_size: int) -> None:
@@ -38,26 +42,21 @@ def check_ranks(trainer: L.Trainer, batch_size: int) -> None:
         InputError: the batch does not divide, or nobody would start the processes.
     """
     strategy = trainer.strategy
-    launched = isinstance(strategy, DDPStrategy) and strategy._start_method == "popen"
-    if not (launched or isinstance(strategy, SingleDeviceStrategy)):
+    several = isinstance(strategy, DDPStrategy) and strategy._start_method == "popen"
+    if not (several or isinstance(strategy, SingleDeviceStrategy)):
         raise InputError("trainer.strategy", type(strategy).__name__, "use trainer=ddp")
     if batch_size % trainer.world_size:
         fix = f"give a multiple of the number of processes, {trainer.world_size}: each takes its share"
         raise InputError("profile.batch_size", batch_size, fix)
-    if trainer.num_nodes > 1 and started_here(trainer):
+    if trainer.num_nodes > 1 and starts_others(trainer):
         fix = "start one process per device with srun or torchrun; see docs/training.md"
         raise InputError("trainer.num_nodes", trainer.num_nodes, fix)
 
 
-def started_here(trainer: L.Trainer) -> bool:
+def starts_others(trainer: L.Trainer) -> bool:
     """Whether this process has to start others: training is distributed, and not by Slurm or torchrun."""
     environment = getattr(trainer.strategy, "cluster_environment", None)
-    return isinstance(environment, LightningEnvironment) and not environment.creates_processes_externally
-
-
-def ready_file(path: Path, rank: int) -> Path:
-    """The file by which a further process says that it has built everything and is about to join."""
-    return path / f".ready_{rank}"
+    return environment is not None and not environment.creates_processes_externally
 
 
 @contextmanager
@@ -66,104 +65,84 @@ def started(trainer: L.Trainer, path: Path, threads: int | None) -> Iterator[Non
 
     Args:
         trainer: as it was built, to see how many processes there are.
-        path: the run directory, which holds `config.yaml`; process k writes to `rank_k.log` there.
-        threads: CPU threads of each process; an equal part of the cores if None.
+        path: the run directory, which holds `config.yaml`. Process k prints to `rank_k.log` there, which is
+            kept only if training fails.
+        threads: CPU threads of each process; an equal part of the cores, which Lightning finds, if None.
+
+    Raises:
+        RuntimeError: one of them ended before it was ready.
     """
-    if not started_here(trainer):
+    if not starts_others(trainer):
         yield
         return
-    each = threads or max(1, len(os.sched_getaffinity(0)) // trainer.world_size)
-    shared = {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(find_free_network_port()),
-        "NODE_RANK": "0",
-        "WORLD_SIZE": str(trainer.world_size),
-        "OMP_NUM_THREADS": str(each),
-    }
+    environment: Any = trainer.strategy.cluster_environment  # type: ignore[attr-defined]
     before, own_threads = dict(os.environ), torch.get_num_threads()
+    shared = {"MASTER_ADDR": environment.main_address, "MASTER_PORT": str(environment.main_port)}
+    if threads is not None:
+        shared["OMP_NUM_THREADS"] = str(threads)  # else Lightning shares out the cores
     logs = [path / f"rank_{k}.log" for k in range(1, trainer.world_size)]
-    ready = [ready_file(path, k) for k in range(1, trainer.world_size)]
     children: list[subprocess.Popen[bytes]] = []
     try:
-        for file in ready:
-            file.unlink(missing_ok=True)
         for k, log in enumerate(logs, 1):
             with log.open("w") as output:
-                command = [sys.executable, "-m", "gnn_distill.pipeline.follow", str(path)]
-                environment = before | shared | {"LOCAL_RANK": str(k)}
-                children.append(
-                    subprocess.Popen(
-                        command, env=environment, stdout=output, stderr=output, start_new_session=True
-                    )
+                child = subprocess.Popen(
+                    [sys.executable, "-c", FOLLOW, str(path)],
+                    env=before | shared | {"LOCAL_RANK": str(k)},
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,  # Ctrl-C is for the first process, which then ends the others
                 )
-        while not all(file.exists() for file in ready):  # the first process would wait for them for hours
+                children.append(child)
+        # To join a process that has died would take until a timeout, so wait until all have got that far.
+        while not all(READY in log.read_text(errors="replace") for log in logs):
             if any(child.poll() is not None for child in children):
                 raise RuntimeError(f"a further process ended before training: see {path}/rank_*.log")
             time.sleep(0.05)
-        os.environ.update(shared, LOCAL_RANK="0")
-        torch.set_num_threads(each)
+        os.environ.update(shared, LOCAL_RANK="0")  # by which Lightning knows that there are others
         yield
-        deadline = time.monotonic() + GRACE
-        codes = [child.wait(max(0.0, deadline - time.monotonic())) for child in children]
-        if any(codes):
-            raise RuntimeError(f"exit codes {codes} of processes 1 to {len(codes)}: see {path}/rank_*.log")
         for log in logs:
             log.unlink()
     finally:
-        for file in ready:
-            file.unlink(missing_ok=True)
         for child in children:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
+            child.kill()  # after a training, too: all that they had to give has arrived
+            child.wait()
         os.environ.clear()
         os.environ.update(before)
         torch.set_num_threads(own_threads)
 
 
 @contextmanager
-def joined(trainer: L.Trainer) -> Iterator[None]:
-    """The process group of `trainer`, which its strategy then finds; gone after the block."""
+def joined(trainer: L.Trainer, plan: Any = None) -> Iterator[Any]:
+    """All processes of `trainer` as one group, which a training inside the block finds.
+
+    Args:
+        trainer: as it was built.
+        plan: what the first process has to say; that of the others does not count.
+
+    Yields:
+        The first process's plan, in every process.
+    """
     strategy = trainer.strategy
     environment = getattr(strategy, "cluster_environment", None)
-    if not isinstance(strategy, DDPStrategy) or environment is None:
-        yield
-        return
-    device = strategy.root_device
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    os.environ |= {"MASTER_ADDR": environment.main_address, "MASTER_PORT": str(environment.main_port)}
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-        rank=trainer.global_rank,
-        world_size=trainer.world_size,
-        timeout=PATIENCE,
-        device_id=device if device.type == "cuda" else None,
-    )
+    if isinstance(strategy, DDPStrategy) and not isinstance(environment, LightningEnvironment):
+        strategy._timeout = PATIENCE
+    strategy.setup_environment()
     try:
-        yield
+        yield strategy.broadcast(plan)
     finally:
-        dist.destroy_process_group()
-
-
-def agreed(value: Any) -> Any:
-    """The first process's `value`, on every process."""
-    if not dist.is_initialized():
-        return value
-    box = [value]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def dismiss(trainer: L.Trainer) -> None:
     """Tell processes that Slurm or torchrun started that there is nothing to train."""
-    if trainer.world_size > 1 and not started_here(trainer):
+    if trainer.world_size > 1 and not starts_others(trainer):
         with joined(trainer):
-            agreed(None)
+            pass
 
 
 def end_with_parent() -> None:
-    """End this process as soon as the one that started it is gone."""
+    """End this process as soon as the one that started it is gone; it may hang in a collective call then."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import lightning as L
 import torch
 from torch import Tensor
 
-from gnn_distill.data.graphs import Subset
 from gnn_distill.data.module import NBodyDataModule
 from gnn_distill.errors import InputError, check_int, check_range
-from gnn_distill.model.network import ParticleGNN
+from gnn_distill.model.network import ParticleGNN, statistics
 from gnn_distill.train.lit import DistilModule
 
 AUTO = "auto"
@@ -72,6 +71,57 @@ def active_dims(epoch: int, last_epoch: float, total: int, target: int, schedule
 
 
 @dataclass
+class Trials:
+    """Cuts on trial: how much to cut next, and whether the last cut stands.
+
+    Args:
+        tolerance: a cut is refused where the loss after an epoch exceeds the best so far by this factor.
+        patience: refused cuts to one dim less than there are that end the pruning.
+
+    Attributes:
+        best: lowest validation loss so far.
+        size: dims taken away by the cut on trial; 0 where none is.
+        largest: dims that a cut may take, None before the first refusal.
+        left: dims that the cut on trial leaves.
+        refused: how many cuts to each number of dims were refused.
+    """
+
+    tolerance: float = 1.5
+    patience: int = 2
+    best: float = float("inf")
+    size: int = 0
+    largest: int | None = None
+    left: int = 0
+    refused: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_range("callbacks.prune.tolerance", self.tolerance, 1.0, open_low=True)
+        check_int("callbacks.prune.patience", self.patience, 1)
+
+    def over(self, active: int) -> bool:
+        """Whether one dim less than `active` was refused often enough."""
+        return self.refused.get(active - 1, 0) >= self.patience
+
+    def cut(self, active: int, surplus: int) -> int:
+        """How many of `surplus` dims to take away from `active` ones now, on trial."""
+        if self.over(active):
+            return 0
+        self.size = max(0, surplus if self.largest is None else min(surplus, self.largest))
+        self.left = active - self.size
+        return self.size
+
+    def judge(self, loss: float) -> bool:
+        """Take the validation loss of an epoch; True where the cut on trial stands (or none was made)."""
+        size, self.size = self.size, 0
+        if size == 0 or loss <= self.tolerance * self.best:  # a loss that is not a number refuses the cut
+            self.best = min(self.best, loss)
+            return True
+        self.largest = max(1, size // 2)
+        self.refused[self.left] = self.refused.get(self.left, 0) + 1
+        return False
+
+
+@dataclass
 class PruneMessages(L.Callback):
     """Before each epoch but the first, mask the least important message dimensions, for good.
 
@@ -122,124 +172,53 @@ class PruneMessages(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Prune to the number of dimensions that the schedule asks for."""
-        lit = module(pl_module)
-        model = lit.model
+        lit = cast(DistilModule, pl_module)
+        active, epoch = lit.model.active_dims, trainer.current_epoch
         target = 1 if isinstance(self.target_dims, str) else self.target_dims
         last = self.end * (trainer.max_epochs or 1)
-        wanted = active_dims(trainer.current_epoch, last, model.message_dim, target, self.schedule)
-        surplus = model.active_dims - wanted
-        lit.settled = wanted == target
+        wanted = active_dims(epoch, last, lit.model.message_dim, target, self.schedule)
+        surplus, lit.settled = active - wanted, wanted == target
         if self.target_dims == AUTO:
-            final = trainer.current_epoch + 1 == trainer.max_epochs  # no epoch is left to put a cut back
-            surplus = 0 if final or not lit.fully_penalised else self._trials.cut(model.active_dims, surplus)
-            lit.settled = final or self._trials.over(model.active_dims) or (lit.settled and surplus == 0)
-            self._before = _snapshot(trainer, lit) if surplus > 0 else None
-        if surplus <= 0:
-            return
-        importance = trainer.strategy.broadcast(self._importance(trainer, model)).to(model.mask.device)
-        importance[model.mask == 0] = torch.inf
-        model.mask[importance.argsort()[:surplus]] = 0.0
+            final = epoch + 1 == trainer.max_epochs  # no epoch is left to put a cut back
+            surplus = 0 if final or not lit.fully_penalised else self._trials.cut(active, surplus)
+            lit.settled = final or self._trials.over(active) or (lit.settled and surplus == 0)
+            now = {"network": lit.state_dict(), "optimiser": trainer.optimizers[0].state_dict()}
+            self._before = copy.deepcopy(now) if surplus > 0 else None
+        if surplus > 0:
+            importance = self._importance(trainer, lit.model)
+            importance[lit.model.mask == 0] = torch.inf
+            lit.model.mask[importance.argsort()[:surplus]] = 0.0
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Let the cut on trial stand, or put the network back to where it was before."""
         if self.target_dims != AUTO:
             return
-        loss = float(trainer.callback_metrics["val/mae_per_graph"])
-        if not module(pl_module).fully_penalised:
+        lit, loss = cast(DistilModule, pl_module), float(trainer.callback_metrics["val/mae_per_graph"])
+        if not lit.fully_penalised:
             self._trials.best = loss  # which a rising penalty raises, without any cut
-            return
-        stands = self._trials.judge(loss)
-        if not stands and self._before is not None:
-            module(pl_module).load_state_dict(self._before["network"])
+        elif not self._trials.judge(loss) and self._before is not None:
+            lit.load_state_dict(self._before["network"])
+            # a copy, because Adam goes on in the tensors that it is given
             trainer.optimizers[0].load_state_dict(copy.deepcopy(self._before["optimiser"]))
 
     def state_dict(self) -> dict[str, Any]:
         """What was tried, and the network as it was before the cut on trial."""
-        return {"trials": self._trials.state_dict(), "before": self._before}
+        return {"trials": asdict(self._trials), "before": self._before}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self._trials = Trials(**state_dict["trials"])
-        self._before = state_dict["before"]
+        self._trials, self._before = Trials(**state_dict["trials"]), state_dict["before"]
 
     def _importance(self, trainer: L.Trainer, model: ParticleGNN) -> Tensor:
-        """Standard deviation [M] of each message dimension; zeros but on the first process, which decides."""
-        if not trainer.is_global_zero:
-            return torch.zeros(model.message_dim)
-        sample = self._sample(trainer, model.mask.device)
-        return model.message_std(sample.features, sample.edge_mask).cpu()
+        """Standard deviation [M] of each message dimension, on the model's device.
 
-    def _sample(self, trainer: L.Trainer, device: torch.device) -> Subset:
-        data: NBodyDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        generator = torch.Generator().manual_seed(self.seed)
-        picked = torch.randperm(len(data.validation), generator=generator)[: self.sample]
-        picked = picked.to(data.validation.device)
-        return data.transfer_batch_to_device(data.validation[picked], device, 0)
-
-
-def _snapshot(trainer: L.Trainer, lit: DistilModule) -> dict[str, Any]:
-    """Network and optimiser as they are."""
-    return copy.deepcopy({"network": lit.state_dict(), "optimiser": trainer.optimizers[0].state_dict()})
-
-
-def module(pl_module: L.LightningModule) -> DistilModule:
-    """The training module, with its type."""
-    if not isinstance(pl_module, DistilModule):
-        raise TypeError(f"PruneMessages works on DistilModule, not {type(pl_module).__name__}")
-    return pl_module
-
-
-@dataclass
-class Trials:
-    """What was tried, and what came of it.
-
-    Args:
-        tolerance: a cut is refused where the loss after an epoch exceeds the best so far by this factor.
-        patience: refused cuts to one dim less than there are that end the pruning.
-
-    Attributes:
-        best: lowest validation loss so far.
-        size: dims taken away by the cut on trial; 0 where none is.
-        largest: dims that a cut may take, None before the first refusal.
-        left: dims that the cut on trial leaves.
-        refused: how many cuts to each number of dims were refused.
-    """
-
-    tolerance: float = 1.5
-    patience: int = 2
-    best: float = float("inf")
-    size: int = 0
-    largest: int | None = None
-    left: int = 0
-    refused: dict[int, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_range("callbacks.prune.tolerance", self.tolerance, 1.0, open_low=True)
-        check_int("callbacks.prune.patience", self.patience, 1)
-
-    def over(self, active: int) -> bool:
-        """Whether one dim less than `active` was refused often enough."""
-        return self.refused.get(active - 1, 0) >= self.patience
-
-    def judge(self, loss: float) -> bool:
-        """Take the validation loss of an epoch; True where the cut on trial stands (or none was made)."""
-        size, self.size = self.size, 0
-        refused = size > 0 and not loss <= self.tolerance * self.best
-        if refused:
-            self.largest = max(1, size // 2)
-            self.refused[self.left] = self.refused.get(self.left, 0) + 1
-            return False
-        self.best = min(self.best, loss)
-        return True
-
-    def cut(self, active: int, surplus: int) -> int:
-        """How many of `surplus` dims to take away from `active` ones now, on trial."""
-        if self.over(active):
-            return 0
-        self.size = max(0, surplus if self.largest is None else min(surplus, self.largest))
-        self.left = active - self.size
-        return self.size
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything, for a checkpoint."""
-        return asdict(self)
+        The first process measures for all, because rounding on another device could rank two dims otherwise.
+        """
+        measured: Any = None
+        if trainer.is_global_zero:
+            data: NBodyDataModule = trainer.datamodule  # type: ignore[attr-defined]
+            generator = torch.Generator().manual_seed(self.seed)
+            picked = torch.randperm(len(data.validation), generator=generator)[: self.sample]
+            graphs = data.validation[picked.to(data.validation.device)].to(model.mask.device)
+            measured = torch.from_numpy(statistics(model, graphs).std)
+        return trainer.strategy.broadcast(measured).to(model.mask.device)

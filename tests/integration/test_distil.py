@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
-from gnn_distill.distil.problem import problem
+from gnn_distill.distil.problem import Evidence, Problem, Settings, problem
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Spring
 from gnn_distill.pipeline.config import register
@@ -59,20 +59,19 @@ def test_targets_given_equation_and_files(tmp_path: Path, cache: Path):
     json.dumps(law, allow_nan=False)
 
 
-def experiment(pullback: np.ndarray, edges, points: int = 200):
-    symbolic = {"points": points, "sample": "random", "weights": "equal", "probes": 0}
+def posed(pullback: np.ndarray, edges, points: int = 200) -> Problem:
+    """The points that a search would see of these contributions, each graph a unit of its own."""
     recording = SimpleNamespace(edges=edges, n=4, pullback=pullback, components=(0, 1))
-    config = {"symbolic": symbolic, "seed": 0, "split": "frames"}
-    module, data = SimpleNamespace(model=None), SimpleNamespace(frames=5)
-    return SimpleNamespace(config=config, recording=recording, data=data, module=module)
+    evidence = Evidence(None, recording, None, None, None, whole=False)
+    return problem(evidence, Settings(points=points), "pullback")
 
 
 def test_held_out_edges_belong_to_other_graphs():
     edges, _ = world(Spring(), graphs=100)
-    posed = problem(experiment(edges.acceleration, edges, 10_000), "pullback")
-    seen = {float(v) for v in posed.X[:, posed.names.index("m1")]}
-    unseen = {float(v) for v in posed.unseen[:, posed.names.index("m1")]}
-    assert len(posed.X) == 70 * 12 and len(posed.unseen) == 30 * 12 and not seen & unseen
+    found = posed(edges.acceleration, edges, 10_000)
+    seen = {float(v) for v in found.X[:, found.names.index("m1")]}
+    unseen = {float(v) for v in found.unseen[:, found.names.index("m1")]}
+    assert len(found.X) == 70 * 12 and len(found.unseen) == 30 * 12 and not seen & unseen
 
 
 def test_messages_that_are_not_finite_are_named():
@@ -80,16 +79,17 @@ def test_messages_that_are_not_finite_are_named():
     broken = edges.acceleration.copy()
     broken[::2] = np.nan
     with pytest.raises(InputError, match="messages.*NaN.*diverged"):
-        problem(experiment(broken, edges), "pullback")
+        posed(broken, edges)
 
 
 def test_too_few_edges_are_named():
     edges, _ = world(Spring(), graphs=5)
     with pytest.raises(InputError, match="symbolic.points.*fewer than 50"):
-        problem(experiment(edges.acceleration, edges), "pullback")
+        posed(edges.acceleration, edges)
 
 
 def test_inputs_that_do_not_vary_are_left_out():
     edges, _ = world(Spring(), graphs=100)
-    alike = replace(edges, q1=np.ones_like(edges.q1), q2=np.ones_like(edges.q2))
-    assert problem(experiment(edges.acceleration, alike), "pullback").names == ("dx", "dy", "r", "m1", "m2")
+    charges = {name: np.ones(len(edges.r)) for name in ("q1", "q2")}
+    alike = replace(edges, properties=edges.properties | charges)
+    assert posed(edges.acceleration, alike).names == ("dx", "dy", "r", "m1", "m2")

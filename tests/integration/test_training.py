@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +245,37 @@ def test_a_further_process_that_cannot_start_ends_the_run(
     with pytest.raises(RuntimeError, match="a further process ended before training: see .*rank_"):
         train("run", "trainer=ddp", "trainer.accelerator=cpu")
     assert load_run(tmp_path / "run").status["state"] == "failed"
+
+
+def command(module: str, *arguments: str) -> str:
+    """Run a module with two CPU processes a training; what it prints."""
+    more = ["trainer=ddp", "trainer.accelerator=cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", *module.split(), *SMALL, *more, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_join_the_training_and_end_where_there_is_none(
+    train, cache: Path, tmp_path: Path
+):
+    whole, there = train("one"), [f"cache={cache}", f"hydra.run.dir={tmp_path / 'two'}"]
+    torchrun = "torch.distributed.run --standalone --nproc-per-node=2 -m gnn_distill"
+    command(torchrun, *there)
+    two = torch.load(tmp_path / "two/checkpoints/last.ckpt", weights_only=True)
+    for key, value in whole["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][key], value, rtol=1e-4, atol=1e-5)
+    assert command(torchrun, *there).count("train  (done before)") == 1
+
+
+@pytest.mark.slow
+def test_jobs_of_a_sweep_that_run_side_by_side_have_processes_of_their_own(cache: Path, tmp_path: Path):
+    there = [f"cache={cache}", f"hydra.sweep.dir={tmp_path}", "hydra/launcher=cores"]
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    assert "2 complete" in command("gnn_distill -m", "seed=0,1", *there)
+    assert not list(tmp_path.glob("*/rank_*.log"))

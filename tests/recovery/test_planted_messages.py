@@ -64,7 +64,7 @@ def planted(p: float, offset: float, noise: float = 0.0, law: Spring | None = No
     x[..., 5] = (0.7 * x[..., 5]).exp()
     model = Planted(law or Spring(), p, offset, noise)
     a = model(x)[0].float()
-    return record(model, Subset(x, a), model.law, trajectory=np.arange(GRAPHS) // 20)
+    return record(model, Subset(x, a, trajectory=torch.arange(GRAPHS) // 20), model.law)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The user's own tracked particles: from a file to the graphs that every other room works on.
 
-`files` reads arrays and `table` the long format; both give a dict of arrays that `tracks` checks.
-`derive` differentiates positions where velocities or accelerations are missing, `graph` says who
-interacts with whom, and `dataset` puts them in this order.
+In the order in which they run: `read` brings a file to arrays, `tracks` checks them, `derive` differentiates
+positions where velocities or accelerations are missing, `neighbours` says who interacts with whom, and
+`dataset` makes graphs of all this.
 """
 
 from __future__ import annotations

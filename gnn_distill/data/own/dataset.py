@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.derive import Differentiator, blocks_of, complete, spacing
 from gnn_distill.data.own.neighbours import GRAPHS, adjacency
 from gnn_distill.data.own.read import ENDINGS, read
-from gnn_distill.data.own.tracks import Tracks
+from gnn_distill.data.own.tracks import Observed, check
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
 
@@ -128,41 +129,35 @@ class OwnData:
         Raises:
             InputError: naming the file, the array or column, what is wrong with it and the fix.
         """
-        tracks = read(self.file, self.dim)
-        self._check_law(tracks)
-        derived = tracks.velocities is None or tracks.accelerations is None
-        v, a, made = complete(tracks, self.time_step, Differentiator(self.window, self.order))
-        columns = (tracks.charges[..., None], tracks.masses[..., None], tracks.features)
-        positions, moved = self._centred(tracks.positions)
+        seen = check(read(self.file, self.dim), self.file, self.dim)
+        self._check_law(seen)
+        v, a, derived = complete(seen, self.time_step, Differentiator(self.window, self.order))
+        positions, moved = _centred(seen.positions)
+        columns = (seen.charges[..., None], seen.masses[..., None], seen.features)
         x = np.concatenate([positions, v, *columns], -1)
         sims, blocks = x.shape[0], self._blocks(x.shape[0])
-        kept = self._kept(x.shape[1], blocks, derived)
+        kept = self._kept(x.shape[1], blocks, bool(derived))
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
-        notes = [*(d.note for d in made), *moved, *self._cut(sims, blocks, kept.shape[1])]
-        kinds = np.concatenate(columns, -1)[:, 0]
-        doubts = [
-            *self._units(tracks.positions),
-            *(d.doubt for d in made if d.doubt),
-            *self._alike(sims, kinds),
-            *self._changing(tracks),
-        ]
+        cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
+        notes = [*seen.notes, *(d.note for d in derived), *moved, *([cut] if blocks > 1 else [])]
+        doubts = [*(d.doubt for d in derived if d.doubt), *_doubts(seen)]
         for sentence in (*notes, *doubts):
             log.warning("%s: %s", self.file, sentence)
-        joined = adjacency(self._graph(tracks), tracks, x[..., : self.dim], self.neighbours, self.radius)
         return ParticleData(
             x.astype(np.float32),
             a.astype(np.float32),
             frames=kept.shape[1],
-            adjacency=joined,
-            spacing=self._spacing(tracks),
+            adjacency=adjacency(self._graph(seen), seen, x[..., : self.dim], self.neighbours, self.radius),
+            spacing=self._spacing(seen),
             blocks=blocks,
             notes=tuple(notes),
             doubts=tuple(doubts),
+            further=seen.names,
         )
 
-    def _check_law(self, tracks: Tracks) -> None:
+    def _check_law(self, seen: Observed) -> None:
         """Refuse a law of charges for particles that have none: it would be compared with no force at all."""
-        if self.law is None or tracks.charges.any():
+        if self.law is None or seen.charges.any():
             return
         r, one, none = np.geomspace(0.1, 10.0, 20), np.ones(20), np.zeros(20)
         charged, bare = (self.law.magnitude(r, one, one, q, q, self.law.params) for q in (one, none))
@@ -170,57 +165,23 @@ class OwnData:
             fix = f"it acts on charges and {self.file} has none: add them (column charge, array charges)"
             raise InputError("dataset.law", self.law.title, fix)
 
-    def _graph(self, tracks: Tracks) -> str | None:
+    def _graph(self, seen: Observed) -> str | None:
         """What decides who interacts; None takes all pairs."""
-        if self.graph is not None or tracks.edge_index is not None or self.law is None:
+        if self.graph is not None or seen.edge_index is not None or self.law is None:
             return self.graph
         return None if self.law.graph == "complete" else self.law.graph
 
-    def _centred(self, positions: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], list[str]]:
-        """Positions, and a note if single precision would have blurred distances so far from the origin."""
-        size = _extent(positions)
-        if size == 0 or np.abs(positions).max() <= FAR * size:
-            return positions, []
-        moved = positions - positions.mean(axis=(0, 1, 2))
-        return moved, ["positions are far from the origin and have been moved there"]
+    def _spacing(self, seen: Observed) -> float | None:
+        """Time between the frames that are kept.
 
-    def _units(self, positions: npt.NDArray[np.float64]) -> list[str]:
-        """A doubt, where the softening of r bends laws."""
-        size = _extent(positions)
-        if size == 0 or size > SMALLEST:
-            return []
-        return [
-            f"Particles are about {size:.2g} apart, and equations read r = d + {SOFTENING:g}: change units, "
-            f"that is divide all lengths in the file by about {size:.1g}"
-        ]
-
-    def _spacing(self, tracks: Tracks) -> float | None:
-        """Time between the frames that are kept; None where it is unknown or differs."""
+        None where it is unknown or not the same everywhere. That does no harm here: where something had to
+        be derived, such a file has been refused before.
+        """
         try:
-            step = spacing(tracks, self.time_step)
-        except InputError:  # which is none where nothing had to be derived
+            step = spacing(seen, self.time_step)
+        except InputError:
             return None
         return float(step[0]) * self.every if np.allclose(step, step[0], rtol=1e-6, atol=0.0) else None
-
-    def _alike(self, sims: int, kinds: npt.NDArray[np.float64]) -> list[str]:
-        """A doubt, where few runs cannot show how force depends on charge and mass: `kinds` [sims, n, K]."""
-        different = len(np.unique(kinds.reshape(-1, kinds.shape[-1]), axis=0))
-        if sims > 2 or different < 2:
-            return []
-        return [
-            f"{sims} run{'s' * (sims > 1)} with {different} different particles: any function of mass and "
-            "charge that fits these will do. To learn how the force depends on them, add runs with others"
-        ]
-
-    def _changing(self, tracks: Tracks) -> list[str]:
-        """A doubt, where masses change in time, as brightness does that tracking programs call mass."""
-        masses = tracks.masses
-        if (np.ptp(masses, axis=1) <= STEADY * masses.max(axis=1)).all():
-            return []
-        return [
-            "Masses change in time. If that column is the brightness of a spot, which tracking programs call "
-            "mass, remove it; masses are then 1"
-        ]
 
     def _blocks(self, sims: int) -> int:
         """Pieces that each trajectory is cut into."""
@@ -236,15 +197,39 @@ class OwnData:
         gap = self.window if derived else 0
         return lost + blocks_of(frames - 2 * lost, blocks, gap, self.every)
 
-    def _cut(self, sims: int, blocks: int, frames: int) -> list[str]:
-        """A note on blocks, if there are any."""
-        return (
-            [f"each trajectory (of {sims}) is cut into {blocks} blocks of {frames} frames"]
-            if blocks > 1
-            else []
+
+def _centred(positions: Array) -> tuple[Array, list[str]]:
+    """Positions, and a note if single precision would have blurred distances so far from the origin."""
+    size = _extent(positions)
+    if size == 0 or np.abs(positions).max() <= FAR * size:
+        return positions, []
+    moved = positions - positions.mean(axis=(0, 1, 2))
+    return moved, ["positions are far from the origin and have been moved there"]
+
+
+def _doubts(seen: Observed) -> list[str]:
+    """What may keep a law from being found in a file, beside errors of what is derived."""
+    doubts, size, sims = [], _extent(seen.positions), len(seen.positions)
+    if 0 < size <= SMALLEST:
+        doubts.append(
+            f"Particles are about {size:.2g} apart, and equations read r = d + {SOFTENING:g}: change units, "
+            f"that is divide all lengths in the file by about {size:.1g}"
         )
+    kinds = np.stack([seen.charges, seen.masses, *np.moveaxis(seen.features, -1, 0)], -1)[:, 0]
+    different = len(np.unique(kinds.reshape(-1, kinds.shape[-1]), axis=0))
+    if sims <= 2 and different > 1:
+        doubts.append(
+            f"{sims} run{'s' * (sims > 1)} with {different} different particles: any function of mass and "
+            "charge that fits these will do. To learn how the force depends on them, add runs with others"
+        )
+    if (np.ptp(seen.masses, axis=1) > STEADY * seen.masses.max(axis=1)).any():
+        doubts.append(
+            "Masses change in time. If that column is the brightness of a spot, which tracking programs call "
+            "mass, remove it; masses are then 1"
+        )
+    return doubts
 
 
-def _extent(positions: npt.NDArray[np.float64]) -> float:
+def _extent(positions: Array) -> float:
     """RMS distance of the particles from their centre; positions [S, T, n, D]."""
     return float(np.sqrt(positions.var(axis=2).sum(-1).mean()))

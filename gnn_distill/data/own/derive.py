@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.signal import savgol_coeffs, savgol_filter
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.own.tracks import Tracks, bad
+from gnn_distill.data.own.tracks import Observed, bad
 from gnn_distill.errors import InputError
 
 ROUNDED = 0.45  # of a given time step: how far rounding may move a time, and no frame be missing
@@ -64,34 +64,34 @@ class Differentiator:
         return float(np.sqrt((size**2).mean()))
 
 
-def spacing(tracks: Tracks, time_step: float | None) -> Array:
+def spacing(seen: Observed, time_step: float | None) -> Array:
     """Time between frames of each trajectory, shape [S].
 
     Raises:
         InputError: the time step is unknown, frames are not evenly spaced, or file and config disagree.
     """
-    sims, frames = tracks.positions.shape[:2]
-    if time_step is None and (tracks.times is None or tracks.counted):
+    sims, frames = seen.positions.shape[:2]
+    if time_step is None and (seen.times is None or seen.counted):
         fix = "derivatives need the time between frames, which the file does not say: dataset.time_step=0.01"
         raise InputError("dataset.time_step", None, fix)
-    if tracks.times is None or frames < 2:
+    if seen.times is None or frames < 2:
         return np.full(sims, time_step or 1.0)
-    step = (tracks.times[:, -1] - tracks.times[:, 0]) / (frames - 1)
-    even = tracks.times[:, :1] + step[:, None] * np.arange(frames)
-    off = np.abs(tracks.times - even) > JITTER * step[:, None]
-    if off.any() and time_step is not None and not tracks.counted:
-        due = tracks.times[:, :1] + time_step * np.arange(frames)
-        if (np.abs(tracks.times - due) < ROUNDED * time_step).all():
+    step = (seen.times[:, -1] - seen.times[:, 0]) / (frames - 1)
+    even = seen.times[:, :1] + step[:, None] * np.arange(frames)
+    off = np.abs(seen.times - even) > JITTER * step[:, None]
+    if off.any() and time_step is not None and not seen.counted:
+        due = seen.times[:, :1] + time_step * np.arange(frames)
+        if (np.abs(seen.times - due) < ROUNDED * time_step).all():
             return np.full(sims, time_step)
     if off.any():
         s, k = (int(i) for i in np.argwhere(off)[0])
         problem = (
-            f"times are not evenly spaced: {tracks.times[s, k]:g} at frame {k} where {even[s, k]:g} is due"
+            f"times are not evenly spaced: {seen.times[s, k]:g} at frame {k} where {even[s, k]:g} is due"
         )
         fix = "derivatives need even spacing: interpolate the missing frames, or cut there into trajectories"
         fix += "; if times are only rounded, give what is between frames: dataset.time_step=0.01"
-        raise bad(tracks.path, problem, fix)
-    if tracks.counted:
+        raise bad(seen.path, problem, fix)
+    if seen.counted:
         return step * (time_step or 1.0)
     if time_step is not None and (np.abs(step - time_step) > JITTER * time_step).any():
         fix = f"the file's own times are {step[0]:g} apart: leave it null, or mend the file"
@@ -115,34 +115,32 @@ class Derived:
 
 
 def complete(
-    tracks: Tracks, time_step: float | None, fit: Differentiator
+    seen: Observed, time_step: float | None, fit: Differentiator
 ) -> tuple[Array, Array, list[Derived]]:
     """Velocities and accelerations, those that the file lacks derived.
 
     Returns:
         Velocities and accelerations, both [S, T, n, D], and what was derived.
     """
-    v, a = tracks.velocities, tracks.accelerations
+    v, a = seen.velocities, seen.accelerations
     if v is not None and a is not None:
         return v, a, []
-    frames = tracks.positions.shape[1]
+    frames = seen.positions.shape[1]
     if frames < fit.window:
         problem = f"{frames} frames (of the shortest trajectory) are fewer than dataset.window={fit.window}"
-        raise bad(tracks.path, problem, "track longer, or set a smaller dataset.window and dataset.order")
-    dt, made = spacing(tracks, time_step), []
+        raise bad(seen.path, problem, "track longer, or set a smaller dataset.window and dataset.order")
+    dt, x, derived = spacing(seen, time_step), seen.positions, []
     if a is None:
-        source, times = (tracks.positions, 2) if v is None else (v, 1)
-        a = fit(source, dt, times)
-        made.append(
-            _told("accelerations", "positions" if v is None else "velocities", source, dt, times, fit)
-        )
+        of, source, derivative = ("positions", x, 2) if v is None else ("velocities", v, 1)
+        a = fit(source, dt, derivative)
+        derived.append(_described("accelerations", of, source, dt, derivative, fit))
     if v is None:
-        v = fit(tracks.positions, dt, 1)
-        made.append(_told("velocities", "positions", tracks.positions, dt, 1, fit))
-    return v, a, made
+        v = fit(x, dt, 1)
+        derived.append(_described("velocities", "positions", x, dt, 1, fit))
+    return v, a, derived
 
 
-def _told(name: str, of: str, source: Array, dt: Array, derivative: int, fit: Differentiator) -> Derived:
+def _described(name: str, of: str, source: Array, dt: Array, derivative: int, fit: Differentiator) -> Derived:
     error, size = _error_and_size(source, dt, derivative, fit)
     power = "noise/dt²" if derivative == 2 else "noise/dt"
     note = (
@@ -159,18 +157,18 @@ def _told(name: str, of: str, source: Array, dt: Array, derivative: int, fit: Di
 
 def _remedy(source: Array, dt: Array, derivative: int, fit: Differentiator) -> str:
     """The narrowest window that makes the error small, or the best of those that leave half of the frames."""
-    tried = [w for w in WIDER if fit.window < w <= source.shape[1] // 2]
-    shares = []
-    for window in tried:
+    found = {np.inf: 0}  # windows by the share of the error that is left
+    for window in (w for w in WIDER if fit.window < w <= source.shape[1] // 2):
         error, size = _error_and_size(source, dt, derivative, Differentiator(window, fit.order))
-        shares.append(error / max(size, 1e-300))
-        if shares[-1] <= NOISY:
+        share = error / max(size, 1e-300)
+        found[share] = window
+        if share <= NOISY:
             break
-    if not shares or not min(shares) < np.inf:
+    share = min(found)
+    if not share < np.inf:
         return "track more exactly, or longer and with a wider dataset.window"
-    share, window = min(zip(shares, tried, strict=False))
-    found = f"with dataset.window={window} it is about {100 * share:.0f} %"
-    return found if share <= NOISY else f"{found}, which is still much; track more exactly"
+    best = f"with dataset.window={found[share]} it is about {100 * share:.0f} %"
+    return best if share <= NOISY else f"{best}, which is still much; track more exactly"
 
 
 def _error_and_size(source: Array, dt: Array, derivative: int, fit: Differentiator) -> tuple[float, float]:

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.own.tracks import Tracks, bad
-from gnn_distill.errors import InputError, check_int, check_range
+from gnn_distill.data.graphs import chain
+from gnn_distill.data.own.tracks import Observed, bad
+from gnn_distill.errors import InputError, check_int
 
 GRAPHS = ("complete", "chain", "nearest", "cutoff", "file")
 _CHUNK = 4_000_000  # distances held in memory at a time
@@ -21,13 +22,13 @@ Adjacency = npt.NDArray[np.bool_]
 
 
 def adjacency(
-    kind: str | None, tracks: Tracks, positions: Array, neighbours: int | None, radius: float | None
+    kind: str | None, seen: Observed, positions: Array, neighbours: int | None, radius: float | None
 ) -> Adjacency | None:
     """Adjacency of all graphs.
 
     Args:
         kind: one of `GRAPHS`; None takes the file's `edge_index` if it has one, else `complete`.
-        tracks: the file that the positions came from.
+        seen: the file that the positions came from.
         positions: positions of the graphs, shape [G, n, D].
         neighbours: senders per receiver, for `nearest`.
         radius: largest distance, for `cutoff`.
@@ -36,30 +37,28 @@ def adjacency(
         None for the complete graph, bool [n, n] for one graph, [G, n, n] where it changes in time.
     """
     n = positions.shape[1]
-    if kind == "file" or (kind is None and tracks.edge_index is not None):
-        return _from_file(tracks, n)
+    if kind == "file" or (kind is None and seen.edge_index is not None):
+        return _from_file(seen, n)
     if kind == "chain":
-        return np.eye(n, k=1, dtype=bool) | np.eye(n, k=-1, dtype=bool)
-    if kind == "nearest":
+        return chain(n)
+    if kind == "nearest" and neighbours is not None:
         check_int("dataset.neighbours", neighbours, 1, n - 1)
-        return _by_chunk(positions, lambda d: _nearest(d, neighbours or 1))
-    if kind == "cutoff":
-        check_range("dataset.radius", radius or 0.0, 0.0, open_low=True)
-        found = _by_chunk(positions, lambda d: d < (radius or 0.0))
+        return _by_chunk(positions, lambda d: _nearest(d, neighbours))
+    if kind == "cutoff" and radius is not None:
+        found = _by_chunk(positions, lambda d: d < radius)
         if not found.any():
-            raise InputError(
-                "dataset.radius", radius, "no two particles ever come so close: use a larger one"
-            )
+            fix = "no two particles ever come so close: use a larger one"
+            raise InputError("dataset.radius", radius, fix)
         return found
     return None
 
 
-def _from_file(tracks: Tracks, n: int) -> Adjacency:
-    if tracks.edge_index is None:
+def _from_file(seen: Observed, n: int) -> Adjacency:
+    if seen.edge_index is None:
         fix = "add edge_index [2, E] to an .npz or .pt file, or choose another dataset.graph"
-        raise bad(tracks.path, "there is no edge_index, which dataset.graph=file needs", fix)
+        raise bad(seen.path, "there is no edge_index, which dataset.graph=file needs", fix)
     joined = np.zeros((n, n), dtype=bool)
-    sender, receiver = tracks.edge_index
+    sender, receiver = seen.edge_index
     joined[receiver, sender] = True
     return joined
 

@@ -1,32 +1,28 @@
-"""The long format: one row per trajectory, frame and particle.
+"""A file of tracked particles, from disk to arrays that are not checked yet.
 
-Rows may come in any order of trajectories and particles; the rows of one particle are in order of
-time. Shape letters: R rows, S trajectories, T frames, n particles, D space dims, K further features.
+`.npz` and `.pt` hold the arrays themselves. `.csv` and `.parquet` hold a long table: one row per
+trajectory, frame and particle. Its rows may come in any order of trajectories and particles; those of one
+particle are in order of time. Shape letters: S trajectories, T frames, n particles, K further features.
 """
 
 from __future__ import annotations
 
-import csv
-import logging
 import pickle
 import zipfile
-from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 import torch
 
-from gnn_distill.data.own.tracks import ALIASES, Tracks, bad, to_tracks
-
-log = logging.getLogger(__name__)
-
-Columns = dict[str, npt.NDArray[Any]]
+from gnn_distill.data.own.tracks import ALIASES, Contents, bad
 
 AXES = ("x", "y", "z")
-LABELS = ("trajectory", "particle")
+VECTORS = {"positions": "", "velocities": "v", "accelerations": "a"}
+"""Arrays of vectors, and what stands before the axis in the names of their columns."""
+LABELS = ["trajectory", "particle"]
 ALSO = {
     "trajectory": ("trajectories", "run", "simulation"),
     "particle": ("particles", "id"),
@@ -38,20 +34,42 @@ ALSO = {
 """Other names of columns, read as these where a file has no column of the name itself."""
 
 
-def read_csv(path: Path) -> Columns:
-    """Columns of a text table with a header; separated by commas, semicolons or tabs."""
+def read_csv(path: Path) -> pd.DataFrame:
+    """A text table with a header; commas, semicolons or tabs separate its cells, empty lines are skipped."""
+    fix = "save plain text with one cell per column in every line"
     with path.open(newline="", encoding="utf-8-sig") as file:
         first = file.readline()
-        if not first.strip():
-            raise bad(path, "its first line is empty", "write a header: time,particle,x,y")
-        file.seek(0)
-        separator = max(",;\t", key=first.count)
-        rows = csv.reader(file, delimiter=separator)
-        try:
-            header = _header(path, next(rows))
-            return _parse(path, header, rows)
-        except csv.Error as error:
-            raise bad(path, f"line {rows.line_num} cannot be read ({error})", "save plain text") from error
+    if not first.strip():
+        raise bad(path, "its first line is empty", "write a header: time,particle,x,y")
+    separator = max(",;\t", key=first.count)
+    names = _header(path, [name.strip().strip('"') for name in first.split(separator)])
+    text = dict.fromkeys(LABELS, str)  # "01" stays a name and is not the number 1
+    # Empty lines are read, too, so that row numbers in messages are those of the file; they are dropped
+    # below. With low_memory a column may be numbers in one part of the file and text in another.
+    try:
+        table = pd.read_csv(
+            path, sep=separator, names=names, header=0, dtype=text, skip_blank_lines=False, low_memory=False
+        )
+    except pd.errors.ParserError as error:  # which names the line
+        raise bad(path, f"it cannot be read ({str(error).strip()})", fix) from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes cells too many for names of the rows
+        raise bad(path, f"its first row has more cells than the header, {len(names)}", fix)
+    return table.dropna(how="all")
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Columns of a parquet file; needs pyarrow."""
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise bad(path, "reading parquet needs pyarrow", "pip install pyarrow, or save it as .csv") from None
+    try:
+        table = parquet.read_table(path, partitioning=None).to_pandas(ignore_metadata=True)
+    except Exception as error:  # a damaged file can raise anything
+        problem = f"it cannot be read ({(str(error) or type(error).__name__).splitlines()[0]})"
+        raise bad(path, problem, "write it again, or save it as .csv") from error
+    table = table[[name for name in table if not name.startswith("__index_level_")]]
+    return table.set_axis(_header(path, list(table)), axis=1)
 
 
 def _header(path: Path, names: list[str]) -> list[str]:
@@ -68,173 +86,109 @@ def _header(path: Path, names: list[str]) -> list[str]:
     return header
 
 
-def _parse(path: Path, header: list[str], rows: Any) -> Columns:
-    """Cells as numbers, labels as numbers where all of them are."""
-    cells: list[Any] = [[] if name in LABELS else array("d") for name in header]
-    for row in rows:
-        if not row:
-            continue
-        if len(row) != len(header):
-            problem = f"line {rows.line_num} has {len(row)} cells and the header {len(header)}"
-            raise bad(path, problem, "write one cell per column in every line")
-        for name, column, cell in zip(header, cells, row, strict=True):
-            try:
-                column.append(cell.strip() if name in LABELS else float(cell))
-            except ValueError:
-                problem = f"column {name!r}, line {rows.line_num}: {cell!r} is not a number"
-                raise bad(path, problem, "write a number in every cell, or remove the column") from None
-    return {
-        name: _label(cell) if name in LABELS else np.asarray(cell)
-        for name, cell in zip(header, cells, strict=True)
-    }
+def assemble(table: pd.DataFrame, path: Path, dim: int) -> Contents:
+    """Arrays from the columns of a long table.
 
-
-def _label(names: list[str] | npt.NDArray[Any]) -> npt.NDArray[Any]:
-    texts = np.asarray(names)
-    try:
-        return texts.astype(np.float64)
-    except ValueError:
-        return texts
-
-
-def read_parquet(path: Path) -> Columns:
-    """Columns of a parquet file; needs pyarrow."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise bad(path, "reading parquet needs pyarrow", "pip install pyarrow, or save it as .csv") from None
-    try:
-        content = parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        problem = f"it cannot be read ({(str(error) or type(error).__name__).splitlines()[0]})"
-        raise bad(path, problem, "write it again, or save it as .csv") from error
-    kept = [name for name in content.column_names if not name.startswith("__index_level_")]
-    columns: Columns = {}
-    for name, held in zip(_header(path, kept), kept, strict=True):
-        column = content.column(held)
-        values = np.asarray(column.to_numpy())
-        label = name in LABELS and values.dtype.kind == "O"
-        if column.null_count or not (label or values.dtype.kind in "fiu"):
-            problem = f"column {name!r} of type {column.type} has {column.null_count} empty cells"
-            raise bad(path, problem, "give a number in every row, or remove the column")
-        columns[name] = _label(values.astype(str)) if label else values
-    return columns
-
-
-def assemble(columns: Columns, path: Path, dim: int) -> dict[str, Any]:
-    """Arrays of `tracks` from the columns of a long table.
-
-    Trajectories longer than the shortest one are cut to its length, with a warning.
+    Trajectories longer than the shortest one are cut to its length, with a note.
 
     Raises:
-        InputError: a column is missing, or rows are missing, repeated or out of order.
+        InputError: a column is missing, a cell is no number, or rows are missing or out of order.
     """
-    _check_columns(columns, path, dim)
+    arrays, further = _columns(list(table), path, dim)
+    if table.empty:
+        fix = "write one row per frame and particle"
+        raise bad(path, f"there are no rows under the header (found: {', '.join(table)})", fix)
+    cells = {k: _names(path, c) if k in LABELS else _numbers(path, c) for k, c in table.items()}
+    cells.setdefault("trajectory", pd.Series("0", table.index, dtype="category"))
+    clock = next(iter(set(arrays) & {"times", "frames"}))
+    rows, shape, notes = _in_order(pd.DataFrame(cells), arrays[clock][0], path)
+    found = {k: rows[names].to_numpy().reshape(*shape, len(names)) for k, names in arrays.items()}
+    for name in set(found) - {*VECTORS, "features"}:
+        found[name] = found[name][..., 0]  # numbers, no vectors
+    found[clock] = found[clock][..., 0]  # the same for all particles of a frame
+    return Contents(found, tuple(further), notes)
+
+
+def _columns(columns: list[str], path: Path, dim: int) -> tuple[dict[str, list[str]], list[str]]:
+    """Names of the columns that make up each array, and of the further ones among them."""
+    found = f"(found: {', '.join(columns)})"
     clock = "time" if "time" in columns else "frame"
-    used = {clock, "frame", *LABELS}
-    rows = _rows(columns, clock, path)
-    arrays: dict[str, Any] = {ALIASES[clock]: columns[clock][rows[:, :, 0]]}
-    for name, prefix in (("positions", ""), ("velocities", "v"), ("accelerations", "a")):
-        names = [prefix + axis for axis in AXES[:dim]]
-        used |= set(names)
-        if names[0] in columns:
-            arrays[name] = np.stack([columns[name][rows] for name in names], -1)
-    for name in ("mass", "charge"):
-        used.add(name)
-        if name in columns:
-            arrays[ALIASES[name]] = columns[name][rows]
-    if extra := [name for name in columns if name not in used]:
-        log.warning("%s: further columns become inputs of every particle: %s", path, ", ".join(extra))
-        arrays["features"] = np.stack([columns[name][rows] for name in extra], -1)
-    return arrays
-
-
-def _check_columns(columns: Columns, path: Path, dim: int) -> None:
-    held = f"(found: {', '.join(columns)})"
-    if "time" not in columns and "frame" not in columns:
-        raise bad(path, f"there is no column 'time' or 'frame' {held}", "name the column of times 'time'")
-    for name in ("particle", *AXES[:2]):
+    if clock not in columns:
+        raise bad(path, f"there is no column 'time' or 'frame' {found}", "name the column of times 'time'")
+    vectors = {name: [prefix + axis for axis in AXES[:dim]] for name, prefix in VECTORS.items()}
+    given = {k: names for k, names in vectors.items() if k == "positions" or {*names} & {*columns}}
+    for name in ("particle", *sum(given.values(), [])):
         if name not in columns:
-            raise bad(path, f"there is no column {name!r} {held}", "add it, or rename the one that holds it")
+            fix = "add it, or rename the one that holds it" + ", or set dataset.dim=2" * name.endswith("z")
+            raise bad(path, f"there is no column {name!r} {found}", fix)
     if dim == 2 and (third := [name for name in ("z", "vz", "az") if name in columns]):
         problem = f"column {third[0]!r} is a third dimension but dataset.dim=2"
         raise bad(path, problem, "set dataset.dim=3, or remove the column")
-    if dim == 3 and "z" not in columns:
-        raise bad(path, f"there is no column 'z' but dataset.dim=3 {held}", "set dataset.dim=2, or add it")
-    for prefix in "va":
-        there = [name for axis in AXES[:dim] if (name := prefix + axis) in columns]
-        if there and len(there) < dim:
-            missing = next(name for axis in AXES[:dim] if (name := prefix + axis) not in columns)
-            raise bad(path, f"column {missing!r} is missing beside {there[0]!r} {held}", "give all or none")
-    if not len(columns[AXES[0]]):
-        raise bad(path, f"there are no rows under the header {held}", "write one row per frame and particle")
-    for name, values in columns.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(values))[0])
-            problem = f"column {name!r} holds {values[row]} in row {row + 1} below the header"
-            raise bad(path, problem, "fill the gap by interpolation, or cut these frames out")
+    given |= {ALIASES[name]: [name] for name in (clock, "mass", "charge") if name in columns}
+    used = {"frame", *LABELS, *sum(given.values(), [])}
+    further = [name for name in columns if name not in used]
+    return given | ({"features": further} if further else {}), further
 
 
-def _rows(columns: Mapping[str, npt.NDArray[Any]], clock: str, path: Path) -> npt.NDArray[np.int64]:
-    """Row numbers [S, T, n], sorted by trajectory, time and particle."""
-    time, names = columns[clock], columns["particle"]
-    labels, particle = np.unique(names, return_inverse=True)
-    runs, run = np.unique(columns.get("trajectory", np.zeros(len(time))), return_inverse=True)
-    _check_order(time, run, particle, names, path)
-    order = np.lexsort((particle, time, run))
-    pieces: list[npt.NDArray[np.int64]] = []
-    for s, name in enumerate(runs):
-        mine = order[run[order] == s]
-        _, counts = np.unique(time[mine], return_counts=True)
-        n = pieces[0].shape[1] if pieces else int(np.bincount(counts).argmax())
-        where = f"trajectory {_text(name)}, {clock} "
-        fix = "cut out frames or tracks until the same particles are in every frame"
-        if (counts != n).any():
-            frame = int(np.flatnonzero(counts != n)[0])
-            when = time[mine[counts[:frame].sum()]]
-            raise bad(path, f"{where}{when:g} has {counts[frame]} particles and others {n}", fix)
-        grid = mine.reshape(-1, n)
-        changed = (particle[grid] != particle[grid[0]]).any(1)
-        if changed.any():
-            frame = int(changed.argmax())
-            new = labels[np.setdiff1d(particle[grid[frame]], particle[grid[0]])[0]]
-            problem = (
-                f"{where}{time[grid[frame, 0]]:g} has a particle {_text(new)} that is not in the first frame"
-            )
-            raise bad(path, problem, fix)
-        pieces.append(grid)
-    shortest, longest = min(map(len, pieces)), max(map(len, pieces))
-    if shortest < longest:
-        text = "%s: trajectories have %d to %d frames; all are cut to the first %d"
-        log.warning(text, path, shortest, longest, shortest)
-    return np.stack([piece[:shortest] for piece in pieces])
+def _numbers(path: Path, column: pd.Series) -> pd.Series:
+    """The column as finite numbers; pandas leaves it as text where one cell is none."""
+    plain = column.dtype.kind in "fiu"
+    values = (column if plain else pd.to_numeric(column.astype(str), errors="coerce")).astype(np.float64)
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        row = wrong.idxmax()
+        held = repr(column[row]) if isinstance(column[row], str) else str(column[row])
+        problem = f"column {column.name!r} holds {held:.60} in row {row + 1} below the header"
+        fix = "give a finite number in every row (an empty cell is nan): interpolate, or cut frames out"
+        raise bad(path, problem, f"{fix}, or remove the column")
+    return values
 
 
-def _check_order(
-    time: npt.NDArray[Any],
-    run: npt.NDArray[np.intp],
-    particle: npt.NDArray[np.intp],
-    names: npt.NDArray[Any],
-    path: Path,
-) -> None:
-    """Raise unless the time of every particle ascends in the order of the file."""
-    order = np.lexsort((particle, run))  # stable: rows of one particle stay in the file's order
-    same = (np.diff(run[order]) == 0) & (np.diff(particle[order]) == 0)
-    wrong = np.flatnonzero(same & (np.diff(time[order]) <= 0))
-    if not wrong.size:
-        return
-    before, row = order[wrong[0]], order[wrong[0] + 1]
-    who = f"particle {_text(names[row])}"
-    if time[row] == time[before]:
-        problem = f"rows {before + 1} and {row + 1} below the header are both {who} at {time[row]:g}"
-        raise bad(path, problem, "remove one, or tell runs apart in a column 'run'")
-    problem = f"{who} goes back from {time[before]:g} to {time[row]:g} in row {row + 1} below the header"
-    raise bad(path, problem, "sort the rows by time, or tell runs apart in a column 'run'")
+def _names(path: Path, column: pd.Series) -> pd.Series:
+    """Names of particles or trajectories as categories, sorted as numbers where all of them are numbers."""
+    names = column.astype(str).str.strip().astype("category")
+    if names.isna().any():
+        where = f"in row {names.isna().idxmax() + 1} below the header"
+        raise bad(path, f"column {column.name!r} is empty or nan {where}", "give a number or a name")
+    try:
+        order = sorted(names.cat.categories, key=lambda text: (float(text), text))
+    except ValueError:
+        order = sorted(names.cat.categories)
+    return names.cat.reorder_categories(order)
 
 
-def _text(label: Any) -> str:
-    return f"{label:g}" if isinstance(label, float | np.floating) else str(label)
+def _in_order(
+    table: pd.DataFrame, clock: str, path: Path
+) -> tuple[pd.DataFrame, tuple[int, int, int], tuple[str, ...]]:
+    """Rows sorted by trajectory, time and particle; (S, T, n) of them; a note if some were cut off."""
+    tracks = table.groupby(LABELS, observed=True)
+    back = tracks[clock].diff() <= 0
+    if back.any():
+        row = back.idxmax()
+        before, now = tracks[clock].shift()[row], table[clock][row]
+        problem = f"particle {table['particle'][row]} goes from {clock} {before:g} to {now:g}"
+        fix = "sort the rows by time, remove repeated ones, or tell runs apart in a column 'run'"
+        raise bad(path, f"{problem} in row {row + 1} below the header", fix)
+
+    fix = "cut out frames or tracks until the same particles are in every frame"
+    many = table.groupby("trajectory", observed=True)["particle"].nunique()
+    here = table.groupby(["trajectory", clock], observed=True).size()
+    lacking = here.lt(many, level="trajectory")  # no particle is in a frame twice, since times ascend
+    if lacking.any():
+        run, when = lacking.idxmax()
+        own = table[table["trajectory"] == run]
+        lost = min({*own["particle"]} - {*own["particle"][own[clock] == when]})
+        raise bad(path, f"trajectory {run}, {clock} {when:g} lacks particle {lost} of other frames", fix)
+    other = many != many.iloc[0]
+    if other.any():
+        run = other.idxmax()
+        problem = f"trajectory {run} has {many[run]} particles and trajectory {many.index[0]} {many.iloc[0]}"
+        raise bad(path, problem, fix)
+
+    shortest, longest = tracks.size().min(), tracks.size().max()
+    note = f"trajectories have {shortest} to {longest} frames; all are cut to the first {shortest}"
+    rows = table[tracks.cumcount() < shortest].sort_values(["trajectory", clock, "particle"])
+    return rows, (len(many), shortest, many.iloc[0]), (note,) if shortest < longest else ()
 
 
 PLAIN = "save plain arrays of numbers, with np.savez(path, positions=...)"
@@ -252,9 +206,8 @@ def read_npz(path: Path) -> dict[str, Any]:
                 arrays[name] = archive[name]
     except Exception as error:  # a damaged file can raise anything
         if "allow_pickle" in str(error):
-            raise bad(
-                path, f"array {name!r} holds pickled Python objects, which are refused", PLAIN
-            ) from error
+            problem = f"array {name!r} holds pickled Python objects, which are refused"
+            raise bad(path, problem, PLAIN) from error
         raise bad(path, f"{name!r} cannot be read ({error})", PLAIN) from error
     return arrays
 
@@ -285,23 +238,24 @@ def _array(value: torch.Tensor | int | float) -> Any:
 
 
 ARRAYS: dict[str, Callable[[Path], dict[str, Any]]] = {".npz": read_npz, ".pt": read_pt}
-TABLES: dict[str, Callable[[Path], dict[str, Any]]] = {".csv": read_csv, ".parquet": read_parquet}
+TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {".csv": read_csv, ".parquet": read_parquet}
 ENDINGS = (*ARRAYS, *TABLES)
 
 
-def read(path: Path, dim: int) -> Tracks:
-    """Read and check a file of tracked particles.
+def read(path: Path, dim: int) -> Contents:
+    """Read a file of tracked particles.
 
     Args:
         path: a file that ends in one of `ENDINGS`.
-        dim: space dimensions D that the file must have.
+        dim: space dimensions D that a table must have columns for.
 
     Raises:
         InputError: naming the file, the array or column, what is wrong with it and the fix.
     """
     ending = path.suffix.lower()
     try:
-        arrays = ARRAYS[ending](path) if ending in ARRAYS else assemble(TABLES[ending](path), path, dim)
+        if ending in ARRAYS:
+            return Contents(ARRAYS[ending](path))
+        return assemble(TABLES[ending](path), path, dim)
     except (OSError, UnicodeDecodeError) as error:
         raise bad(path, f"it cannot be read ({error})", "check the file and its permissions") from error
-    return to_tracks(arrays, path, dim)

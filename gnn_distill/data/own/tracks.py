@@ -5,6 +5,8 @@ Shape letters: S trajectories, T frames, n particles, D space dims, K further fe
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,32 +18,34 @@ import numpy.typing as npt
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError
 
-KNOWN = (
-    "positions",
-    "velocities",
-    "accelerations",
-    "masses",
-    "charges",
-    "features",
-    "times",
-    "frames",
-    "dt",
-    "edge_index",
-)
-ALIASES = {
-    "position": "positions",
-    "velocity": "velocities",
-    "acceleration": "accelerations",
-    "mass": "masses",
-    "charge": "charges",
-    "time": "times",
-    "frame": "frames",
-    "t": "times",
-}
+VECTORS = ("positions", "velocities", "accelerations")
+CLOCKS = ("times", "frames", "dt")
+KNOWN = (*VECTORS, "masses", "charges", "features", *CLOCKS, "edge_index")
+ALIASES = {"position": "positions", "velocity": "velocities", "acceleration": "accelerations"}
+ALIASES |= {"mass": "masses", "charge": "charges", "time": "times", "frame": "frames", "t": "times"}
+
+# Equations use these letters with a digit for something else (m1, q2, the constants c0, c1, …), and these
+# names of vectors and functions. A further column so called is f1, f2, … in them instead.
+TAKEN = re.compile(r"([cdfmqrtuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|inv")
 
 
 @dataclass(frozen=True)
-class Tracks:
+class Contents:
+    """What a file holds, as it was read.
+
+    Attributes:
+        arrays: by their names in the file; those of a table by the names in `KNOWN`.
+        columns: headings of a table's further columns, in the order of the array `features`.
+        notes: what was done to a table on the way, in sentences for the report.
+    """
+
+    arrays: Mapping[str, Any]
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Observed:
     """Checked contents of a file; None where the file says nothing.
 
     Attributes:
@@ -52,9 +56,11 @@ class Tracks:
         masses: shape [S, T, n]; 1 where the file has none.
         charges: shape [S, T, n]; 0 where the file has none.
         features: shape [S, T, n, K], K ≥ 0.
+        names: names of the K features in equations.
         times: shape [S, T], ascending.
         counted: `times` are frame numbers, to be multiplied by a time step.
         edge_index: shape [2, E], rows sender and receiver.
+        notes: what was done to the file's contents, in sentences for the report.
     """
 
     path: Path
@@ -64,9 +70,11 @@ class Tracks:
     masses: Array
     charges: Array
     features: Array
+    names: tuple[str, ...]
     times: Array | None
     counted: bool
     edge_index: npt.NDArray[np.int64] | None
+    notes: tuple[str, ...]
 
 
 def bad(path: Path, problem: str, fix: str) -> InputError:
@@ -74,39 +82,77 @@ def bad(path: Path, problem: str, fix: str) -> InputError:
     return InputError("dataset.path", str(path), f"{problem}; {fix}")
 
 
-def to_tracks(found: Mapping[str, Any], path: Path, dim: int) -> Tracks:
+def check(contents: Contents, path: Path, dim: int) -> Observed:
     """Check the arrays of a file and bring them to one shape.
 
     Raises:
         InputError: naming the file, the array, what is wrong with it and the fix.
     """
-    arrays = _known(found, path)
+    arrays = _known(contents.arrays, path)
     edges = arrays.pop("edge_index", None)
     numbers = {name: _numbers(path, name, value) for name, value in arrays.items()}
     if "positions" not in numbers:
-        held = ", ".join(found) or "nothing"
+        held = ", ".join(contents.arrays) or "nothing"
         raise bad(path, f"there is no array 'positions' (found: {held})", "save positions [T, n, dim]")
-    x = numbers["positions"]
-    _check_positions(path, x, dim)
-    many = x if x.ndim == 4 else x[None]
-    masses = _per_particle(path, "masses", numbers.get("masses"), x, 1.0)
+    given = numbers["positions"].shape
+    _check_positions(path, given, dim)
+    shape = (1, *given)[-4:]  # a file of one trajectory may leave its axis out
+    for name in (name for name in VECTORS if name in numbers):
+        if numbers[name].shape != given:
+            problem = f"{name} has shape {numbers[name].shape} but positions has {given}"
+            raise bad(path, problem, f"save {name} for the same frames and particles as positions")
+        numbers[name] = numbers[name].reshape(shape)
+    features = numbers.get("features")
+    if features is not None and (features.ndim < 2 or not features.shape[-1]):
+        fix = "save [n, K], K ≥ 1 numbers for each particle, or leave it out"
+        raise bad(path, f"features has shape {features.shape}", fix)
+    columns = {
+        "masses": numbers.get("masses", np.ones(shape[2]))[..., None],
+        "charges": numbers.get("charges", np.zeros(shape[2]))[..., None],
+        "features": np.zeros((shape[2], 0)) if features is None else features,
+    }
+    each = {name: _per_particle(path, name, value, given) for name, value in columns.items()}
+    masses = each["masses"][..., 0]
     if (masses <= 0).any():
         first = tuple(int(k) for k in np.argwhere(masses <= 0)[0])
         problem = f"masses: {masses[first]:g} at [trajectory, frame, particle] = {list(first)}"
         raise bad(path, problem, "give positive masses, or leave them out (they are then 1)")
-    times, counted = _clock(path, numbers, many.shape[:2])
-    return Tracks(
+    times, counted = _clock(path, numbers, shape[:2])
+    names = names_of(contents.columns or ("",) * each["features"].shape[-1])
+    told = [c if c == n else f"{c} (in equations {n})" for c, n in zip(contents.columns, names, strict=False)]
+    note = f"further columns become inputs of every particle: {', '.join(told)}"
+    return Observed(
         path=path,
-        positions=many,
-        velocities=_vectors(path, "velocities", numbers, x),
-        accelerations=_vectors(path, "accelerations", numbers, x),
+        positions=numbers["positions"],
+        velocities=numbers.get("velocities"),
+        accelerations=numbers.get("accelerations"),
         masses=masses,
-        charges=_per_particle(path, "charges", numbers.get("charges"), x, 0.0),
-        features=_features(path, numbers.get("features"), x),
+        charges=each["charges"][..., 0],
+        features=each["features"],
+        names=names,
         times=times,
         counted=counted,
-        edge_index=None if edges is None else _edges(path, edges, many.shape[2]),
+        edge_index=None if edges is None else _edges(path, edges, shape[2]),
+        notes=(*contents.notes, *([note] if told else [])),
     )
+
+
+def names_of(headings: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of further columns in equations: their headings where these can be, else f1, f2, ….
+
+    Equations add 1 for the receiver and 2 for the sender, so that `spin1` is the one of a column `spin`,
+    not another column.
+
+    >>> names_of(("spin", "m", "size (µm)"))
+    ('spin', 'f2', 'f3')
+    """
+    return tuple(name if _free(name, headings) else f"f{k}" for k, name in enumerate(headings, 1))
+
+
+def _free(name: str, headings: tuple[str, ...]) -> bool:
+    plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    of_another = name.endswith(("1", "2")) and name[:-1] in headings
+    return plain and not TAKEN.fullmatch(name) and not of_another
 
 
 def _known(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -134,52 +180,31 @@ def _numbers(path: Path, name: str, value: Any) -> Array:
     return array
 
 
-def _check_positions(path: Path, x: Array, dim: int) -> None:
-    problem = f"positions has shape {x.shape}"
-    if x.ndim not in (3, 4):
+def _check_positions(path: Path, shape: tuple[int, ...], dim: int) -> None:
+    problem = f"positions has shape {shape}"
+    if len(shape) not in (3, 4):
         raise bad(path, problem, "save [frames, particles, dim] or [trajectories, frames, particles, dim]")
-    if x.size == 0:
+    if 0 in shape:
         raise bad(path, f"{problem}: it is empty", "save at least one frame of two particles")
-    if x.shape[-1] != dim:
+    if shape[-1] != dim:
         fix = f"its last axis must hold the {dim} coordinates that dataset.dim={dim} asks for"
-        if x.shape[-1] in (2, 3):
-            fix = f"its last axis says dataset.dim={x.shape[-1]}, not {dim}"
+        if shape[-1] in (2, 3):
+            fix = f"its last axis says dataset.dim={shape[-1]}, not {dim}"
         raise bad(path, problem, fix)
-    if x.shape[-2] < 2:
+    if shape[-2] < 2:
         raise bad(path, f"{problem}: one particle", "track at least two, a pair is what can interact")
 
 
-def _vectors(path: Path, name: str, numbers: Mapping[str, Array], x: Array) -> Array | None:
-    if name not in numbers:
-        return None
-    if numbers[name].shape != x.shape:
-        problem = f"{name} has shape {numbers[name].shape} but positions has {x.shape}"
-        raise bad(path, problem, f"save {name} for the same frames and particles as positions")
-    return numbers[name] if x.ndim == 4 else numbers[name][None]
-
-
-def _per_particle(path: Path, name: str, value: Array | None, x: Array, default: float) -> Array:
-    """`value` of shape [n], [S, n] or one per frame, as [S, T, n]."""
-    sims, frames, n = (x if x.ndim == 4 else x[None]).shape[:3]
-    if value is None:
-        return np.full((sims, frames, n), default)
-    if value.shape == (sims, n):
+def _per_particle(path: Path, name: str, value: Array, given: tuple[int, ...]) -> Array:
+    """`value` of shape [n, K], [S, n, K] or one per frame, as [S, T, n, K]; `given` is that of positions."""
+    sims, frames, n, _ = (1, *given)[-4:]
+    shape = value.shape[:-1]
+    if shape == (sims, n):
         value = value[:, None]
-    elif value.shape not in {(n,), x.shape[:-1]}:
+    elif shape not in {(n,), given[:-1]}:
         fix = f"give one value per particle, shape ({n},), or per trajectory and particle, ({sims}, {n})"
-        raise bad(path, f"{name} has shape {value.shape} but positions has {x.shape}", fix)
-    return np.broadcast_to(value, (sims, frames, n))
-
-
-def _features(path: Path, value: Array | None, x: Array) -> Array:
-    if value is None:
-        return np.zeros((*(x if x.ndim == 4 else x[None]).shape[:3], 0))
-    if value.ndim < 2:
-        raise bad(path, f"features has shape {value.shape}", "save [n, K]: K numbers for each particle")
-    columns = [_per_particle(path, "features[..., k]", value[..., k], x, 0.0) for k in range(value.shape[-1])]
-    if not columns:
-        raise bad(path, f"features has shape {value.shape}: it is empty", "leave it out")
-    return np.stack(columns, -1)
+        raise bad(path, f"{name} has shape {shape} but positions has {given}", fix)
+    return np.broadcast_to(value, (sims, frames, n, value.shape[-1]))
 
 
 def _clock(path: Path, numbers: Mapping[str, Array], shape: tuple[int, ...]) -> tuple[Array | None, bool]:

@@ -10,7 +10,7 @@ import numpy as np
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.errors import InputError
-from gnn_distill.physics.variables import FURTHER, VARIABLES
+from gnn_distill.physics.variables import VARIABLES, is_variable
 
 Progress = Callable[[str], None]
 
@@ -95,7 +95,6 @@ def _check_names(names: Sequence[str], columns: int) -> None:
     if repeated := {n for n in names if list(names).count(n) > 1}:
         raise InputError("symbolic names", sorted(repeated), "name each column once")
     for name in names:
-        if name not in VARIABLES and not FURTHER.fullmatch(name):
-            raise InputError(
-                "symbolic names", name, f"use names from {', '.join(VARIABLES)}, or f1_1, f1_2 …"
-            )
+        if not is_variable(name):
+            fix = f"use names from {', '.join(VARIABLES)}, or such as size1 and size2 for a further column"
+            raise InputError("symbolic names", name, fix)

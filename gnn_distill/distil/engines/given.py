@@ -13,10 +13,10 @@ from gnn_distill.distil.engines.engine import Memory, Progress, check_problem
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.points import Points, trim
-from gnn_distill.distil.expressions.refine import DELTAS, forms, mixed, refit
+from gnn_distill.distil.expressions.refine import forms, mixed, refit
 from gnn_distill.distil.joint import trivial
 from gnn_distill.errors import InputError, check_range
-from gnn_distill.physics.variables import FURTHER_NAMES, VARIABLES
+from gnn_distill.physics.variables import DELTAS
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class GivenEngine:
         check_range("symbolic.engine.near", self.near, 0.0, 0.5)
         check_range("symbolic.engine.tail", self.tail, 0.0, 0.5)
         try:
-            found = parse(self.expression, (*VARIABLES, *FURTHER_NAMES))
+            found = parse(self.expression)
         except InputError as error:
             raise InputError("symbolic.expression", error.value, error.fix) from error
         if not found.free_symbols:
@@ -54,7 +54,7 @@ class GivenEngine:
     @property
     def radial(self) -> bool:
         """Whether the equation is the size along Δ/d, rather than a component."""
-        used = parse(self.expression, (*VARIABLES, *FURTHER_NAMES)).free_symbols
+        used = parse(self.expression).free_symbols
         return not {str(symbol) for symbol in used} & set(DELTAS)
 
     def fit(

@@ -16,6 +16,7 @@ import sympy
 from sympy.printing.str import StrPrinter
 
 from gnn_distill.errors import InputError
+from gnn_distill.physics.variables import VARIABLES, is_variable
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 100
@@ -40,12 +41,13 @@ BINARY: dict[type[ast.operator], Callable[[sympy.Expr, sympy.Expr], sympy.Expr]]
 }
 
 
-def parse(text: str, names: Collection[str]) -> sympy.Expr:
+def parse(text: str, names: Collection[str] | None = None) -> sympy.Expr:
     """Read an expression.
 
     Args:
         text: arithmetic in Python's notation: ``+ - * / **``, numbers, calls of `FUNCTIONS`.
-        names: the variables that may occur; each becomes a plain `sympy.Symbol`.
+        names: the variables that may occur; each becomes a plain `sympy.Symbol`. If None, all that an
+            equation may hold, see `gnn_distill.physics.variables.is_variable`.
 
     Raises:
         InputError: names the part that is not understood.
@@ -58,6 +60,9 @@ def parse(text: str, names: Collection[str]) -> sympy.Expr:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise InputError("expression", text[:80], "write arithmetic such as -m2*dx/r**3") from None
+    if names is None:
+        used = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+        names = {*VARIABLES, *filter(is_variable, used)}
     result = _convert(tree.body, frozenset(names), 0)
     if result.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
         raise InputError("expression", text[:80], "remove the division by zero or the overflow")

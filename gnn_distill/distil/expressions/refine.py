@@ -16,6 +16,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import Function, compiled, evaluate
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.points import Points
+from gnn_distill.physics.variables import DELTAS
 
 SCREEN_POINTS = 500
 REWEIGHTED = 6
@@ -30,7 +31,6 @@ MIX_OFFSET = 1e-3
 FAR = 1e6
 """Residual where an equation has no finite value."""
 UNSOUND = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I)
-DELTAS = ("dx", "dy", "dz")
 QUICK, THOROUGH = 12, 40
 """Steps of a refit while paring, and of a final one."""
 STALLED = 5

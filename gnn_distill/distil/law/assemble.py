@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from gnn_distill.analyse.gauge import fit_gauge
 from gnn_distill.data.graphs import Subset
+from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.law.closed_form import Law, Nodes, compare, fit_one_body, from_messages
 from gnn_distill.distil.law.constants import FIT_NODES, intervals, refit
+from gnn_distill.distil.problem import Evidence
 from gnn_distill.distil.solve import Found
-from gnn_distill.read.recording import Edges, edge_features
-
-if TYPE_CHECKING:
-    from gnn_distill.pipeline.build import Experiment
+from gnn_distill.model.network import ParticleGNN
+from gnn_distill.read.recording import Edges, Recording, edge_features
 
 VALIDATION_GRAPHS, FEWEST_GRAPHS = 2000, 50
 
 
-def distilled_law(experiment: Experiment, found: Found) -> tuple[Law, dict[str, Any]] | None:
+def distilled_law(evidence: Evidence, engine: Engine, found: Found) -> tuple[Law, dict[str, Any]] | None:
     """The law of recovered equations, or of those that extrapolate, and the content of `law.json`.
 
     Constants are refitted on accelerations of the validation set. None where message components cannot be
     turned into accelerations: they do not span the force.
     """
-    law = _assembled(experiment, found)
+    recording, validation = evidence.recording, evidence.validation
+    law = assembled(engine, recording, found)
     if law is None:
         return None
-    recording, one_body = experiment.recording, experiment.recording.pullback_kind == "odd"
-    validation = experiment.datamodule.validation
-    generator = torch.Generator().manual_seed(experiment.config["seed"])
+    one_body = recording.pullback_kind == "odd"
+    generator = torch.Generator().manual_seed(evidence.seed)
     some = validation[torch.randperm(len(validation), generator=generator)[: refit_graphs(recording.n)]]
-    edges, nodes = edges_of(experiment, some), nodes_of(some)
+    edges, nodes = edges_of(evidence.model, some), nodes_of(some)
     law = law.with_signs([q for q in ("q1", "q2") if is_sign(q, recording.edges, edges)])
     if one_body:
         law = fit_one_body(law, edges, nodes)
     law = refit(law, edges, nodes)
     if one_body:
         law = fit_one_body(law, edges, nodes)
-    bounds = intervals(law, edges, nodes, recording.n, experiment.config["seed"])
-    compared = compare(law, recording.edges, nodes_of(experiment.datamodule.test), recording.mae)
-    return law, {"equations": found.picks, "intervals": bounds, **compared}
+    bounds = intervals(law, edges, nodes, recording.n, evidence.seed)
+    compared = compare(law, recording.edges, nodes_of(evidence.test), recording.mae)
+    further = list(recording.edges.columns.further)
+    return law, {"equations": found.picks, "intervals": bounds, "further": further, **compared}
 
 
-def _assembled(experiment: Experiment, found: Found) -> Law | None:
+def assembled(engine: Engine, recording: Recording, found: Found) -> Law | None:
     """The picked equations as one law, constants as they were found."""
     problem, picks = found.problem, found.picks
     if found.joint is not None:
@@ -54,13 +55,12 @@ def _assembled(experiment: Experiment, found: Found) -> Law | None:
         pairs = [(k, v) for k, v in zip(parents, verdicts, strict=True) if k is not None]
         recovered = [k for k, v in pairs if v is not None and v.recovered]
         index = next(iter([*recovered, *(k for k, _ in pairs)]), found.joint.front.choice)
-        if isinstance(experiment.engine, GivenEngine):
+        if isinstance(engine, GivenEngine):
             index = len(found.joint.front.equations) - 1  # what the user asked for, believed or not
         return Law.along(found.joint.front.equations[index].expression, len(picks))
     expressions = [f.equations[k].expression for f, k in zip(found.fronts, picks, strict=True)]
     if problem.target == "pullback":
         return Law(tuple(expressions))
-    recording = experiment.recording
     edges, here = recording.edges, problem.edges
     truth = edges.force if edges.force is not None else recording.pullback * edges.m1[:, None]
     values = problem.values[: len(here)]
@@ -75,19 +75,17 @@ def refit_graphs(n: int) -> int:
 
 def is_sign(name: str, *sets: Edges) -> bool:
     """Whether a charge, `q1` or `q2`, is ±1 on all edges of all sets."""
-    charges = [getattr(edges, name) for edges in sets]
+    charges = [edges.properties[name] for edges in sets]
     return all(len(q) > 0 and bool((abs(q) == 1).all()) for q in charges)
 
 
-def edges_of(experiment: Experiment, graphs: Subset) -> Edges:
+def edges_of(model: ParticleGNN, graphs: Subset) -> Edges:
     """The edges of some graphs, without the true force."""
-    graph = experiment.module.model.edges(graphs.features.shape[1])
-    edges = edge_features(graphs.features, graph, experiment.source.dim, None)
+    edges = edge_features(graphs.features, model.edges(graphs.features.shape[1]), graphs.columns)
     return edges if graphs.edge_mask is None else edges.where(graphs.edge_mask.numpy().reshape(-1))
 
 
 def nodes_of(graphs: Subset) -> Nodes:
     """All nodes of some graphs."""
     x, a = (part.flatten(0, 1).double().numpy() for part in (graphs.features, graphs.accelerations))
-    dim = a.shape[1]
-    return Nodes(x[:, dim : 2 * dim], x[:, 2 * dim + 1], a)
+    return Nodes(x[:, graphs.columns.velocity], x[:, graphs.columns.mass], a)

@@ -23,7 +23,7 @@ from gnn_distill.distil.expressions.front import complexity
 from gnn_distill.distil.expressions.parse import write
 from gnn_distill.distil.expressions.refine import forms
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import SPACE
+from gnn_distill.physics.variables import DELTAS
 from gnn_distill.read.recording import Edges
 
 WORST_CONDITION = 1e3  # of the matrix that mixes force components into messages
@@ -68,7 +68,7 @@ class Law:
     def along(cls, radial: sympy.Expr, dim: int) -> Law:
         """The central law f·Δ/d in `dim` dimensions, with d = r − ε the distance itself."""
         radial = _factored(radial)
-        direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in SPACE[:dim]]
+        direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in DELTAS[:dim]]
         return cls(tuple(radial * part for part in direction), radial=radial)
 
     def with_signs(self, names: Sequence[str]) -> Law:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,11 @@ from sympy.printing.numpy import NumPyPrinter
 from gnn_distill.distil.expressions.parse import write
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.module import LawModule
+from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import FURTHER
+from gnn_distill.physics.variables import AXES, sided
 from gnn_distill.runs.files import atomic
 
-AXES = "xyz"
-LATEX = {f"d{a}": rf"\Delta {a}" for a in AXES} | {f"v{a}": f"v_{a}" for a in AXES}
-LATEX |= {f"{c}{i}": f"{c}_{i}" for c in "mq" for i in "12"}
 _FUNCTION = re.compile(r"\b(exp|log|sqrt|Abs|sin|cos)\(")
 
 
@@ -36,7 +34,11 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
         content: that of `law.json`.
         folder: where to.
     """
-    texts = {"law.tex": latex(law), "law_sympy.py": in_sympy(law), "law_numpy.py": in_numpy(law)}
+    texts = {
+        "law.tex": latex(law),
+        "law_sympy.py": in_sympy(law),
+        "law_numpy.py": in_numpy(law, content.get("further") or ()),
+    }
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -44,6 +46,7 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
     saved = {
         "acceleration": list(content["acceleration"]),
         "one_body": list(content.get("one_body") or []),
+        "further": list(content.get("further") or []),
         "state_dict": module.state_dict(),
     }
     buffer = io.BytesIO()
@@ -55,7 +58,8 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
 
 def latex(law: Law) -> str:
     """An `align*` environment, numbers with six figures."""
-    names = {sympy.Symbol(k): v for k, v in LATEX.items()}
+    symbols = {s for f in (*law.components, *law.one_body) for s in f.free_symbols}
+    names = {s: variables.latex(str(s)) for s in symbols}
     alone = law.one_body or (sympy.S.Zero,) * len(law.components)
     lines = []
     for axis, pair, single in zip(AXES, law.components, alone, strict=False):
@@ -90,17 +94,26 @@ def _tuple(expressions: tuple[sympy.Expr, ...]) -> str:
     return f"({inner},)" if expressions else "()"
 
 
-def in_numpy(law: Law) -> str:
-    """A Python module that needs NumPy only: accelerations of n particles."""
+def in_numpy(law: Law, further: Sequence[str] = ()) -> str:
+    """A Python module that needs NumPy only: accelerations of n particles.
+
+    Args:
+        law: the law.
+        further: names of the further columns of the data, in order.
+    """
     printer = NumPyPrinter({"fully_qualified_modules": True})
     pair = [printer.doprint(f).replace("numpy.", "np.") for f in law.components]
     alone = [printer.doprint(f).replace("numpy.", "np.") for f in law.one_body]
     names = ", ".join(f"d{a}" for a in AXES[: len(pair)])
     speeds = ", ".join(f"v{a}" for a in AXES[: len(pair)])
-    further = sorted({str(s) for f in law.components for s in f.free_symbols if FURTHER.fullmatch(str(s))})
-    more = "".join(f", {name}" for name in further)
-    found = [FURTHER.fullmatch(name) for name in further]
-    given = "".join(f", features[{'ij'[int(m[2]) - 1]}, {int(m[1]) - 1}]" for m in found if m)
+    used = {str(s) for f in law.components for s in f.free_symbols}
+    columns = {
+        sided(name, side): f"features[{end}, {k}]"
+        for k, name in enumerate(further)
+        for side, end in ((1, "i"), (2, "j"))
+    }
+    more = "".join(f", {name}" for name in columns if name in used)
+    given = "".join(f", {column}" for name, column in columns.items() if name in used)
     lines = [
         '"""The distilled law. Made by gnn_distill; needs NumPy only."""',
         "",

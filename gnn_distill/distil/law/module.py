@@ -16,10 +16,9 @@ from gnn_distill.distil.expressions.evaluate import constants, replaced
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import FURTHER_NAMES, SPACE, VARIABLES
+from gnn_distill.physics.variables import DELTAS, VELOCITIES, Columns
 
 Term = Callable[[Mapping[str, Tensor]], Tensor]
-VELOCITIES = ("vx", "vy", "vz")
 _FUNCTIONS: dict[type, Callable[[Tensor], Tensor]] = {
     sympy.exp: torch.exp,
     sympy.log: torch.log,
@@ -39,6 +38,7 @@ class LawModule(nn.Module):
         acceleration: one expression for each Cartesian component, over the edges.
         one_body: one for each component over the particles, or none.
         edges: receivers and senders, each [E]; all pairs if None.
+        further: names of the features after charge and mass.
     """
 
     def __init__(
@@ -46,11 +46,13 @@ class LawModule(nn.Module):
         acceleration: Sequence[str],
         one_body: Sequence[str] = (),
         edges: tuple[Tensor, Tensor] | None = None,
+        further: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.dim = len(acceleration)
-        pair = [parse(text, (*VARIABLES, *FURTHER_NAMES)) for text in acceleration]
-        alone = [parse(text, (*VELOCITIES, "m1")) for text in one_body]
+        self.dim, self.further = len(acceleration), tuple(further)
+        columns = Columns(self.dim, self.further)
+        pair = [parse(text, columns.pair_names) for text in acceleration]
+        alone = [parse(text, columns.own_names) for text in one_body]
         numbers = constants(*pair, *alone)
         self.constants = nn.Parameter(torch.tensor([float(c) for c in numbers], dtype=torch.float64))
         names = {c: sympy.Symbol(f"c{k}") for k, c in enumerate(numbers)}
@@ -61,28 +63,27 @@ class LawModule(nn.Module):
     @classmethod
     def from_law(cls, law: Mapping[str, Any], edges: tuple[Tensor, Tensor] | None = None) -> LawModule:
         """The module of a `law.json`."""
-        return cls(law["acceleration"], [t for t in law.get("one_body") or []], edges)
+        return cls(law["acceleration"], law.get("one_body") or [], edges, law.get("further") or ())
 
     def forward(self, x: Tensor) -> Tensor:
         """Accelerations [B, n, D] of particles with features x [B, n, F]."""
         x = x.to(self.constants.dtype)
-        n, dim = x.shape[1], self.dim
+        n, dim, columns = x.shape[1], self.dim, Columns(self.dim, self.further)
         receiver, sender = all_pairs(n, x.device) if self._edges is None else self._edges
         one, two = x[:, receiver], x[:, sender]
         delta = one[..., :dim] - two[..., :dim]
-        named = dict(zip(SPACE, delta.unbind(-1), strict=False))
+        named = dict(zip(DELTAS, delta.unbind(-1), strict=False))
         named |= {"r": delta.norm(dim=-1) + SOFTENING} | self._numbers()
-        for side, features in (("1", one), ("2", two)):
-            named |= {f"q{side}": features[..., 2 * dim], f"m{side}": features[..., 2 * dim + 1]}
-            named |= {f"f{k + 1}_{side}": f for k, f in enumerate(features[..., 2 * dim + 2 :].unbind(-1))}
+        named |= columns.properties(one, 1) | columns.properties(two, 2)
         pairs = torch.stack([f(named).expand_as(named["r"]) for f in self._pair], dim=-1)
         pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force
         total = pairs.new_zeros(*x.shape[:2], dim).index_add(1, receiver, pairs)
         return total + self._single(x) if self._alone else total
 
     def _single(self, x: Tensor) -> Tensor:
-        velocity = x[..., self.dim : 2 * self.dim].unbind(-1)
-        named = dict(zip(VELOCITIES, velocity, strict=False)) | {"m1": x[..., 2 * self.dim + 1]}
+        columns = Columns(self.dim)
+        velocity = x[..., columns.velocity].unbind(-1)
+        named = dict(zip(VELOCITIES, velocity, strict=False)) | {"m1": x[..., columns.mass]}
         named |= self._numbers()
         return torch.stack([f(named).expand_as(named["m1"]) for f in self._alone], dim=-1)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,12 +18,9 @@ from torch import Tensor
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import chain
 from gnn_distill.distil.law.module import LawModule
-from gnn_distill.physics.energy import conserves_energy
-from gnn_distill.physics.laws import SOFTENING, ForceLaw
-from gnn_distill.physics.simulate import Simulation
-
-if TYPE_CHECKING:
-    from gnn_distill.pipeline.build import Experiment
+from gnn_distill.distil.problem import Evidence
+from gnn_distill.physics.energy import Pairs, conserves_energy, drift, energy
+from gnn_distill.physics.laws import ForceLaw
 
 Accelerations = Callable[[Array, Array], Array]
 """(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D]."""
@@ -45,6 +42,7 @@ class Tracks:
         times: of the frames, shape [T].
         positions: shape [S, T, n, D]; `velocities` likewise.
         masses: shape [S, n]; `charges` likewise.
+        pairs: which particles interact, for energies.
     """
 
     times: Array
@@ -52,6 +50,12 @@ class Tracks:
     velocities: Array
     masses: Array
     charges: Array
+    pairs: Pairs
+
+    def drift(self, law: ForceLaw, positions: Array, velocities: Array) -> Array:
+        """Relative change of the energy along a rollout of these trajectories, shape [S, T]."""
+        found = energy(law, positions, velocities, self.masses[:, None], self.charges[:, None], self.pairs)
+        return drift(found, found[:, :1])
 
 
 class Course(NamedTuple):
@@ -132,25 +136,6 @@ def position_error(positions: Array, tracks: Tracks) -> Array:
     return np.asarray(np.sqrt(apart.mean(axis=-1)), dtype=np.float64)
 
 
-def energy(law: ForceLaw, positions: Array, velocities: Array, tracks: Tracks) -> Array:
-    """Energy under the true law, shape [S, T]: kinetic, of the pairs, and of height."""
-    m, q = tracks.masses[:, None], tracks.charges[:, None]
-    total = 0.5 * (m[..., None] * velocities**2).sum(axis=(2, 3))
-    total += law.gravity * (m * positions[..., 1]).sum(axis=2)
-    n = positions.shape[2]
-    for i in range(n):
-        for j in range(i + 1, n) if law.graph == "complete" else range(i + 1, min(i + 2, n)):
-            r = np.linalg.norm(positions[:, :, i] - positions[:, :, j], axis=-1) + SOFTENING
-            total += law.potential(r, m[..., i], m[..., j], q[..., i], q[..., j], law.params)
-    return np.asarray(total, dtype=np.float64)
-
-
-def energy_drift(energies: Array) -> Array:
-    """|E − E₀| / max(1, |E₀|), shape [S, T]."""
-    start = energies[:, :1]
-    return np.asarray(np.abs(energies - start) / np.maximum(1.0, np.abs(start)), dtype=np.float64)
-
-
 def compare_rollouts(
     movers: dict[str, Accelerations], tracks: Tracks, law: ForceLaw | None, limit: int = EVALUATIONS
 ) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -169,7 +154,7 @@ def compare_rollouts(
     conserved = law is not None and conserves_energy(law)
     arrays: dict[str, Array] = {"times": tracks.times, "true_positions": tracks.positions}
     if law is not None and conserved:
-        arrays["true_drift"] = energy_drift(energy(law, tracks.positions, tracks.velocities, tracks))
+        arrays["true_drift"] = tracks.drift(law, tracks.positions, tracks.velocities)
     summary: dict[str, Any] = {"trajectories": len(tracks.positions), "time": float(np.ptp(tracks.times))}
     for name, accelerations in movers.items():
         x, v, ended = follow(accelerations, tracks, limit)
@@ -179,9 +164,8 @@ def compare_rollouts(
         until = float(tracks.times[last] - tracks.times[0])
         summary[name] = {"position_error": _median(error[:, last]), "until": until, "ended": ended}
         if law is not None and conserved:
-            drift = energy_drift(energy(law, x, v, tracks))
-            arrays[f"{name}_drift"] = drift
-            summary[name]["energy_drift"] = _median(drift[:, last])
+            arrays[f"{name}_drift"] = tracks.drift(law, x, v)
+            summary[name]["energy_drift"] = _median(arrays[f"{name}_drift"][:, last])
     return arrays, summary
 
 
@@ -190,77 +174,89 @@ def _median(values: Array) -> float:
     return float(np.median(known)) if len(known) else float("nan")
 
 
-def roll_out(experiment: Experiment, law: dict[str, Any]) -> tuple[dict[str, Array], dict[str, Any]] | None:
-    """Arrays of `rollout.npz` and a summary for `law.json`.
+def roll_out(
+    evidence: Evidence,
+    law: dict[str, Any],
+    count: int,
+    say: Callable[[str], None] = lambda line: None,
+    limit: Callable[[int], int] = evaluations,
+) -> tuple[dict[str, Array], dict[str, Any]] | None:
+    """Let network and law go from the first frames of test trajectories.
 
     All trajectories are integrated together, fewer where there are many particles, for a bounded number of
     evaluations; a rollout that spends them ends early, which the summary and a line of text say.
-    None where there is no trajectory to follow: single frames, an unknown time between them, edges that
-    change with time, or further features that may do so.
 
     Args:
-        experiment: with a trained network.
+        evidence: the network and its test set.
         law: the content of `law.json`.
-    """
-    tracks = _tracks(experiment)
-    if tracks is None:
-        return None
-    frames, count = len(tracks.times), len(tracks.positions)
-    first = experiment.datamodule.test.features[: count * frames : frames].double().numpy()
-    dim, model = experiment.source.dim, experiment.module.model
-    n = first.shape[1]
-    module = LawModule.from_law(law, model.edges(n))
+        count: trajectories wanted.
+        say: prints one line of text.
+        limit: accelerations that a rollout of so many edges may ask for.
 
-    def mover(predict: torch.nn.Module | Any, kind: torch.dtype) -> Accelerations:
+    Returns:
+        Arrays of `rollout.npz` and a summary for `law.json`; None where there is no trajectory to follow:
+        single frames, an unknown time between them, edges that change with time, or further features that
+        may do so.
+    """
+    truth = _truth(evidence, count)
+    if truth is None:
+        return None
+    test, model, columns = evidence.test, evidence.model, evidence.test.columns
+    frames, count = len(truth.times), len(truth.positions)
+    first = test.features[: count * frames : frames].double().numpy()
+    n = first.shape[1]
+
+    def mover(predict: Callable[[Tensor], Tensor], kind: torch.dtype) -> Accelerations:
         @torch.no_grad()
         def accelerations(x: Array, v: Array) -> Array:
-            state = np.concatenate([x, v, first[..., 2 * dim :]], axis=-1)
+            state = np.concatenate([x, v, first[..., columns.constant]], axis=-1)
             return np.asarray(predict(torch.from_numpy(state).to(kind)).double().numpy())
 
         return accelerations
 
-    def network(x: Tensor) -> Tensor:
-        return model(x)[0]
-
     model.eval()
-    movers = {"network": mover(network, torch.float32), "law": mover(module, torch.float64)}
-    limit = evaluations(count * len(model.edges(n)[0]))
-    arrays, summary = compare_rollouts(movers, tracks, _law_of_energy(experiment, n), limit)
+    module = LawModule.from_law(law, model.edges(n))
+    movers = {"network": mover(lambda x: model(x)[0], torch.float32), "law": mover(module, torch.float64)}
+    known = _law_of_energy(evidence, n)
+    arrays, summary = compare_rollouts(movers, truth, known, limit(count * len(model.edges(n)[0])))
     for name in movers:
         if why := summary[name]["ended"]:
             until = f"{summary[name]['until']:.3g} of {summary['time']:.3g}"
-            experiment.report.line(f"  rollout of the {name} ended at a time of {until}: {why}")
+            say(f"  rollout of the {name} ended at a time of {until}: {why}")
     return arrays, summary
 
 
-def _law_of_energy(experiment: Experiment, n: int) -> ForceLaw | None:
+def _law_of_energy(evidence: Evidence, n: int) -> ForceLaw | None:
     """The true law if particles interact as it says, all or along a chain; energies are summed like that."""
-    law, joined = experiment.source.law, experiment.data.adjacency
-    if law is None or joined is None:
-        return law if law is None or law.graph == "complete" else None
+    law = evidence.law
+    if law is None:
+        return None
+    receiver, sender = evidence.model.edges(n)
+    joined = np.zeros((n, n), dtype=bool)
+    joined[receiver.numpy(), sender.numpy()] = True
     usual = chain(n) if law.graph == "chain" else ~np.eye(n, dtype=bool)
     return law if np.array_equal(joined, usual) else None
 
 
-def _tracks(experiment: Experiment) -> Tracks | None:
+def _truth(evidence: Evidence, wanted: int) -> Tracks | None:
     """The first test trajectories; None where there are none."""
-    source, test, frames = experiment.source, experiment.datamodule.test, experiment.data.frames
-    spacing = source.frame_spacing if isinstance(source, Simulation) else experiment.data.spacing
-    dim = source.dim
-    none = experiment.config["symbolic"]["rollouts"] == 0 or frames < 2 or len(test) < frames
-    apart = experiment.config["split"] != "trajectories" or test.edge_mask is not None
-    if none or apart or spacing is None or test.features.shape[-1] > 2 * dim + 2:
+    test, columns = evidence.test, evidence.test.columns
+    of = test.trajectory
+    frames = 1 if of is None else int((of == of[0]).sum())
+    followed = evidence.whole and wanted > 0 and frames > 1 and test.edge_mask is None
+    if not followed or evidence.spacing is None or columns.further:
         return None
-    edges = len(experiment.module.model.edges(test.features.shape[1])[0])
-    count = min(experiment.config["symbolic"]["rollouts"], len(test) // frames, trajectories(edges))
+    n = test.features.shape[1]
+    receiver, sender = (part.numpy() for part in evidence.model.edges(n))
+    count = min(wanted, len(test) // frames, trajectories(len(receiver)))
     x: Array = test.features[: count * frames].double().numpy()
     x = x.reshape(count, frames, *x.shape[1:])
-    times = float(spacing) * np.arange(frames)
-    positions, velocities = x[..., :dim], x[..., dim : 2 * dim]
+    once = receiver < sender
     return Tracks(
-        np.asarray(times, dtype=np.float64),
-        positions,
-        velocities,
-        x[:, 0, :, 2 * dim + 1],
-        x[:, 0, :, 2 * dim],
+        evidence.spacing * np.arange(frames, dtype=np.float64),
+        x[..., columns.position],
+        x[..., columns.velocity],
+        x[:, 0, :, columns.mass],
+        x[:, 0, :, columns.charge],
+        (receiver[once], sender[once]),
     )

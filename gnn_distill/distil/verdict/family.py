@@ -24,10 +24,10 @@ from scipy.optimize import least_squares
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import ONE_BODY, SOFTENING, ForceLaw
+from gnn_distill.physics.variables import DELTAS
 
 Target = Literal["pullback", "components"]
 
-DELTAS = ("dx", "dy", "dz")
 MAX_EPS = 0.05
 PARAM_FACTOR = 2.0
 MAX_POWER = 3.0

@@ -24,7 +24,7 @@ from gnn_distill.distil.verdict.family import (
 )
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.physics.laws import ForceLaw
-from gnn_distill.physics.variables import FURTHER
+from gnn_distill.physics.variables import further
 
 TRIVIAL = 3
 """Complexity up to which an equation is trivial; the best of them sets the scale of losses."""
@@ -111,8 +111,7 @@ def judge(
     check_choice("symbolic.target", target, get_args(Target))
     if target == "pullback" and len(fronts) != dim:
         raise InputError("fronts", len(fronts), f"give one front for each of the {dim} axes")
-    further = [name for name in names if FURTHER.fullmatch(name)]
-    fresh = fresh_points(law, dim, ranges or {}, fixed=fixed, further=further)
+    fresh = fresh_points(law, dim, ranges or {}, fixed=fixed, further=further(names))
     if unknown := set(names) - fresh.columns.keys():
         raise InputError("names", sorted(unknown), f"use names from {', '.join(fresh.columns)}")
     axes: list[int | None] = [k if target == "pullback" else None for k in range(len(fronts))]

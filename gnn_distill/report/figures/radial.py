@@ -22,14 +22,13 @@ from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
+from gnn_distill.physics.variables import DELTAS, PROPERTIES
 from gnn_distill.report.style import BLACK, BLUE, ORANGE, density, note
 from gnn_distill.report.text import formula
 from gnn_distill.runs.load import Run, law_of
 
 Line = tuple[Array, Array]
 
-FEATURES = ("m1", "m2", "q1", "q2")
-SPACE = ("dx", "dy", "dz")
 BINS = 18
 FEWEST = 5
 TRUE: dict[str, Any] = {"color": BLACK, "linestyle": "--", "linewidth": 1.4, "zorder": 4}
@@ -68,7 +67,7 @@ def law(run: Run, arrays: dict[str, Any]) -> Figure | None:
 
 def separable(known: ForceLaw, arrays: dict[str, Any]) -> Array | None:
     """h(features) [E] of a law F = h(features) g(r), h(1) = 1; None if it is no such product."""
-    features = [arrays[name] for name in FEATURES]
+    features = [arrays[name] for name in PROPERTIES]
     radii = np.quantile(arrays["r"], (0.1, 0.25, 0.5, 0.75, 0.9))
     reference = max(radii, key=lambda r: abs(unit_force(known, r)))
     base = unit_force(known, reference)
@@ -88,7 +87,7 @@ def unit_force(known: ForceLaw, r: Any) -> Any:
 
 def distilled(run: Run, dim: int) -> Callable[[dict[str, Array]], Array] | None:
     """The distilled pair contribution [E, D] as a function of named columns; None if there is none."""
-    names = (*SPACE[:dim], "r", *FEATURES)
+    names = (*DELTAS[:dim], "r", *PROPERTIES)
     try:
         parts = [parse(text, names) for text in (run.law or {}).get("acceleration") or []]
     except InputError:
@@ -115,15 +114,15 @@ def distilled_profile(run: Run, r: Array, dim: int) -> Array | None:
     draws = np.random.default_rng(0).normal(size=(32, dim))
     units = np.concatenate([draws, -draws]) / np.linalg.norm(np.concatenate([draws, -draws]), axis=1)[:, None]
     unit, radius = np.tile(units, (len(r), 1)), np.repeat(r, len(units))
-    columns = {name: np.ones(len(radius)) for name in FEATURES} | {"r": radius}
-    columns |= {name: unit[:, k] * (radius - SOFTENING) for k, name in enumerate(SPACE[:dim])}
+    columns = {name: np.ones(len(radius)) for name in PROPERTIES} | {"r": radius}
+    columns |= {name: unit[:, k] * (radius - SOFTENING) for k, name in enumerate(DELTAS[:dim])}
     return (contribution(columns) * unit).sum(1).reshape(len(r), -1).mean(1)
 
 
 def distilled_share(run: Run, arrays: dict[str, Any]) -> Array | None:
     """h(features) [E] of a distilled f = h(features) g(r), h(1) = 1; None if it is no such product."""
     radial = (run.law or {}).get("radial")
-    names = ("r", *FEATURES)
+    names = ("r", *PROPERTIES)
     try:
         f = parse(radial, names) if radial else None
     except InputError:
@@ -131,14 +130,14 @@ def distilled_share(run: Run, arrays: dict[str, Any]) -> Array | None:
     if f is None:
         return None
     r, ones = arrays["r"], np.ones(len(arrays["r"]))
-    features = [arrays[name] for name in FEATURES]
+    features = [arrays[name] for name in PROPERTIES]
 
     def at(distance: Array, columns: list[Array]) -> Array:
         return _values(f, np.column_stack([distance, *columns]), names)
 
-    alone = at(r, [ones] * len(FEATURES))
+    alone = at(r, [ones] * len(PROPERTIES))
     reference = float(r[np.argmin(np.abs(np.abs(alone) - np.median(np.abs(alone))))])
-    base = at(reference * ones, [ones] * len(FEATURES))
+    base = at(reference * ones, [ones] * len(PROPERTIES))
     with np.errstate(all="ignore"):
         share = at(reference * ones, features) / base
         same = np.allclose(at(r, features), share * alone, rtol=1e-6, atol=1e-9 * np.abs(alone).max())
@@ -175,8 +174,8 @@ def _medians(axes: Axes, arrays: dict[str, Any], run: Run) -> None:
     dim = arrays["delta"].shape[1]
     contribution = distilled(run, dim)
     if contribution is not None:
-        columns = {name: arrays["delta"][:, k] for k, name in enumerate(SPACE[:dim])}
-        values = _radial(contribution(columns | {name: arrays[name] for name in ("r", *FEATURES)}), arrays)
+        columns = {name: arrays["delta"][:, k] for k, name in enumerate(DELTAS[:dim])}
+        values = _radial(contribution(columns | {name: arrays[name] for name in ("r", *PROPERTIES)}), arrays)
         _median_line(axes, arrays["r"], values, "distilled equation: median", DISTILLED)
     if "force" in arrays:
         _median_line(axes, arrays["r"], _radial(arrays["force"], arrays) / arrays["m1"], "true: median", TRUE)

@@ -25,7 +25,7 @@ def data_rows(run: Run) -> list[Fact]:
         return []
     near, drift, a = data["closest_approach"], data["energy_drift"], data["abs_acceleration"]
     shape = f"{data['particles']} particles in {data['dim']} dimensions"
-    extra = f", {data['extra_features']} further features each" if data["extra_features"] else ""
+    extra = f", further columns {', '.join(data['further'])}" if data.get("further") else ""
     rows = [
         Fact("graphs", f"{data['graphs']:,}", shape + extra),
         Fact(_pieces(data), f"{data['trajectories']:,}", f"of {data['frames']:,} frames"),

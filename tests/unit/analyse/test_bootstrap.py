@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gnn_distill.analyse.bootstrap import Resamples, interval
-from gnn_distill.analyse.linear import TRIM, fit_linear, r_squared
+from gnn_distill.analyse.linear import TRIM, fit_column, r_squared
 
 rng = np.random.default_rng(0)
 TRAJECTORIES, EACH = 40, 50
@@ -20,12 +20,12 @@ def drawn(draws: Resamples, k: int) -> np.ndarray:
 def test_draws_are_fits_to_resampled_trajectories(trim: float):
     draws = Resamples.of(trajectory, draws=20)
     assert (draws.weights.sum(1) == TRAJECTORIES).all()
-    fit = fit_linear(x, y, trim)
+    fit = fit_column(x, y, trim)
     found = draws.fitted_r2(x, y, fit.kept)
     for k in range(20):
         edges = drawn(draws, k)
         edges = edges[fit.kept[edges]]
-        assert found[k] == pytest.approx(fit_linear(x[edges], y[edges]).r2, abs=1e-9)
+        assert found[k] == pytest.approx(fit_column(x[edges], y[edges]).r2, abs=1e-9)
 
 
 def test_draws_of_predictions_as_they_stand():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gnn_distill.analyse.gauge import mixing
-from gnn_distill.analyse.linear import fit_linear
+from gnn_distill.analyse.linear import fit_column
 from gnn_distill.analyse.subspace import effective_dimension, subspace
 
 rng = np.random.default_rng(0)
@@ -59,12 +59,12 @@ def test_mixing_tells_rotation_reflection_and_stretch(degrees: float, reflection
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([[c, -s], [s, c]]) @ np.diag([1.0, -1.0 if reflection else 1.0])
     matrix = turn @ np.diag([3.0, 0.5])
-    found = mixing([fit_linear(force, force @ row) for row in matrix])
+    found = mixing([fit_column(force, force @ row) for row in matrix])
     np.testing.assert_allclose(found["matrix"], matrix, atol=1e-9)
     assert found["condition"] == pytest.approx(6.0)
     assert found["angle"] == pytest.approx(degrees) and found["reflection"] is reflection
 
 
 def test_mixing_of_one_component_has_no_angle():
-    found = mixing([fit_linear(force, force[:, 0])])
+    found = mixing([fit_column(force, force[:, 0])])
     assert found["angle"] is None and found["condition"] == pytest.approx(1.0)

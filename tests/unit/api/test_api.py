@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 import gnn_distill
 from gnn_distill import InputError, compose, distill, fit_linear, load_run, load_sweep, pull_back
-from gnn_distill.analyse.linear import fit_linear as fit_one
+from gnn_distill.analyse.linear import fit_column
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.physics.laws import Coulomb, InverseSquare, Spring
 from tests.conftest import TINY
@@ -76,7 +76,7 @@ def test_fit_linear_is_the_fit_of_every_component():
     assert robust.r2_mean == pytest.approx(1.0, abs=1e-9) and plain.r2_mean < 0.9
     np.testing.assert_allclose(robust.matrix, [[1.0, -0.5], [2.0, 1.0]], atol=1e-9)
     np.testing.assert_allclose(robust.predict(force)[20:], mixed[20:], atol=1e-9)
-    assert robust.r2[1] == fit_one(force, mixed[:, 1], 0.1).r2
+    assert robust.r2[1] == fit_column(force, mixed[:, 1], 0.1).r2
     assert len(fit_linear(mixed[:, 0], force).components) == 1
     with pytest.raises(InputError, match="messages, forces"):
         fit_linear(mixed, force[:-1])

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.own.read import read
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Spring
 
@@ -227,8 +228,58 @@ def test_parquet_without_pyarrow_says_what_to_do(tmp_path: Path, monkeypatch: py
 def test_further_columns_are_named(tmp_path: Path, caplog):
     write_csv(tmp_path / "t.csv", oscillators())
     with caplog.at_level(logging.WARNING):
-        OwnData(str(tmp_path / "t.csv")).load()
-    assert "extra0, extra1" in caplog.text
+        data = OwnData(str(tmp_path / "t.csv")).load()
+    assert "extra0, extra1" in caplog.text and data.further == ("extra0", "extra1")
+    np.savez(tmp_path / "t.npz", **oscillators())
+    assert OwnData(str(tmp_path / "t.npz")).load().further == ("f1", "f2")
+
+
+@pytest.mark.parametrize(
+    ("headings", "names"),
+    [
+        (["spin", "size"], ("spin", "size")),
+        (["Spin", "spin1", "spin3"], ("spin", "f2", "spin3")),  # spin1 is the spin of the receiver
+        (["size (µm)", "größe", "2nd", "a b"], ("f1", "f2", "f3", "f4")),
+        (["d", "q2", "vx1", "c0", "f1", "lambda", "exp", "m"], tuple(f"f{k}" for k in range(1, 9))),
+    ],
+)
+def test_further_columns_keep_their_names_where_equations_can_hold_them(
+    tmp_path: Path, headings: list[str], names: tuple[str, ...]
+):
+    rng = np.random.default_rng(0)
+    cells = rng.normal(size=(3, 9, 2, 2 + len(headings)))
+    rows = [[s, t, i, 1, *cells[s, t, i]] for s, t, i in np.ndindex(3, 9, 2)]
+    with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["run", "time", "particle", "mass", "x", "y", *headings], *rows])
+    data = OwnData(str(tmp_path / "t.csv"), window=3, order=2, drop_edges=False).load()
+    assert data.further == names
+    assert (data.features[..., 6:] == cells[..., 2:].reshape(-1, 2, len(headings)).astype("f4")).all()
+    (note,) = [note for note in data.notes if "further columns" in note]
+    for heading, name in zip(headings, names, strict=True):
+        assert (f"{heading.lower()} (in equations {name})" in note) is (heading.lower() != name)
+
+
+def test_numbers_of_a_text_table_are_read_to_the_last_digit(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(9, 50, 2)) * 10.0 ** rng.integers(-200, 200, (9, 50, 2))
+    rows = [f"{t},{i},{x[t, i, 0]:.17g}, {x[t, i, 1]!s} " for t, i in np.ndindex(9, 50)]
+    (tmp_path / "t.csv").write_text("\n".join(["time,particle,x,y", *rows]))
+    assert (read(tmp_path / "t.csv", 2).arrays["positions"] == x).all()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_names_of_particles_are_text_and_no_numbers(tmp_path: Path, ending: str):
+    names = ["1", "01", "Na"]
+    rows = [[t, name, t + k, k] for t in range(9) for k, name in enumerate(names)]
+    if ending == "csv":
+        text = "\n".join(["time,particle,x,y", *(",".join(map(str, row)) for row in rows)])
+        (tmp_path / "t.csv").write_text(text)
+    else:
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        columns = dict(zip(["time", "particle", "x", "y"], map(list, zip(*rows, strict=True)), strict=True))
+        parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    positions = read(tmp_path / f"t.{ending}", 2).arrays["positions"]
+    assert positions.shape == (1, 9, 3, 2) and positions[0, 0, :, 1].tolist() == [1, 0, 2]
 
 
 def test_short_names_of_columns(tmp_path: Path):

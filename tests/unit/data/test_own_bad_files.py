@@ -133,14 +133,28 @@ TABLES = {
     "3-D with dim=2": ("time,particle,x,y,z\n0,0,1,1,1\n", {}, "column 'z'.*dataset.dim=3"),
     "3-D velocity": ("time,particle,x,y,vz\n0,0,1,1,1\n", {}, "column 'vz' is a third dimension"),
     "2-D with dim=3": (ROWS, {"dim": 3}, "no column 'z'.*dataset.dim=2"),
-    "not a number": (ROWS.replace("3,1,4,3", "3,1,4,no"), {}, "'y', line 9: 'no' is not a number"),
-    "gap": (ROWS.replace("3,1,4,3", "3,1,4,"), {}, "'y', line 9: '' is not a number"),
+    "not a number": (ROWS.replace("3,1,4,3", "3,1,4,no"), {}, "column 'y' holds 'no' in row 8 below"),
+    "gap": (ROWS.replace("3,1,4,3", "3,1,4,"), {}, "'y' holds nan in row 8 .*empty cell is nan"),
     "NaN": (ROWS.replace("3,1,4,3", "3,1,4,nan"), {}, "'y' holds nan in row 8 below"),
-    "ragged": (ROWS.replace("3,1,4,3", "3,1,4"), {}, "line 9 has 3 cells and the header 4"),
-    "row lost": (ROWS.replace("3,1,4,3\n", ""), {}, "trajectory 0, time 3 has 1 particles and others 2"),
-    "row twice": (ROWS.replace("3,1,4,3\n", "3,1,4,3\n" * 2), {}, "rows 8 and 9 .* both particle 1 at 3"),
-    "other particle": (ROWS.replace("3,1,4,3", "3,7,4,3"), {}, "time 3 has a particle 7 that is not"),
-    "unsorted": (ROWS + "4.5,0,1,1\n4.5,1,1,1\n", {}, "particle 0 goes back from 8 to 4.5 in row 19"),
+    "cell lost": (ROWS.replace("3,1,4,3", "3,1,4"), {}, "'y' holds nan in row 8 below"),
+    "cell too many": (ROWS.replace("3,1,4,3", "3,1,4,3,"), {}, "Expected 4 fields in line 9, saw 5"),
+    "cells too many": (ROWS.replace("\n", ",\n").replace("y,", "y"), {}, "first row has more .* header, 4"),
+    "true and false": ("time,particle,x,y\n0,0,1,True\n0,1,2,False\n", {}, "'y' holds True in row 1 below"),
+    "empty label": (ROWS.replace("3,1,4,3", "3,,4,3"), {}, "'particle' is empty or nan in row 8 below"),
+    "infinity": (ROWS.replace("3,1,4,3", "3,1,4,1e400"), {}, "'y' holds inf in row 8 below"),
+    "empty line": (ROWS.replace("\n3,0", "\n\n3,0").replace("3,1,4,3", "3,1,4,x"), {}, "'x' in row 9 below"),
+    "row lost": (ROWS.replace("3,1,4,3\n", ""), {}, "trajectory 0, time 3 lacks particle 1 of"),
+    "row twice": (
+        ROWS.replace("3,1,4,3\n", "3,1,4,3\n" * 2),
+        {},
+        "particle 1 goes from time 3 to 3 in row 9",
+    ),
+    "other particle": (ROWS.replace("3,1,4,3", "3,7,4,3"), {}, "trajectory 0, time 0 lacks particle 7 of"),
+    "unsorted": (
+        ROWS + "4.5,0,1,1\n4.5,1,1,1\n",
+        {},
+        "particle 0 goes from time 8 to 4.5 in row 19",
+    ),
     "frame lost": (ROWS.replace("3,0,3,0\n3,1,4,3\n", ""), {}, "not evenly spaced: .* at frame 1"),
     "row numbers": (ROWS.replace("time", ",time"), {}, "column 1 has no name.*index=False"),
     "column twice": (ROWS.replace(",y", ",x"), {}, "column 'x' is there twice"),
@@ -165,15 +179,32 @@ def test_bad_tables(tmp_path: Path, case: str):
 
 def test_half_a_vector_is_refused(tmp_path: Path):
     (tmp_path / "bad.csv").write_text("time,particle,x,y,vy\n0,0,1,1,1\n0,1,2,2,2\n")
-    with pytest.raises(InputError, match="column 'vx' is missing beside 'vy'"):
+    with pytest.raises(InputError, match="no column 'vx' .*vy"):
         OwnData(str(tmp_path / "bad.csv")).load()
 
 
 def test_trajectories_with_other_numbers_of_particles_are_refused(tmp_path: Path):
     rows = [f"{s},0,{i},{i},{i}" for s in range(2) for i in range(2 + s)]
     (tmp_path / "bad.csv").write_text("\n".join(["trajectory,time,particle,x,y", *rows]))
-    with pytest.raises(InputError, match="trajectory 1, time 0 has 3 particles and others 2"):
+    with pytest.raises(InputError, match="trajectory 1 has 3 particles and trajectory 0 2"):
         OwnData(str(tmp_path / "bad.csv")).load()
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("y", [1.0, None], "'y' holds nan in row 2 below the header"),
+        ("y", ["1", "one"], "'y' holds 'one' in row 2"),
+        ("y", [[1.0], [2.0]], r"'y' holds \[1\.\] in row 1"),
+        ("particle", [0, None], "'particle' is empty or nan in row 2"),
+    ],
+)
+def test_a_parquet_cell_that_is_no_number_is_named(tmp_path: Path, column: str, values: list, message: str):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    cells = {"time": [0.0, 0.0], "particle": [0, 1], "x": [0.0, 1.0], "y": [0.0, 1.0], column: values}
+    parquet.write_table(pyarrow.table(cells), tmp_path / "bad.parquet")
+    with pytest.raises(InputError, match=message):
+        OwnData(str(tmp_path / "bad.parquet")).load()
 
 
 class Bomb:

@@ -32,7 +32,7 @@ def test_numbers_by_hand() -> None:
     data = line(0.0, 3.0, 7.0, frames=2)
     data.accelerations[0] = [[1, -2], [0, 4], [-8, 0]]
     data.accelerations[1] = [[0, 0], [0, 0], [0, -5]]
-    found = summarise(replace(data, replaced=3), 2, None)
+    found = summarise(replace(data, replaced=3), None)
     sizes = [1, 2, 0, 4, 8, 0, 0, 0, 0, 0, 0, 5]
     assert found["mean_abs_acceleration_per_graph"] == (15 + 5) / 2
     assert found["abs_acceleration"] == pytest.approx(
@@ -47,14 +47,14 @@ def test_numbers_by_hand() -> None:
     assert found["closest_approach"] == pytest.approx({"min": 3.0, "p1": 3.0})
     counts = {k: found[k] for k in ("graphs", "trajectories", "frames", "particles", "dim", "replaced")}
     assert counts == {"graphs": 2, "trajectories": 1, "frames": 2, "particles": 3, "dim": 2, "replaced": 3}
-    assert found["extra_features"] == 0 and found["energy_drift"] is None
+    assert found["further"] == [] and found["energy_drift"] is None
 
 
-def test_extra_features_and_three_dimensions() -> None:
+def test_further_columns_and_three_dimensions() -> None:
     plain = made(Spring(), dim=3)
     more = np.concatenate([plain.features, np.full((120, 4, 2), 1e6, dtype=np.float32)], -1)
-    found = summarise(replace(plain, features=more), 3, Spring())
-    assert found == summarise(plain, 3, Spring()) | {"extra_features": 2}
+    found = summarise(replace(plain, features=more), Spring())
+    assert found == summarise(plain, Spring()) | {"further": ["f1", "f2"]}
     x = plain.features[..., :3].astype(float)
     distance = np.linalg.norm(x[:, :, None] - x[:, None], axis=-1)[:, *np.triu_indices(4, 1)]
     assert found["closest_approach"]["min"] == pytest.approx(distance.min(), rel=1e-5)
@@ -65,7 +65,7 @@ def test_only_interacting_pairs_count() -> None:
     data = line(0.0, 5.0, 0.5, frames=2)  # along the chain 0–1–2 neighbours are 5 and 4.5 apart
 
     def closest(adjacency: np.ndarray | None) -> float | None:
-        near = summarise(replace(data, adjacency=adjacency), 2, None)["closest_approach"]
+        near = summarise(replace(data, adjacency=adjacency), None)["closest_approach"]
         return None if near is None else near["min"]
 
     directed, changing = np.zeros((3, 3), dtype=bool), np.zeros((2, 3, 3), dtype=bool)
@@ -85,14 +85,14 @@ def test_chunks_and_samples_change_nothing_but_quantiles(monkeypatch: pytest.Mon
     rng = np.random.default_rng(0)
     adjacency = rng.random((120, 4, 4)) < 0.5
     data = replace(made(Coulomb()), adjacency=adjacency)
-    whole = summarise(data, 2, None)
+    whole = summarise(data, None)
     monkeypatch.setattr(summary, "CHUNK", 50)
-    parts = summarise(data, 2, None)
+    parts = summarise(data, None)
     mean = "mean_abs_acceleration_per_graph"
     assert parts.pop(mean) == pytest.approx(whole.pop(mean), rel=1e-12)
     assert parts == whole
     monkeypatch.setattr(summary, "SAMPLE", 480)  # 60 of 120 graphs
-    fewer = summarise(data, 2, None)
+    fewer = summarise(data, None)
     assert fewer["closest_approach"]["min"] == whole["closest_approach"]["min"]
     assert fewer["abs_acceleration"]["max"] == whole["abs_acceleration"]["max"]
     assert fewer["abs_acceleration"]["p50"] != whole["abs_acceleration"]["p50"]
@@ -103,12 +103,12 @@ def test_chunks_and_samples_change_nothing_but_quantiles(monkeypatch: pytest.Mon
 def test_energy_is_kept_by_the_simulation_and_a_push_is_seen(law: ForceLaw) -> None:
     data = made(law, dim=3 if isinstance(law, Superposition) else 2)
     dim = data.accelerations.shape[-1]
-    drift = energy_drift(data, dim, law)
+    drift = energy_drift(data, law)
     assert drift is not None and drift["trajectories"] == 12
     assert 0 < drift["max"] < 1e-4 and drift["median"] < 2e-6
     pushed = data.features.copy()
     pushed[4 * 10 + 9, :, dim : 2 * dim] *= 1.5  # the last frame of trajectory 4
-    seen = energy_drift(replace(data, features=pushed), dim, law)
+    seen = energy_drift(replace(data, features=pushed), law)
     assert seen is not None and seen["max"] > 1e-2 and seen["median"] < 2e-6
 
 
@@ -116,24 +116,24 @@ def test_energy_by_hand() -> None:
     data = line(0.0, 2.0, frames=2)
     data.features[1, :, 0] = 0.0, 4.0  # V = (r − 1)²: from 1.01² to 3.01²
     data.features[1, 1, [2, 5]] = 3.0, 2.0  # kinetic energy 9
-    drift = energy_drift(data, 2, Spring())
+    drift = energy_drift(data, Spring())
     expected = (3.01**2 + 9 - 1.01**2) / 1.01**2
     assert drift == pytest.approx({"median": expected, "max": expected, "trajectories": 1})
     data.features[1, :, 1] = -1.0  # both fall by 1, of masses 1 and 2
-    string = energy_drift(replace(data, adjacency=chain(2)), 2, String(gravity=10.0))
+    string = energy_drift(replace(data, adjacency=chain(2)), String(gravity=10.0))
     assert string is not None
     assert string["max"] == pytest.approx((3.01**2 + 9 - 1.01**2 - 30) / -(1.01**2), rel=1e-5)
 
 
 def test_no_energy_where_none_is_kept() -> None:
     spring = made(Spring())
-    assert energy_drift(spring, 2, None) is None
-    assert energy_drift(made(Damped()), 2, Damped()) is None
-    assert energy_drift(made(Discontinuous()), 2, Discontinuous()) is None
-    assert energy_drift(replace(spring, frames=1), 2, Spring()) is None
-    assert energy_drift(replace(spring, adjacency=np.ones((120, 4, 4), dtype=bool)), 2, Spring()) is None
+    assert energy_drift(spring, None) is None
+    assert energy_drift(made(Damped()), Damped()) is None
+    assert energy_drift(made(Discontinuous()), Discontinuous()) is None
+    assert energy_drift(replace(spring, frames=1), Spring()) is None
+    assert energy_drift(replace(spring, adjacency=np.ones((120, 4, 4), dtype=bool)), Spring()) is None
     directed = np.triu(np.ones((4, 4), dtype=bool), 1)
-    assert energy_drift(replace(spring, adjacency=directed), 2, Spring()) is None
+    assert energy_drift(replace(spring, adjacency=directed), Spring()) is None
 
 
 def test_a_kink_keeps_energy_and_a_jump_does_not() -> None:
@@ -159,24 +159,24 @@ def test_a_kink_keeps_energy_and_a_jump_does_not() -> None:
 
 def test_energy_of_few_trajectories_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(summary, "ENERGY_TRAJECTORIES", 5)
-    drift = energy_drift(made(Spring()), 2, Spring())
+    drift = energy_drift(made(Spring()), Spring())
     assert drift is not None and drift["trajectories"] == 5
 
 
 def test_examples_are_whole_trajectories() -> None:
     data = made(Coulomb(), dim=3)
-    found = examples(data, 3, count=4)
+    found = examples(data, count=4)
     assert found["positions"].shape == (4, 10, 4, 3) and found["positions"].dtype == np.float32
     assert found["trajectory"].tolist() == [0, 4, 7, 11] and found["frame"].tolist() == list(range(10))
     np.testing.assert_array_equal(found["positions"][2], data.features[70:80, :, :3])
     np.testing.assert_array_equal(found["charges"][2], data.features[70, :, 6])
     np.testing.assert_array_equal(found["masses"][2], data.features[70, :, 7])
-    assert len(examples(made(Spring(), sims=3), 2)["positions"]) == 3
+    assert len(examples(made(Spring(), sims=3))["positions"]) == 3
 
 
 def test_long_examples_are_thinned_from_first_to_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(summary, "LONGEST", 4)
     data = made(Spring())
-    found = examples(data, 2)
+    found = examples(data)
     assert found["frame"].tolist() == [0, 3, 6, 9]
     np.testing.assert_array_equal(found["positions"][0], data.features[[0, 3, 6, 9], :, :2])

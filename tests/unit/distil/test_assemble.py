@@ -8,7 +8,7 @@ import pytest
 
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.expressions.parse import parse
-from gnn_distill.distil.law.assemble import FEWEST_GRAPHS, VALIDATION_GRAPHS, _assembled, refit_graphs
+from gnn_distill.distil.law.assemble import FEWEST_GRAPHS, VALIDATION_GRAPHS, assembled, refit_graphs
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.constants import FIT_NODES
 
@@ -40,21 +40,20 @@ PARENTS = ((None, 0, 1), (None, 1, 2))
     ],
 )
 def test_the_law_is_that_of_a_recovered_component(picks, recovered, index):
-    experiment = SimpleNamespace(engine=None)
-    law = _assembled(experiment, found(picks, PARENTS, recovered, choice=3))
+    law = assembled(None, None, found(picks, PARENTS, recovered, choice=3))
     assert law == Law.along(JOINT[index], 2)
 
 
 def test_a_given_equation_is_the_law_whatever_is_thought_of_it():
-    experiment = SimpleNamespace(engine=GivenEngine("-2*(r - 1)/m1"))
-    assert _assembled(experiment, found([2, 2], PARENTS, (True, True))) == Law.along(JOINT[-1], 2)
+    given = GivenEngine("-2*(r - 1)/m1")
+    assert assembled(given, None, found([2, 2], PARENTS, (True, True))) == Law.along(JOINT[-1], 2)
 
 
 def test_equations_of_single_components_are_taken_as_picked():
     fronts = [SimpleNamespace(equations=[SimpleNamespace(expression=f) for f in JOINT[k:]]) for k in (0, 1)]
     problem = SimpleNamespace(target="pullback")
     each = SimpleNamespace(joint=None, picks=[1, 2], verdicts=None, problem=problem, fronts=fronts)
-    assert _assembled(SimpleNamespace(engine=None), each) == Law((JOINT[1], JOINT[3]))
+    assert assembled(None, None, each) == Law((JOINT[1], JOINT[3]))
 
 
 def test_few_graphs_of_many_particles_are_refitted_on():

@@ -13,6 +13,7 @@ from gnn_distill.distil.law.assemble import is_sign
 from gnn_distill.distil.law.closed_form import Law, Nodes, compare, fit_one_body, from_messages
 from gnn_distill.distil.law.constants import refit
 from gnn_distill.physics.laws import Damped, ForceLaw, InverseDistance, Spring
+from gnn_distill.physics.variables import Columns
 from gnn_distill.read.recording import Edges, edge_features
 
 NAMES = ("dx", "dy", "r", "m1", "m2", "q1", "q2")
@@ -23,7 +24,7 @@ def world(law: ForceLaw, graphs: int = 400, seed: int = 0) -> tuple[Edges, Nodes
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((graphs, 4, 6))
     x[..., 5] = np.exp(x[..., 5])
-    edges = edge_features(torch.from_numpy(x), complete_graph(4), 2, law)
+    edges = edge_features(torch.from_numpy(x), complete_graph(4), Columns(2), law)
     a = np.stack([np.bincount(edges.receiver, c) for c in edges.acceleration.T], axis=1)
     velocity, mass = x[..., 2:4].reshape(-1, 2), x[..., 5].reshape(-1)
     return edges, Nodes(velocity, mass, a + law.one_body_acceleration(velocity, mass))
@@ -66,11 +67,9 @@ def test_powers_of_signs_go_by_parity():
 
 def test_charges_are_signs_only_if_they_are_on_all_edges():
     edges, _ = world(Spring())
-    signs = np.sign(edges.q1)
-    ones, others = (
-        replace(edges, q1=signs),
-        replace(edges, q1=np.where(np.arange(len(signs)) == 7, 2.0, signs)),
-    )
+    signs = np.sign(edges.properties["q1"])
+    mixed = np.where(np.arange(len(signs)) == 7, 2.0, signs)
+    ones, others = (replace(edges, properties=edges.properties | {"q1": q}) for q in (signs, mixed))
     assert is_sign("q1", ones, ones) and not is_sign("q1", ones, others) and not is_sign("q1", others, ones)
     assert not is_sign("q2", ones) and not is_sign("q1", ones.where(np.zeros(len(signs), dtype=bool)))
 

@@ -2,13 +2,15 @@ import itertools
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from gnn_distill.data.graphs import complete_graph
+from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.errors import InputError
+from gnn_distill.model import network as network_module
 from gnn_distill.model.heads import DeterministicHead, GaussianHead
-from gnn_distill.model.network import ParticleGNN
+from gnn_distill.model.network import EDGES_AT_ONCE, ParticleGNN, graphs_at_once, statistics
 
 OPTIONS = list(
     itertools.product(
@@ -112,12 +114,6 @@ def test_gaussian_head_reads_means_at_even_outputs():
     assert sent.mean.tolist() == [[0, 2, 4, 6]] and sent.log_variance.tolist() == [[1, 3, 5, 7]]
 
 
-def test_message_std_streams_over_chunks():
-    model, x = network(), graphs(50)
-    whole = model(x)[1].mean.flatten(0, 1).double().std(0, unbiased=False)
-    torch.testing.assert_close(model.message_std(x, chunk=7), whole.detach(), rtol=1e-5, atol=1e-8)
-
-
 def test_output_scale_is_the_mean_acceleration():
     model, x = network(scale_output=True), graphs()
     plain = model(x)[0]
@@ -195,7 +191,8 @@ def test_any_common_graph_with_missing_edges_equals_the_reference_path():
         torch.testing.assert_close(messages.value[b][exists[b]], edges.value)
     assert (messages.value[~exists] == 0).all()
     std = messages.mean[exists].double().std(0, unbiased=False)
-    torch.testing.assert_close(model.message_std(x, exists, chunk=2), std.detach(), rtol=1e-5, atol=1e-8)
+    found = statistics(model, Subset(x, x, exists)).std
+    np.testing.assert_allclose(found, std.detach(), rtol=1e-5, atol=1e-8)
 
 
 def test_no_generated_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -211,22 +208,34 @@ def test_no_generated_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("chunk", [None, 1, 3, 100])
-def test_message_std_does_not_depend_on_chunks_or_their_edges(masked: bool, chunk: int | None, monkeypatch):
-    monkeypatch.setattr("gnn_distill.model.network.EDGES_AT_ONCE", 30)  # what None takes: two graphs
-    model, x = network(), graphs(8)
+@pytest.mark.parametrize("edges", [12, 30, 5000])
+def test_moments_do_not_depend_on_chunks_or_their_edges(
+    masked: bool, edges: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(network_module, "EDGES_AT_ONCE", edges)  # one graph, two, all
+    model, x = network(head=GaussianHead()).train(), graphs(8)
     exists = torch.rand(8, 12, generator=torch.Generator().manual_seed(0)) < 0.4
     exists[2:5] = False  # whole chunks without an edge
-    e = model(x)[1].mean.double()
-    expected = (e[exists] if masked else e.flatten(0, 1)).std(0, unbiased=False).detach()
+    _, (_, mean, s, _) = model(x)
+    kept = exists if masked else torch.ones_like(exists)
+    e, s = mean[kept].double().detach().numpy(), s[kept].double().detach().numpy()
     asked: list[int] = []
     forward = model.forward
     monkeypatch.setattr(model, "forward", lambda x, **k: asked.append(len(x)) or forward(x, **k))
-    found = model.message_std(x, exists if masked else None, chunk)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
-    assert max(asked) == min(8, chunk or 2) and sum(asked) == 8
+    found = statistics(model, Subset(x, x, exists if masked else None))
+    np.testing.assert_allclose(found.covariance, np.cov(e.T, bias=True), rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(found.std, e.std(0), rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(found.kl, 0.5 * (e**2 + np.exp(s) - s - 1).mean(0), rtol=1e-5)
+    assert max(asked) == min(8, edges // 12) and sum(asked) == 8 and model.training
 
 
-def test_message_std_of_no_edges_is_nothing():
-    nobody = torch.zeros(5, 12, dtype=torch.bool)
-    assert (network().message_std(graphs(5), nobody) == 0).all()
+def test_moments_of_no_edges_are_nothing():
+    x, nobody = graphs(5), torch.zeros(5, 12, dtype=torch.bool)
+    assert (statistics(network(), Subset(x, x, nobody)).std == 0).all()
+
+
+def test_chunks_hold_few_edges_whatever_the_size_of_a_graph():
+    for n in (2, 4, 30, 200):
+        x = torch.zeros(1, n, 6)
+        at_once = graphs_at_once(network(), Subset(x, x))
+        assert at_once >= 1 and (at_once == 1 or at_once * n * (n - 1) <= EDGES_AT_ONCE)

@@ -18,6 +18,7 @@ from gnn_distill.distil.law.module import LawModule
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import Coulomb, Spring
 from gnn_distill.physics.simulate import Simulation, integrate
+from gnn_distill.physics.variables import Columns
 from gnn_distill.read.record import record
 from gnn_distill.read.recording import edge_features
 from gnn_distill.report.figures.radial import _cloud
@@ -68,7 +69,7 @@ def test_a_recording_is_finite(pullback: str):
 
 def snapshot():
     x = graphs()
-    edges = edge_features(x, complete_graph(4), 2, Spring())
+    edges = edge_features(x, complete_graph(4), Columns(2), Spring())
     a = np.stack([np.bincount(edges.receiver, c) for c in edges.acceleration.T], axis=1)
     flat = x.flatten(0, 1).double().numpy()
     return x, edges, Nodes(flat[:, 2:4], flat[:, 5], a)

@@ -9,17 +9,16 @@ import torch
 from gnn_distill import distill
 from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.distil.engines.given import GivenEngine
-from gnn_distill.distil.problem import problem
 from gnn_distill.distil.solve import Work, solve
 from gnn_distill.distil.verdict.judge import STILL, data_ranges
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import Spring
+from gnn_distill.physics.variables import Columns
 from gnn_distill.read.field import field, typical
-from gnn_distill.read.probe import moving, offsets
-from gnn_distill.read.probes import designed, gauge_fixed, pairs_of
+from gnn_distill.read.probe import designed, gauge_fixed, moving, offsets, pairs_of
 from gnn_distill.read.recording import edge_features
 from gnn_distill.report.figures.fields import plane
-from tests.integration.test_distil import experiment
+from tests.integration.test_distil import posed as points_of
 
 HEIGHT = 1.5
 
@@ -61,9 +60,9 @@ def test_networks_are_asked_within_the_plane(still: int):
     model, x = network(still), flat(still)
     graphs = Subset(x, torch.zeros(60, 4, 3))
     pairs = pairs_of(model, graphs, np.arange(0, 720, 3))
-    made = designed(pairs, 3, 50, np.random.default_rng(1))
+    made = designed(pairs, 50, np.random.default_rng(1))
     assert (made.two[:, still] == HEIGHT).all() and (made.two[:, 1] != made.one[:, 1]).all()
-    fixed, _ = gauge_fixed(model, pairs, (0, 1, 2))
+    fixed = gauge_fixed(model, pairs, (0, 1, 2), 0.0)
     assert fixed.shape == (240, 3)
     receiver, sender = complete_graph(4)
     h = offsets(model, x[:, receiver], x[:, sender])
@@ -80,18 +79,18 @@ def test_the_force_field_lies_in_the_plane(still: int):
     found = field(network(still), Subset(x, torch.zeros(60, 4, 3)), [0, 1], np.ones(2))
     assert (found.delta[:, still] == 0).all()
     assert plane(found.delta) == [k for k in range(3) if k != still]
-    assert typical(x, 3)[still] == HEIGHT
+    assert typical(x, Columns(3))[still] == HEIGHT
 
 
 def planar_edges(still: int):
-    return edge_features(flat(still, 100), complete_graph(4), 3, Spring())
+    return edge_features(flat(still, 100), complete_graph(4), Columns(3), Spring())
 
 
 @pytest.mark.parametrize("still", [0, 2])
 def test_an_axis_without_motion_stays_and_is_not_searched(still: int):
     edges, axis = planar_edges(still), ("dx", "dy", "dz")[still]
     noisy = edges.acceleration + 1e-9 * np.random.default_rng(1).standard_normal(edges.delta.shape)
-    posed = problem(experiment(noisy, edges), "pullback")
+    posed = points_of(noisy, edges)
     assert posed.labels == ("dx", "dy", "dz") and axis in posed.names
     assert [posed.still(k) for k in range(3)] == [k == still for k in range(3)]
     ranges = data_ranges(edges.variables, edges.names)

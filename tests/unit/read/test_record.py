@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import Spring
 from gnn_distill.read.field import field
-from gnn_distill.read.record import EDGES_AT_ONCE, graphs_at_once, record, statistics, trimmed_std
+from gnn_distill.read.record import record, trimmed_std
 
 
 @pytest.fixture
@@ -103,22 +105,6 @@ def test_unknown_law_has_no_truth(subset: Subset):
     assert "force" not in rec.arrays()
 
 
-def test_moments_do_not_depend_on_the_chunks(subset: Subset, monkeypatch: pytest.MonkeyPatch):
-    model = network()
-    flat = model(subset.features)[1].mean.flatten(0, 1).detach().double().numpy()
-    for edges in (60, 5000):
-        monkeypatch.setattr("gnn_distill.read.record.EDGES_AT_ONCE", edges)
-        covariance = statistics(model, subset).covariance
-        np.testing.assert_allclose(covariance, np.cov(flat.T, bias=True), rtol=1e-4, atol=1e-9)
-
-
-def test_chunks_hold_few_edges_whatever_the_size_of_a_graph():
-    for n in (2, 4, 30, 200):
-        x = torch.zeros(1, n, 6)
-        graphs = graphs_at_once(network(), Subset(x, x))
-        assert graphs >= 1 and (graphs == 1 or graphs * n * (n - 1) <= EDGES_AT_ONCE)
-
-
 def test_trimmed_deviation_is_the_smallest_of_any_nine_tenths():
     rng = np.random.default_rng(0)
     values = rng.standard_normal((200, 2))
@@ -150,7 +136,8 @@ def test_ranking_by_trimmed_deviation_is_not_ruled_by_close_encounters(subset: S
 
 
 def test_trajectories_of_edges_follow_their_graphs(subset: Subset):
-    rec = record(network(), subset, Spring(), sample_edges=240, trajectory=np.arange(1100) // 100)
+    graphs = replace(subset, trajectory=torch.arange(1100) // 100)
+    rec = record(network(), graphs, Spring(), sample_edges=240)
     np.testing.assert_array_equal(rec.trajectory, np.arange(1100 * 12) // 1200)
     np.testing.assert_array_equal(rec.arrays()["trajectory"], rec.sample // 1200)
 

@@ -26,8 +26,8 @@ def add_data(path: Path, law: ForceLaw, dim: int = 2, sims: int = 8) -> Path:
     """Put a summary and trajectories into a run directory."""
     data = to_graphs(simulate(Simulation(law, dim=dim, simulations=sims, frames=30)))
     directory = RunDirectory(path)
-    directory.write_json("data.json", summarise(data, dim, law))
-    directory.write_arrays("trajectories.npz", examples(data, dim))
+    directory.write_json("data.json", summarise(data, law))
+    directory.write_arrays("trajectories.npz", examples(data))
     return path
 
 
@@ -68,10 +68,10 @@ def test_page_and_terminal_tell_the_numbers(spring: Path) -> None:
 
 
 def test_what_is_not_known_is_left_out(spring: Path) -> None:
-    change(spring, energy_drift=None, closest_approach=None, extra_features=2)
+    change(spring, energy_drift=None, closest_approach=None, further=["size", "f2"])
     page, terminal = words(spring)
     text = Text(page).text
-    assert "The data graphs" in text and "2 further features each" in text
+    assert "The data graphs" in text and "further columns size, f2" in text
     assert "energy drift" not in text and "closest approach" not in text + terminal
 
 

@@ -379,7 +379,7 @@ def test_a_law_of_the_users_own_is_named_from_the_data(tmp_path: Path) -> None:
     (path / "config.yaml").write_text(yaml.safe_dump(config))
     x = np.random.default_rng(0).normal(size=(18, 5, 8)).astype(np.float32)
     few = ParticleData(x, x[..., :3], 9)
-    _write(path, "data", summarise(few, 3, Yukawa(2.0)))
+    _write(path, "data", summarise(few, Yukawa(2.0)))
     page, terminal = words(path)
     text = Text(page).text
     assert "The Yukawa force, radial pair force −k m₁ m₂ exp(−r) / r with strength = 2;" in text

@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from gnn_distill.data.graphs import Subset
 from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
-from gnn_distill.train.lit import Augmentation, DistilModule, Regulariser, Totals
+from gnn_distill.train.lit import Augmentation, DistilModule, Regulariser
 from gnn_distill.train.optim import Optimisation
 from gnn_distill.train.penalties import KLPenalty, L1Penalty, NoPenalty
 
@@ -30,7 +30,6 @@ def test_a_step_asks_for_no_value(
     with FakeTensorMode():
         model = ParticleGNN(2, 20, width=32, head=head, basis="polar", node=node, scale_output=True)
         module = DistilModule(model, regulariser, Optimisation(optimiser=optimiser), Augmentation())
-        module._totals["train"] = Totals(torch.zeros(2, dtype=torch.float64))
         exists = torch.ones(8, 12, dtype=torch.bool) if masked else None
         batch = Subset(torch.randn(8, 4, 6), torch.randn(8, 4, 2), exists)
         optim = module.optimisation.optimizer(module.parameters())

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from gnn_distill.errors import InputError
@@ -53,7 +55,7 @@ def test_state_round_trip():
     trials = Trials(tolerance=2.0)
     trials.judge(1.0)
     trials.cut(5, 4)
-    assert Trials(**trials.state_dict()) == trials
+    assert Trials(**asdict(trials)) == trials
 
 
 @pytest.mark.parametrize(("key", "bad"), [("tolerance", 1.0), ("patience", 0)])
