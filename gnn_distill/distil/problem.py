@@ -71,7 +71,7 @@ class Settings:
     @property
     def targets(self) -> tuple[str, ...]:
         """All targets, in order."""
-        return (self.target,) if isinstance(self.target, str) else tuple(self.target)
+        return tuple(self.target) if isinstance(self.target, list | tuple) else (self.target,)
 
 
 @dataclass(frozen=True)
