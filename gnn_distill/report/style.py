@@ -66,10 +66,14 @@ def forget_fonts() -> None:
         mathtext._mathtext.StixFonts.get_sized_alternatives_for_symbol.cache_clear()  # type: ignore[attr-defined]
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG atomically."""
+def save(figure: Figure | None, path: Path) -> bool:
+    """Write a PNG atomically; where there is no figure, an old one goes. Returns whether there is one."""
+    if figure is None:
+        path.unlink(missing_ok=True)
+        return False
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+    return True
 
 
 def single(height: float) -> tuple[Figure, Axes]:
@@ -141,16 +145,7 @@ def density(
 
 def note(axes: Axes, text: str, place: str = "lower right") -> None:
     """A small remark in a corner of the axes."""
-    x, right = (0.98, True) if "right" in place else (0.02, False)
-    y, low = (0.02, True) if "lower" in place else (0.98, False)
-    axes.text(
-        x,
-        y,
-        text,
-        transform=axes.transAxes,
-        fontsize=9,
-        color="#444444",
-        ha="right" if right else "left",
-        va="bottom" if low else "top",
-        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
-    )
+    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
+    x, ha = (0.98, "right") if "right" in place else (0.02, "left")
+    y, va = (0.02, "bottom") if "lower" in place else (0.98, "top")
+    axes.text(x, y, text, transform=axes.transAxes, fontsize=9, color="#444444", ha=ha, va=va, bbox=box)
