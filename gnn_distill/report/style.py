@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -21,26 +20,11 @@ from gnn_distill.runs.files import atomic
 
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#1A1A1A"
 DENSITY = "Blues"
-DPI = 150
 CELLS = 110
-SHADES: Any = {
-    "font.size": 11,
-    "axes.titlesize": 11.5,
-    "axes.labelsize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.8,
-    "legend.framealpha": 0.85,
-    "legend.edgecolor": "none",
-    "legend.fontsize": 10,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "gnn_distill",
-    "mathtext.fontset": "stix",
-    "savefig.dpi": DPI,
-}
+LOOK = matplotlib.rc_params_from_file(
+    Path(__file__).with_name("figures.mplstyle"), use_default_template=False
+)
+Limits = tuple[float, float]
 
 
 @contextmanager
@@ -49,7 +33,7 @@ def look() -> Iterator[None]:
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SHADES)
+        matplotlib.rcParams.update(LOOK)
         try:
             yield
         finally:
@@ -72,7 +56,7 @@ def save(figure: Figure | None, path: Path) -> bool:
         path.unlink(missing_ok=True)
         return False
     with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(temporary, format="png", metadata={"Software": None})
     return True
 
 
@@ -94,7 +78,7 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{float(f'{100 * share:.{digits}g}'):,.10g} %"
 
 
-def span(values: Array, shares: tuple[float, float]) -> tuple[float, float]:
+def span(values: Array, shares: Limits) -> Limits:
     """Two quantiles: limits that heavy tails do not move."""
     low, high = np.quantile(values, shares)
     return float(low), float(high)
@@ -121,12 +105,7 @@ def bars(axes: Axes, x: Array, quantiles: Array, label: str) -> None:
 
 
 def density(
-    axes: Axes,
-    x: Array,
-    y: Array,
-    xlim: tuple[float, float],
-    ylim: tuple[float, float],
-    transform: float | None = None,
+    axes: Axes, x: Array, y: Array, xlim: Limits, ylim: Limits, transform: float | None = None
 ) -> int:
     """Cells shaded by the logarithm of the number of points; returns how many points lie outside.
 
