@@ -89,7 +89,7 @@ class LoadedSweep:
 
     def _figure(self, name: str) -> Figure:
         with look():
-            figure = None if self.frame.empty else FIGURES[name][0](self.frame)
+            figure = None if self.frame.empty else FIGURES[name](self.frame)
         if figure is None:
             raise InputError(f"figure {name}", str(self.files.path), "the sweep has no runs for it")
         return figure
