@@ -131,15 +131,10 @@ def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law | None
     matrix = np.stack([fit.slope for fit in gauge.robust])
     if matrix.shape[0] != matrix.shape[1] or not np.linalg.cond(matrix) < WORST_CONDITION:
         return None
-    inverse = np.linalg.inv(matrix)
-    offsets = [fit.offset for fit in gauge.robust]
     power = sympy.Symbol("m1") ** sympy.Float(gauge.p - 1.0)
-    parts = [(e - sympy.Float(a)) * power for e, a in zip(expressions, offsets, strict=True)]
-    return Law(
-        tuple(
-            sum((sympy.Float(c) * p for c, p in zip(row, parts, strict=True)), sympy.S(0)) for row in inverse
-        )
-    )
+    parts = [(e - sympy.Float(fit.offset)) * power for e, fit in zip(expressions, gauge.robust, strict=True)]
+    rows = [[sympy.Float(c) * p for c, p in zip(row, parts, strict=True)] for row in np.linalg.inv(matrix)]
+    return Law(tuple(sum(row, sympy.S(0)) for row in rows))
 
 
 def fit_one_body(law: Law, edges: Edges, nodes: Nodes) -> Law:
@@ -187,9 +182,8 @@ def compare(law: Law, edges: Edges, nodes: Nodes, network_mae: float) -> dict[st
     truth = edges.acceleration
     r2 = None
     if truth is not None:
-        kinds = {"robust": TRIM, "ols": 0.0}
         columns = list(zip(truth.T, law.pair(edges).T, strict=True))
-        r2 = {kind: [r_squared(t, p, trim) for t, p in columns] for kind, trim in kinds.items()}
+        r2 = {k: [r_squared(t, p, trim) for t, p in columns] for k, trim in (("robust", TRIM), ("ols", 0.0))}
     return {
         **law.to_dict(),
         "test": {"mae": float(error.mean())},
