@@ -44,8 +44,9 @@ def analyse(recording: Recording, split: str) -> dict[str, Any]:
         "effective_dimension": effective_dimension(rec.spectrum),
         "pullback": {"kind": rec.pullback_kind, "path_difference": rec.path_difference},
         "network_gauge": network_gauge(rec),
-        **dict.fromkeys(("r2", "r2_interval", "subspace", "relative_error"), {}),
+        **{name: {} for name in ("r2", "r2_interval", "subspace")},
         **dict.fromkeys(("gauge", "mixing", "best")),
+        "relative_error": {},
     }
     return result if rec.edges.force is None else result | against_truth(rec)
 

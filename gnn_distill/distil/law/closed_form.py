@@ -23,7 +23,7 @@ from gnn_distill.distil.expressions.front import complexity
 from gnn_distill.distil.expressions.parse import R, rounded, write
 from gnn_distill.distil.expressions.refine import forms
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import DELTAS
+from gnn_distill.physics.variables import DELTAS, Columns
 from gnn_distill.read.recording import Edges
 
 WORST_CONDITION = 1e3  # of the matrix that mixes force components into messages
@@ -46,7 +46,7 @@ class Nodes:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of `variables`: `vx vy [vz] m1`."""
-        return (*("vx", "vy", "vz")[: self.velocity.shape[1]], "m1")
+        return Columns(self.velocity.shape[1]).own_names
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,7 @@ class Law:
     @property
     def constants(self) -> list[list[sympy.Float]]:
         """The numeric constants of each component; ε of a central law, which is not fitted, is left out."""
-        if self.radial is not None:
-            return [constants(self.radial)] * len(self.components)
-        return [constants(f) for f in self.components]
+        return [constants(f if self.radial is None else self.radial) for f in self.components]
 
     def to_dict(self) -> dict[str, Any]:
         """Expressions and their numeric constants as plain data."""
@@ -160,9 +158,7 @@ def fit_one_body(law: Law, edges: Edges, nodes: Nodes) -> Law:
 
 def _one_body(columns: Sequence[Array], rest: Array) -> tuple[Array, float]:
     """Coefficients of the columns [N] in the rest [N], without an offset, and the trimmed mean residual."""
-    values: Array = np.zeros(len(columns))
-    residual = rest
-    kept = np.ones(len(rest), dtype=bool)
+    values, residual, kept = np.zeros(len(columns)), rest, np.ones(len(rest), dtype=bool)
     for _ in range(20 if columns else 0):
         design = np.stack(columns, axis=1)
         values = np.asarray(np.linalg.lstsq(design[kept], rest[kept], rcond=None)[0], dtype=np.float64)

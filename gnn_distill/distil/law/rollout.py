@@ -212,13 +212,9 @@ def roll_out(
 
 def _law_of_energy(evidence: Evidence, n: int) -> ForceLaw | None:
     """The true law if particles interact as it says, all or along a chain; energies are summed like that."""
-    law = evidence.law
-    if law is None:
-        return None
-    receiver, sender = evidence.model.edges(n)
-    joined = np.zeros((n, n), dtype=bool)
-    joined[receiver.numpy(), sender.numpy()] = True
-    usual = chain(n) if law.graph == "chain" else ~np.eye(n, dtype=bool)
+    joined, law = np.zeros((n, n), dtype=bool), evidence.law
+    joined[tuple(part.numpy() for part in evidence.model.edges(n))] = True
+    usual = chain(n) if law and law.graph == "chain" else ~np.eye(n, dtype=bool)
     return law if np.array_equal(joined, usual) else None
 
 

@@ -268,8 +268,7 @@ def same_symbolically(expression: sympy.Expr, law: ForceLaw, member: Member, del
     coefficient. Cheap by construction: large expressions, powers and non-rational laws give False.
     """
     try:
-        other = _member_expression(law, member, deltas)
-        pairs = [sympy.fraction(sympy.together(e)) for e in (expression, other)]
+        pairs = [sympy.fraction(sympy.together(e)) for e in (expression, _expression(member, law, deltas))]
         if any(part.count_ops() > 60 or not part.is_polynomial() for pair in pairs for part in pair):
             return False
         (n1, d1), (n2, d2) = pairs
@@ -281,7 +280,7 @@ def same_symbolically(expression: sympy.Expr, law: ForceLaw, member: Member, del
     return bool(np.allclose(u, v, atol=3e-3 * np.abs(v).max(), rtol=0.0))
 
 
-def _member_expression(law: ForceLaw, member: Member, deltas: Sequence[str]) -> sympy.Expr:
+def _expression(member: Member, law: ForceLaw, deltas: Sequence[str]) -> sympy.Expr:
     r, m1, m2, q1, q2 = sympy.symbols("r m1 m2 q1 q2")
     power = sympy.Integer(round(member.power))
     size = law.magnitude(r + member.eps2, m1, m2, q1, q2, member.params) * m1**-power / (r + member.eps1)
