@@ -98,6 +98,11 @@ class LoadedSweep:
 def load_sweep(path: str | Path) -> LoadedSweep:
     """Open a sweep's folder, or any folder with run directories below it.
 
+    ```python
+    sweep = load_sweep("multirun/variants")
+    print(sweep.tables["table2"].markdown())
+    ```
+
     Raises:
         InputError: there is no run below it.
     """
