@@ -106,7 +106,8 @@ def follow(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATION
         if np.isfinite(derivative(times[0], found[0])).all():
             span = float(times[0]), float(times[-1])
             solved = solve_ivp(derivative, span, found[0], t_eval=times, rtol=TOLERANCE, atol=TOLERANCE)
-            found[: solved.y.shape[1]] = solved.y.T
+            if len(solved.t):  # not even one frame where the first step fails
+                found[: len(solved.t)] = solved.y.T
             ended = None if solved.success else ended
     if asked > limit:
         ended = f"{limit} evaluations were spent"
