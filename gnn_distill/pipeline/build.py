@@ -21,11 +21,13 @@ from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.module import SPLITS, NBodyDataModule
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.distil.engines.engine import Engine
+from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.simulate import Simulation
+from gnn_distill.physics.variables import Columns
 from gnn_distill.pipeline.explain import as_typed
 from gnn_distill.pipeline.loggers import check_loggers
 from gnn_distill.pipeline.progress import Reporter
@@ -164,17 +166,18 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     source = make(cfg.dataset)
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"]["_target_"], "give Simulation or OwnData")
-    own_data, extra = None, 0
-    if isinstance(source, OwnData):
-        own_data = source.load()
-        extra = len(own_data.columns.further)
+    own_data = source.load() if isinstance(source, OwnData) else None
+    columns = Columns(source.dim) if own_data is None else own_data.columns
+    engine = make(cfg.symbolic.engine)
+    if isinstance(engine, GivenEngine):
+        engine.parsed(columns.pair_names)  # refused now, not after the training
     scale = config["model"].get("scale_input", False)
     if scale not in ("auto", True, False):
         raise InputError("model.scale_input", scale, "give auto, true or false")
     scale = own_data is not None if scale == "auto" else bool(scale)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)  # of the weights
-        model = make(cfg.model, extra_features=extra, scale_input=scale)
+        model = make(cfg.model, extra_features=len(columns.further), scale_input=scale)
     if not isinstance(model, ParticleGNN):
         raise InputError("model._target_", config["model"]["_target_"], "give a ParticleGNN")
     profile = config["profile"]
@@ -202,7 +205,7 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
             "trainer", config["trainer"], "validate after every epoch: metrics and checkpoints need it"
         )
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
-    engine, cache = make(cfg.symbolic.engine), Path(cfg.cache)
+    cache = Path(cfg.cache)
     return Experiment(
         config, source, module, callbacks, loggers, trainer, place, engine, settings, cache, report, own_data
     )
