@@ -176,9 +176,18 @@ def loaded(tmp_path: Path, arrays: dict[str, np.ndarray], **options) -> np.ndarr
     return OwnData(str(tmp_path / "t.npz"), **options).load().adjacency
 
 
-@pytest.mark.parametrize("at_a_time", [1, 4_000_000])
-def test_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int):
-    monkeypatch.setattr("gnn_distill.data.own.neighbours._CHUNK", at_a_time)
+def test_graphs_of_many_frames_are_made_a_few_at_a_time(tmp_path: Path):
+    x = np.random.default_rng(0).normal(size=(30, 15, 100, 2))  # more distances than are held at a time
+    arrays = {"positions": x, "velocities": x, "accelerations": x}
+    joined = loaded(tmp_path, arrays, graph="nearest", neighbours=3)
+    assert joined is not None and joined.shape == (450, 100, 100)
+    for frame in (0, 399, 400, 449):
+        at = x.reshape(450, 100, 2)[frame]
+        order = np.linalg.norm(at[:, None] - at, axis=-1).argsort(1)[:, 1:4]
+        assert (np.sort(np.nonzero(joined[frame])[1].reshape(100, 3)) == np.sort(order)).all()
+
+
+def test_graphs(tmp_path: Path):
     line = np.array([0.0, 1.0, 3.0, 3.5])
     x = np.zeros((3, 2, 4, 2))
     x[..., 0] = line
