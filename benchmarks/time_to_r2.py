@@ -24,6 +24,7 @@ from hydra import compose, initialize_config_module
 from gnn_distill.analyse.scores import gauge_fits
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.machine import prepare
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.read.record import Reading, record
 
@@ -89,6 +90,7 @@ def measure(law: str, variant: str, profile: str, limit: float, cache: str) -> C
             f"profile.validation_graphs={GRAPHS}",
         ]
     with initialize_config_module("gnn_distill.conf", version_base="1.3"):
+        prepare(threads=1)
         experiment = build(compose("config", overrides), Reporter())
     torch.manual_seed(0)
     some = experiment.datamodule.train[:100_000]

@@ -40,6 +40,7 @@ from hydra import compose, initialize_config_module
 from gnn_distill.model.mlp import _linear, _outer
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.machine import prepare
 from gnn_distill.pipeline.progress import Reporter
 
 BATCH, WIDTH, MESSAGE, N, FEATURES, DIM = 64, 300, 100, 4, 6, 2
@@ -76,7 +77,9 @@ def experiment(*overrides: str) -> Experiment:
     register()
     with initialize_config_module("gnn_distill.conf", version_base="1.3"):
         base = ["profile=paper", "variant=standard", "profile.simulations=300", "profile.epochs=1"]
-        return build(compose("config", [*base, *overrides]), Reporter())
+        cfg = compose("config", [*base, *overrides])
+        prepare(cfg.threads)
+        return build(cfg, Reporter())
 
 
 def fit(e: Experiment, clock: L.Callback, steps: int) -> None:

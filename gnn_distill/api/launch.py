@@ -15,6 +15,7 @@ from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import build
 from gnn_distill.pipeline.config import composed
 from gnn_distill.pipeline.explain import as_input
+from gnn_distill.pipeline.machine import quiet
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.pipeline.stages import run
 from gnn_distill.pipeline.trust import allow_typed, check_sources
@@ -43,6 +44,7 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
     allow_typed(lines)
     with as_input("overrides", lines), _silent():
         config = composed(lines, config_dir)
+        quiet()
         build(config, Reporter(Console(quiet=True)))
         return config
 

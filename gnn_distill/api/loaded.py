@@ -32,6 +32,7 @@ from gnn_distill.physics.laws import SOFTENING, ForceLaw
 from gnn_distill.physics.simulate import Simulation
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.explain import as_input
+from gnn_distill.pipeline.machine import quiet
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms, plain_distance
 from gnn_distill.report.figures.all import figure
@@ -206,6 +207,7 @@ class LoadedRun:
     @cached_property
     def _experiment(self) -> Experiment:
         with as_input("config", str(self.path / "config.yaml")):
+            quiet()
             return build(OmegaConf.create(self.config), Reporter(Console(quiet=True)))
 
     def _made(self, name: str, stage: str, content: T | Literal[False] | None) -> T:

@@ -10,6 +10,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import filelock
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +21,8 @@ from rich.markup import escape
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.explain import origin
 from gnn_distill.pipeline.heap import give_back_freed_memory
-from gnn_distill.pipeline.keys import request_key
+from gnn_distill.pipeline.keys import stage_keys
+from gnn_distill.pipeline.trust import named
 from gnn_distill.runs.directory import RunDirectory, RunIsBusyError
 from gnn_distill.runs.secrets import redacted
 from gnn_distill.runs.sweep import LOG, one_line
@@ -81,9 +83,16 @@ def check_inside(path: Path, sweep: Path) -> None:
 
 
 def complete_before(cfg: DictConfig, path: Path) -> bool:
-    """Whether an earlier command has done all of this job; found without building anything."""
-    request = request_key(cfg)
-    return request is not None and RunDirectory(path).answers(request, cfg.stages)
+    """Whether an earlier command has done all of this job; found without building anything.
+
+    A job with code of the user's own is built all the same: that code is not read before it is allowed.
+    """
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    directory = RunDirectory(path)
+    if directory.status["state"] != "complete" or named(config):
+        return False
+    keys = stage_keys(config)
+    return all(directory.is_done(stage, keys[stage]) for stage in config["stages"])
 
 
 def record_failure(cfg: DictConfig, path: Path, error: BaseException) -> None:

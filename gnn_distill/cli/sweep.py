@@ -29,6 +29,7 @@ from gnn_distill.errors import InputError
 from gnn_distill.pipeline.explain import OF_INPUT, show
 from gnn_distill.report.sweep.status import show_jobs, unfinished
 from gnn_distill.runs.directory import RunDirectory
+from gnn_distill.runs.provenance import IRRELEVANT
 from gnn_distill.runs.sweep import PLAN, load_plan, load_sweep
 
 LONGEST = 120
@@ -129,7 +130,7 @@ def prepare(config: DictConfig) -> Plan:
     given = parse(list(config.hydra.overrides.task))
     of_experiment = parse([f"{key}={value}" for key, value in params.items()])
     swept = set(params) | {o.key_or_group for o in given if o.is_sweep_override()}
-    nameless = [k for k in OmegaConf.select(config, NAMELESS) if k not in swept]
+    nameless = [k for k in (*OmegaConf.select(config, NAMELESS), *IRRELEVANT) if k not in swept]
     fixed = sorted(str(o.input_line) for o in given if o.key_or_group not in {*swept, *nameless})
     experiment = config.hydra.runtime.choices.get("experiment")
     if not _given(config, DIR):

@@ -59,6 +59,8 @@ class Settings:
     jobs: int = 1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.target, str | list | tuple):
+            raise InputError("symbolic.target", self.target, f"name one or several of {', '.join(TARGETS)}")
         for one in self.targets:
             check_choice("symbolic.target", one, TARGETS)
         if not self.targets or len(set(self.targets)) < len(self.targets):

@@ -64,10 +64,10 @@ class Simulation:
             )
         check_int("dataset.n", self.n, 2)
         check_int("dataset.dim", self.dim, 2, 3)
-        check_int("profile.simulations", self.simulations, 1)
-        check_int("profile.frames", self.frames, 1)
+        check_int("dataset.simulations", self.simulations, 1)
+        check_int("dataset.frames", self.frames, 1)
         check_int("dataset.stride", self.stride, 1)
-        check_int("seed", self.seed, 0)
+        check_int("dataset.seed", self.seed, 0)
         for key in ("rtol", "atol"):
             check_range(f"dataset.{key}", getattr(self, key), 1e-14, 1e-2)
         if self.time_step is not None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numba
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
@@ -21,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gnn_distill.data.cache import load_or_simulate
 from gnn_distill.data.graphs import ParticleData
-from gnn_distill.data.module import NBodyDataModule
+from gnn_distill.data.module import SPLITS, NBodyDataModule
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.problem import Evidence, Settings
@@ -29,7 +26,7 @@ from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.simulate import Simulation
-from gnn_distill.pipeline.heap import keep_freed_memory
+from gnn_distill.pipeline.explain import as_typed
 from gnn_distill.pipeline.loggers import check_loggers
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.pipeline.trust import check_parts, check_targets
@@ -37,7 +34,6 @@ from gnn_distill.read.importance import KINDS
 from gnn_distill.read.record import PULLBACKS, Reading, record
 from gnn_distill.read.recording import Recording
 from gnn_distill.runs.directory import STAGES
-from gnn_distill.runs.files import file_hash, fingerprint
 from gnn_distill.train.lit import Augmentation, DistilModule
 from gnn_distill.train.optim import Optimisation
 from gnn_distill.train.penalties import KLPenalty
@@ -117,58 +113,71 @@ class Experiment:
         return chosen if chosen != "auto" else "odd" if law and law.has_one_body_term else "share"
 
 
+LEAST = {
+    "seed": 0,
+    "checkpoint_steps": 1,
+    "profile.epochs": 1,
+    "profile.steps_per_epoch": 1,
+    "profile.batch_size": 1,
+}
+"""Least values of whole numbers that no constructor checks; null, where the schema allows it, is none."""
+
+
 def build(cfg: DictConfig, report: Reporter) -> Experiment:
-    """Construct and check everything.
+    """Construct and check everything; nothing else is touched, not even the state of random numbers.
 
     Raises:
-        InputError: naming the key, the value and the fix.
+        InputError: naming the key as it was typed, the value and the fix.
     """
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    check_targets(config)
-    check_parts(config)
-    cfg = OmegaConf.create(config)  # what was checked is what is made
-    for stage in config["stages"]:
+    with as_typed(cfg):
+        config: Any = OmegaConf.to_container(cfg, resolve=True)
+        check_targets(config)
+        check_parts(config)
+        cfg = OmegaConf.create(config)  # what was checked is what is made
+        check_settings(cfg)
+        return construct(cfg, config, report)
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Refuse values that the schema lets pass and no constructor looks at."""
+    for stage in cfg.stages:
         check_choice("stages", stage, STAGES)
+    for key, least in LEAST.items():
+        if (value := OmegaConf.select(cfg, key)) is not None:
+            check_int(key, value, least)
+    if cfg.threads is not None:
+        check_int("threads", cfg.threads, 1, os.cpu_count() or 1)
+    check_choice("split", cfg.split, SPLITS)
+    check_choice("pullback", cfg.pullback, ("auto", *PULLBACKS))
+    check_choice("importance", cfg.importance, KINDS)
+    check_loggers(cfg.logger)
+
+
+def make(part: Any, **more: Any) -> Any:
+    """What a `_target_` leaf describes."""
+    return instantiate(part, _convert_="all", **more)
+
+
+def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Experiment:
+    """Make the parts of a run, and see that they fit each other."""
     settings = search_settings(config["symbolic"])
-    check_choice("pullback", config["pullback"], ("auto", *PULLBACKS))
-    check_choice("importance", config["importance"], KINDS)
-    check_int("seed", config["seed"], 0)
-    if config["checkpoint_steps"] is not None:
-        check_int("checkpoint_steps", config["checkpoint_steps"], 1)
-    profile = config["profile"]
-    for key in ("simulations", "frames", "epochs", "batch_size", "width"):
-        check_int(f"profile.{key}", profile[key], 1)
-    if profile["steps_per_epoch"] is not None:
-        check_int("profile.steps_per_epoch", profile["steps_per_epoch"], 1)
-    check_choice("split", config["split"], ("trajectories", "frames"))
-    check_loggers(config["logger"])
-    set_threads(config["threads"])
-    keep_freed_memory()
-    _quiet()
-    torch.manual_seed(config["seed"])
-
-    def make(part: Any, **more: Any) -> Any:
-        return instantiate(part, _convert_="all", **more)
-
-    if "law" in cfg.dataset and cfg.dataset.law is not None and not cfg.dataset.law.get("_target_"):
-        raise InputError("dataset.law._target_", None, "name the class of your law, as in my_module.Yukawa")
     source = make(cfg.dataset)
     if not isinstance(source, Simulation | OwnData):
-        raise InputError("dataset._target_", config["dataset"].get("_target_"), "give Simulation or OwnData")
-    if source.law is not None:
-        config["dataset"]["source"] = fingerprint(source.law.source())
+        raise InputError("dataset._target_", config["dataset"]["_target_"], "give Simulation or OwnData")
     own_data, extra = None, 0
     if isinstance(source, OwnData):
-        config["dataset"]["content"] = file_hash(source.file)
         own_data = source.load()
         extra = len(own_data.columns.further)
     scale = config["model"].get("scale_input", False)
     if scale not in ("auto", True, False):
         raise InputError("model.scale_input", scale, "give auto, true or false")
     scale = own_data is not None if scale == "auto" else bool(scale)
-    model = make(cfg.model, extra_features=extra, scale_input=scale)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)  # of the weights
+        model = make(cfg.model, extra_features=extra, scale_input=scale)
     if not isinstance(model, ParticleGNN):
-        raise InputError("model._target_", config["model"].get("_target_"), "give a ParticleGNN")
+        raise InputError("model._target_", config["model"]["_target_"], "give a ParticleGNN")
+    profile = config["profile"]
     o = {key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")}
     module = DistilModule(
         model,
@@ -177,25 +186,25 @@ def build(cfg: DictConfig, report: Reporter) -> Experiment:
             schedule=profile["lr_schedule"], fused=not config["trainer"].get("gradient_clip_val"), **o
         ),
         Augmentation(**config["augment"]),
-        seed=config["seed"],
-        compile_mode=config["compile"],
+        seed=cfg.seed,
+        compile_mode=cfg.compile,
     )
     callbacks = list(make(cfg.callbacks).values())
-    check_together(module, callbacks, config["importance"])
+    check_together(module, callbacks, cfg.importance)
     trainer = make(cfg.trainer, _partial_=True)
     try:
-        made = trainer(logger=False, enable_checkpointing=False)
+        place = trainer(logger=False, enable_checkpointing=False)
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise InputError("trainer", config["trainer"], str(error)) from error
-    check_ranks(made, profile["batch_size"])
-    if made.check_val_every_n_epoch != 1 or made.limit_val_batches == 0:
+    check_ranks(place, profile["batch_size"])
+    if place.check_val_every_n_epoch != 1 or place.limit_val_batches == 0:
         raise InputError(
             "trainer", config["trainer"], "validate after every epoch: metrics and checkpoints need it"
         )
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
-    engine, cache = make(cfg.symbolic.engine), Path(config["cache"])
+    engine, cache = make(cfg.symbolic.engine), Path(cfg.cache)
     return Experiment(
-        config, source, module, callbacks, loggers, trainer, made, engine, settings, cache, report, own_data
+        config, source, module, callbacks, loggers, trainer, place, engine, settings, cache, report, own_data
     )
 
 
@@ -217,22 +226,4 @@ def check_together(module: DistilModule, callbacks: Sequence[L.Callback], import
         target = callback.target_dims if isinstance(callback, PruneMessages) else 1
         if isinstance(target, int) and target > model.message_dim:
             fix = f"give at most model.message_dim = {model.message_dim}"
-            raise InputError("schedule.target_dims", target, fix)
-
-
-def set_threads(threads: int | None) -> None:
-    """Limit the CPU threads of torch and numba."""
-    if threads is None:
-        return
-    check_int("threads", threads, 1, os.cpu_count() or 1)
-    torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, getattr(numba.config, "NUMBA_NUM_THREADS", threads)))
-
-
-def _quiet() -> None:
-    """Keep Lightning's start-up notes out of the terminal; its warnings stay."""
-    for part in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(part).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ours is, by itself
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+            raise InputError("callbacks.prune.target_dims", target, fix)

@@ -39,10 +39,6 @@ class ProfileConfig:
         muon_rate: muon's own peak rate.
         width: ReLU units per hidden layer.
         basis: what φe reads: raw, delta or polar; see `model.basis`.
-        node: the node model φv: mlp, or linear or power, which are linear in the messages; see `model.node`.
-        charge_scale: factor on charges at the network's inputs.
-        scale_output: scale accelerations by their mean magnitude.
-        silent_start: messages, or their means, are zero before the first step.
         kl_warmup: fraction of all steps over which the KL penalty of the variant `kl` rises from zero.
     """
 
@@ -61,10 +57,6 @@ class ProfileConfig:
     muon_rate: float = 5e-3
     width: int = MISSING
     basis: str = "raw"
-    node: str = "mlp"
-    charge_scale: float = 1.0
-    scale_output: bool = False
-    silent_start: bool = False
     kl_warmup: float = 0.0
 
 

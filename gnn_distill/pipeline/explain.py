@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
@@ -20,21 +23,12 @@ from gnn_distill.runs.secrets import redacted
 OF_INPUT = (InputError, HydraException, OmegaConfBaseException)
 """Exceptions that a user's input causes."""
 
-OF_PLACE = {
-    errno.EACCES: "it may not be written",
-    errno.EPERM: "it may not be written",
-    errno.EROFS: "its disk is read-only",
-    errno.ENOTDIR: "a part of it is a file",
-    errno.EEXIST: "there is a file in its place",
-    errno.EISDIR: "there is a folder in its place",
-    errno.ENOENT: "a part of it does not exist",
-    errno.ENAMETOOLONG: "its name is too long",
-    errno.ELOOP: "its links go round in a circle",
-}
-"""What is wrong with a place that the user has named."""
 PARSERS = ("hydra", "omegaconf", "antlr4", "yaml")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "Cannot allocate memory")
+NO_MEMORY = re.compile("allocate memory|out of memory", re.IGNORECASE)
+"""How torch and the system say so."""
+MOVED = ("node", "charge_scale", "scale_output", "silent_start")
+"""Settings of the model that were keys of the profile once."""
 
 
 @contextmanager
@@ -55,25 +49,61 @@ def show(error: BaseException) -> None:
     Console(stderr=True, soft_wrap=True).print(text, highlight=False)
 
 
+@contextmanager
+def as_typed(cfg: DictConfig) -> Iterator[None]:
+    """Report a bad value under the key that was typed.
+
+    The model knows its width as `model.width`; its value comes from `profile.width`, which was typed.
+    """
+    try:
+        yield
+    except Exception as error:
+        first = origin(error)
+        if not isinstance(first, InputError):
+            raise
+        key = typed_key(OmegaConf.to_container(cfg, resolve=False), first.key)
+        raise InputError(key, first.value, first.fix) from error
+
+
+def typed_key(config: Any, key: str) -> str:
+    """`key`, or where its value is `${another.key}` that one.
+
+    One step is enough: what a constructor checks is at most a preset's copy of the key that people know.
+    """
+    value = config
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    taken = re.fullmatch(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
+    return taken[1] if taken else key
+
+
 def explain(error: BaseException) -> str:
     """What was wrong and what to do, from an exception of ours, Hydra's or OmegaConf's."""
-    if isinstance(origin(error), InputError | DivergedError):
-        return str(origin(error))
+    first = origin(error)
+    if isinstance(first, InputError | DivergedError):
+        return str(first)
     if (spent := exhausted(error)) is not None:
         return f"{spent}; what is complete is kept, and hydra.run.dir=FOLDER goes on in the run's folder"
-    if isinstance(error, OSError) and error.errno in OF_PLACE:
-        place = error.filename2 or error.filename
+    if isinstance(error, OSError) and error.filename is not None:
         fix = "give another place, as in hydra.run.dir=FOLDER or cache=FOLDER"
-        return f"{place} cannot be used: {OF_PLACE[error.errno]} ({error.strerror}): {fix}"
-    key = getattr(error, "full_key", None)
-    for cause in _causes(error):
-        key = key or getattr(cause, "full_key", None)
-    text = "\n".join(dict.fromkeys(line for cause in _causes(error) for line in str(cause).splitlines()))
+        return f"{error.filename2 or error.filename} cannot be used: {error.strerror}: {fix}"
+    causes = _causes(error)
+    key = next((key for cause in causes if (key := getattr(cause, "full_key", None))), None)
+    text = "\n".join(dict.fromkeys(line for cause in causes for line in str(cause).splitlines()))
     if not isinstance(error, OF_INPUT) and _of_parsing(error):
         text = f"{text}\none of these settings cannot be read: {' '.join(sys.argv[1:])[:400]}"
-    near = difflib.get_close_matches(str(key).split(".")[0], Config.__dataclass_fields__, n=1) if key else []
-    hint = f"\ndid you mean {near[0]}?" if near and near[0] != key else ""
+    hint = f"\ndid you mean {near}?" if (near := _near(str(key or ""))) else ""
     return f"{text}{hint}\ngnn-distill --help lists groups and keys; HYDRA_FULL_ERROR=1 shows the traceback"
+
+
+def _near(key: str) -> str | None:
+    """A key that may be meant by one that there is not."""
+    root, _, name = key.partition(".")
+    if root == "profile" and name in MOVED:
+        return f"model.{name}"
+    return next(
+        (n for n in difflib.get_close_matches(root, Config.__dataclass_fields__, n=1) if n != root), None
+    )
 
 
 def exit_code(error: BaseException) -> int | None:
@@ -82,11 +112,8 @@ def exit_code(error: BaseException) -> int | None:
         return 2
     if isinstance(error, DivergedError) or exhausted(error):
         return 1
-    if isinstance(error, OF_INPUT):
-        return 2
-    if isinstance(error, OSError) and error.errno in OF_PLACE and error.filename is not None:
-        return 2
-    return 2 if _of_parsing(error) else None
+    of_place = isinstance(error, OSError) and error.filename is not None
+    return 2 if isinstance(error, OF_INPUT) or of_place or _of_parsing(error) else None
 
 
 def _of_parsing(error: BaseException) -> bool:
@@ -99,22 +126,17 @@ def _of_parsing(error: BaseException) -> bool:
 
 def exhausted(error: BaseException) -> str | None:
     """What the machine has run out of, and what to do; None where it has not."""
-    return next((spent for cause in _causes(error) if (spent := _spent(cause))), None)
-
-
-def _spent(error: BaseException) -> str | None:
-    if isinstance(error, OSError) and error.errno in FULL:
-        where = f" while {error.filename} was written" if error.filename else ""
-        return f"the disk is full{where} ({error.strerror}): make room, then give the command again"
-    memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    told = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
-    if not (memory or told or isinstance(error, MemoryError)):
-        return None
-    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-    return (
-        f"memory is exhausted ({reason}): take smaller profile.simulations, profile.width, "
-        "profile.batch_size or symbolic.jobs, or a machine with more, then give the command again"
-    )
+    for cause in _causes(error):
+        reason = (str(cause) or type(cause).__name__).splitlines()[0][:200]
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            return f"the disk is full ({reason}): make room, then give the command again"
+        told = isinstance(cause, OSError | RuntimeError) and NO_MEMORY.search(reason)
+        if told or isinstance(cause, MemoryError):
+            return (
+                f"memory is exhausted ({reason}): take smaller profile.simulations, profile.width, "
+                "profile.batch_size or symbolic.jobs, or a machine with more, then give the command again"
+            )
+    return None
 
 
 def origin(error: BaseException) -> BaseException:

@@ -1,70 +1,63 @@
-"""What a run was asked for, as one fingerprint, found without building anything."""
+"""Fingerprints of what the stages' results depend on: where one is unchanged, the stage is not done again."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from hydra.utils import get_object
 
 from gnn_distill import __version__
-from gnn_distill.physics import laws
-from gnn_distill.pipeline.trust import code_hashes, named
+from gnn_distill.physics.laws import ForceLaw
+from gnn_distill.pipeline.trust import code_hashes
 from gnn_distill.runs.directory import STAGES
 from gnn_distill.runs.files import file_hash, fingerprint
+from gnn_distill.runs.provenance import IRRELEVANT
 
-SIMULATION, LAWS = "gnn_distill.physics.simulate.Simulation", laws.__name__
-IRRELEVANT = ("threads", "gpus", "cache", "logger", "stages", "winner_of")
-"""Keys that no result depends on, and the stages, whose results are looked for one by one."""
-
-
-def request_key(cfg: DictConfig) -> str | None:
-    """Fingerprint of all that a run's results depend on.
-
-    None where that needs a look at files of the user's: data, or code of their own.
-    """
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    law = str((config["dataset"].get("law") or {}).get("_target_"))
-    if config["dataset"].get("_target_") != SIMULATION or law.rpartition(".")[0] != LAWS:
-        return None
-    for key in IRRELEVANT:
-        config.pop(key, None)
-    if named(config):
-        return None
-    config["symbolic"].pop("jobs", None)
-    return fingerprint(__version__, file_hash(Path(laws.__file__)), config)
-
-
-PLACE = ("accelerator", "devices", "num_nodes", "strategy")
-"""Settings of the trainer that say where a run happens, not what it computes: another place may resume it."""
+PARTS = {
+    "simulate": ("dataset",),
+    "train": (
+        "split", "seed", "profile", "model", "regulariser", "augment", "callbacks", "trainer", "compile",
+    ),
+    "analyse": ("pullback", "importance"),
+    "distil": ("symbolic",),
+    "report": ("variant",),
+}  # fmt: skip
+"""The settings that each stage reads, beside those of the stages before it."""
 
 
 def stage_keys(config: dict[str, Any]) -> dict[str, str]:
-    """Fingerprint of what each stage's result depends on, the earlier stages and the user's code included."""
-    parts = {
-        "simulate": ("dataset",),
-        "train": (
-            "split",
-            "seed",
-            "profile",
-            "model",
-            "regulariser",
-            "augment",
-            "callbacks",
-            "trainer",
-            "compile",
-        ),
-        "analyse": ("pullback", "importance"),
-        "distil": ("symbolic",),
-        "report": ("variant",),
-    }
-    trainer = {k: v for k, v in config["trainer"].items() if k not in PLACE}
-    symbolic = {k: v for k, v in config["symbolic"].items() if k != "jobs"}
-    config = config | {"trainer": trainer, "symbolic": symbolic}
+    """Fingerprint of what each stage's result depends on, found without building anything.
+
+    That is the version of this package, the settings of the stage and of those before it, the user's own code
+    and data, and the law's source text. What `IRRELEVANT` lists is left out.
+    """
     keys, key = {}, __version__
     for stage in STAGES:
-        settings = {part: config[part] for part in parts[stage]}
+        settings = {part: relevant(config[part], part) for part in PARTS[stage]}
+        if stage == "simulate":
+            settings["dataset"] |= sources(config["dataset"])
         code = code_hashes(settings)
         key = fingerprint(key, stage, settings | ({"code": code} if code else {}))
         keys[stage] = key
     return keys
+
+
+def relevant(settings: Any, key: str) -> Any:
+    """The settings under `key` without those that change no result."""
+    if not isinstance(settings, dict):
+        return settings
+    kept = {name: value for name, value in settings.items() if f"{key}.{name}" not in IRRELEVANT}
+    return {name: relevant(value, f"{key}.{name}") for name, value in kept.items()}
+
+
+def sources(dataset: dict[str, Any]) -> dict[str, str]:
+    """Fingerprints of the law's source text and of the user's data file, as far as there are any."""
+    found = {}
+    target, path = (dataset.get("law") or {}).get("_target_"), dataset.get("path")
+    kind = get_object(target) if target else None
+    if isinstance(kind, type) and issubclass(kind, ForceLaw):
+        found["source"] = fingerprint(kind.source())
+    if path and (file := Path(path).expanduser()).is_file():
+        found["content"] = file_hash(file)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,7 @@ def close(loggers: Iterable[Logger]) -> None:
             logger.experiment.finish()
 
 
-def check_loggers(names: Iterable[str]) -> None:
+def check_loggers(names: Container[str]) -> None:
     """Raise `InputError` for a logger whose package is not installed."""
-    for name in names:
-        if name in ("tensorboard", "wandb") and importlib.util.find_spec(name) is None:
-            raise InputError("logger", name, f"pip install 'gnn_distill[{name}]', or use logger=csv")
+    if "tensorboard" in names and importlib.util.find_spec("tensorboard") is None:
+        raise InputError("logger", "tensorboard", "pip install 'gnn_distill[tensorboard]', or use logger=csv")

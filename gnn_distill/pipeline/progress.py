@@ -44,7 +44,11 @@ class Reporter:
             with self.console.status(f"{name} ...") as self._live:
                 yield
             self._live = None
-        self.line(f"[green]✓[/] {name}  {time.perf_counter() - start:.1f} s")
+        self.done(name, time.perf_counter() - start)
+
+    def done(self, stage: str, seconds: float) -> None:
+        """Say what a stage has taken."""
+        self.line(f"[green]✓[/] {stage}  {seconds:.1f} s")
 
     def simulated(self, done: int, total: int) -> None:
         """Progress of the simulation."""
@@ -66,10 +70,7 @@ class JobReporter(Reporter):
         super().__init__(log)
         self.terminal, self.name = terminal, name
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Announce a stage, and its seconds when it is done."""
-        start = time.perf_counter()
-        with super().stage(name):
-            yield
-        self.terminal.print(f"  [dim]{escape(self.name)}[/]  {name}  {time.perf_counter() - start:.1f} s")
+    def done(self, stage: str, seconds: float) -> None:
+        """Say on both consoles what a stage has taken."""
+        super().done(stage, seconds)
+        self.terminal.print(f"  [dim]{escape(self.name)}[/]  {stage}  {seconds:.1f} s")

@@ -24,8 +24,9 @@ from gnn_distill.distil.law.rollout import roll_out
 from gnn_distill.distil.solve import FileMemory, Work, equations, search
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import Experiment, build
-from gnn_distill.pipeline.keys import request_key, stage_keys
+from gnn_distill.pipeline.keys import stage_keys
 from gnn_distill.pipeline.loggers import close
+from gnn_distill.pipeline.machine import prepare
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.read.record import Reading, record
 from gnn_distill.report import write_report
@@ -44,6 +45,7 @@ CALIBRATION = 1_000_000  # training graphs that set the output scale
 
 def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
     """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped."""
+    prepare(cfg.threads)
     experiment = build(cfg, Reporter() if report is None else report)
     if not experiment.place.is_global_zero:
         join(experiment)
@@ -77,7 +79,7 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
         resumed = directory.is_begun(stage, keys[stage])
         with experiment.report.stage(stage), directory.stage(stage, keys[stage]):
             work[stage](resumed)
-    directory.finish(request_key(cfg))
+    directory.finish()
 
 
 def check_earlier_stages(directory: RunDirectory, keys: dict[str, str], wanted: Sequence[str]) -> None:
@@ -123,8 +125,9 @@ def join(experiment: Experiment) -> None:
 def follow(path: str) -> None:
     """Join the training of the run directory `path`, in a process that the first one started for that."""
     end_with_parent()
-    config = OmegaConf.load(Path(path) / "config.yaml")
-    experiment = build(cast(DictConfig, config), Reporter())
+    config = cast(DictConfig, OmegaConf.load(Path(path) / "config.yaml"))
+    prepare(config.get("threads"))
+    experiment = build(config, Reporter())
     print(READY, flush=True)
     join(experiment)
 

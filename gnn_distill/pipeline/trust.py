@@ -46,7 +46,8 @@ def check_targets(config: Any, allow: Collection[str] = ()) -> None:
     """
     allowed = {*allowed_by_user(), *allow}
     for key, target in targets(config):
-        if target is not None and not _by_user(target, allowed):
+        by_user = any(str(target) == a or str(target).startswith(f"{a}.") for a in allowed)
+        if target is not None and not by_user:
             _check(key, target)
 
 
@@ -66,10 +67,8 @@ def check_parts(config: dict[str, Any]) -> None:
     law = config["dataset"].get("law")
     if law is not None and not isinstance(law, dict):
         raise InputError("dataset.law", law, "give a mapping with a _target_, or choose another dataset")
-
-
-def _by_user(target: Any, allowed: Collection[str]) -> bool:
-    return isinstance(target, str) and any(target == a or target.startswith(f"{a}.") for a in allowed)
+    if law and not law.get("_target_"):
+        raise InputError("dataset.law._target_", None, "name the class of your law, as in my_module.Yukawa")
 
 
 def _check(key: str, target: Any) -> None:
@@ -82,7 +81,9 @@ def _check(key: str, target: Any) -> None:
     try:
         found = get_object(target)
     except Exception as error:
-        raise InputError(key, target, f"there is no such class ({_first_line(error)})") from error
+        raise InputError(
+            key, target, f"there is no such class ({(str(error) or repr(error)).splitlines()[-1]})"
+        ) from error
     if not _is_part(found):
         raise InputError(key, target, fix)
 
@@ -114,10 +115,6 @@ def _bases() -> dict[str, tuple[type, ...]]:
         "torch.optim": (optim.Optimizer, optim.lr_scheduler.LRScheduler),
         "lightning": (*of_lightning, CheckpointIO, ClusterEnvironment, Profiler),
     }
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[-1]
 
 
 VARIABLE = "GNN_DISTILL_ALLOW"

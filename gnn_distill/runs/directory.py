@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,7 @@ import filelock
 import numpy as np
 
 from gnn_distill.errors import InputError
-from gnn_distill.runs.files import (
-    UNFINISHED,
-    atomic,
-    plain,
-    read_json,
-    read_metrics,
-)
+from gnn_distill.runs.files import UNFINISHED, atomic, plain, read_json, read_metrics
 from gnn_distill.runs.provenance import commit, peak_rss_mib, versions
 from gnn_distill.runs.secrets import redacted
 
@@ -37,8 +31,6 @@ OUTPUTS = {
     "report": ("report.html",),
 }
 STAGES = tuple(OUTPUTS)
-RESERVE, RESERVED = ".reserve", 65_536
-"""File that is given up so that `status.json` can be written where the disk is full, and its bytes."""
 
 
 class RunIsBusyError(InputError):
@@ -75,11 +67,9 @@ class RunDirectory:
         try:
             self.write_text(".owner", f"process {os.getpid()} on {platform.node()}")
             self._clear_leftovers()
-            (self.path / RESERVE).write_bytes(os.urandom(RESERVED))
             self._read_status()
             yield
         finally:
-            (self.path / RESERVE).unlink(missing_ok=True)
             lock.release()
 
     def _clear_leftovers(self) -> None:
@@ -108,9 +98,9 @@ class RunDirectory:
         self.status |= {"pid": os.getpid(), "host": platform.node()}
         self._save_status()
 
-    def finish(self, request: str | None = None) -> None:
-        """Mark the run as complete; `request` is the fingerprint of all that was asked for."""
-        self.status |= {"state": "complete", "stage": None, "request": request}
+    def finish(self) -> None:
+        """Mark the run as complete."""
+        self.status |= {"state": "complete", "stage": None}
         self._save_status()
 
     def fail(self, error: BaseException) -> None:
@@ -119,11 +109,6 @@ class RunDirectory:
         self.status |= {"state": "interrupted" if stopped else "failed"}
         self.status |= {"error": f"{type(error).__name__}: {error}"}
         self._save_status()
-
-    def answers(self, request: str, stages: Sequence[str]) -> bool:
-        """Whether the run is complete for the same `request`, and the outputs of `stages` are all there."""
-        done = self.status.get("state") == "complete" and self.status.get("request") == request
-        return done and all(self.is_done(s, self.status["stages"].get(s, {}).get("key")) for s in stages)
 
     def is_done(self, stage: str, key: str) -> bool:
         """Whether `stage` completed with the same inputs and its outputs are still there."""
@@ -181,8 +166,4 @@ class RunDirectory:
                 raise InputError("status.json", str(self.path / "status.json"), fix)
 
     def _save_status(self) -> None:
-        try:
-            self.write_json("status.json", self.status)
-        except OSError:
-            (self.path / RESERVE).unlink(missing_ok=True)  # the disk is full: this much is left
-            self.write_json("status.json", self.status)
+        self.write_json("status.json", self.status)

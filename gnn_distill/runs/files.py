@@ -8,7 +8,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,21 +39,13 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path) -> dict[str, Any] | None:
     """The mapping in a JSON file, or None where it says null.
 
     Raises:
         InputError: the file cannot be read, or holds something else.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        fix = f"it cannot be read ({str(error).splitlines()[0]}): delete it to have it made again"
-        raise InputError(path.name, str(path), fix) from error
-    if found is not None and not isinstance(found, dict):
-        fix = f"it holds a {type(found).__name__}, not a mapping: delete it to have it made again"
-        raise InputError(path.name, str(path), fix)
-    return found
+    return _mapping(path, json.loads, "delete it to have it made again")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -62,15 +54,21 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, cannot be read, or holds something else.
     """
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            path.name, str(path), f"it cannot be read ({reason}): start the run again"
-        ) from error
-    if not isinstance(found, dict):
+    found = _mapping(path, yaml.safe_load, "start the run again")
+    if found is None:
         raise InputError(path.name, str(path), "it holds no settings: start the run again")
+    return found
+
+
+def _mapping(path: Path, parse: Callable[[str], Any], fix: str) -> dict[str, Any] | None:
+    try:
+        found = parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(
+            path.name, str(path), f"it cannot be read ({str(error).splitlines()[0]}): {fix}"
+        ) from error
+    if not isinstance(found, dict | None):
+        raise InputError(path.name, str(path), f"it holds a {type(found).__name__}, not a mapping: {fix}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, commit, memory used."""
+"""Where a result comes from: versions, commit, memory used; and which settings have no part in it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,24 @@ _PACKAGES = (
     "numba",
     "pyoperon",
 )
+
+
+IRRELEVANT = (
+    "stages",
+    "threads",
+    "gpus",
+    "cache",
+    "logger",
+    "checkpoint_steps",
+    "symbolic.jobs",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+)
+"""Settings that change no result: what is done, where and how fast, and what is written beside it.
+
+A stage may be resumed, a job of a sweep found again and runs be averaged whatever these are."""
 
 
 def peak_rss_mib() -> float:

@@ -96,8 +96,8 @@ class Trials:
     refused: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_range("schedule.tolerance", self.tolerance, 1.0, open_low=True)
-        check_int("schedule.patience", self.patience, 1)
+        check_range("callbacks.prune.tolerance", self.tolerance, 1.0, open_low=True)
+        check_int("callbacks.prune.patience", self.patience, 1)
 
     def over(self, active: int) -> bool:
         """Whether one dim less than `active` was refused often enough."""
@@ -159,13 +159,15 @@ class PruneMessages(L.Callback):
 
     def __post_init__(self) -> None:
         if not callable(self.schedule):
-            raise InputError("schedule.function", self.schedule, "give a _target_ with `_partial_: true`")
-        check_range("schedule.end", self.end, 0.0, 1.0, open_low=True)
+            raise InputError(
+                "callbacks.prune.schedule", self.schedule, "give a _target_ with `_partial_: true`"
+            )
+        check_range("callbacks.prune.end", self.end, 0.0, 1.0, open_low=True)
         if isinstance(self.target_dims, str) and self.target_dims != AUTO:
-            raise InputError("schedule.target_dims", self.target_dims, "give a whole number, or auto")
+            raise InputError("callbacks.prune.target_dims", self.target_dims, "give a whole number, or auto")
         if self.target_dims != AUTO:
-            check_int("schedule.target_dims", self.target_dims, 1)
-        check_int("schedule.sample", self.sample, 1)
+            check_int("callbacks.prune.target_dims", self.target_dims, 1)
+        check_int("callbacks.prune.sample", self.sample, 1)
         self._trials = Trials(self.tolerance, self.patience)
         self._before: dict[str, Any] | None = None
 

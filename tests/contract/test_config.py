@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from gnn_distill.pipeline.build import build
-from gnn_distill.pipeline.config import register
-from gnn_distill.pipeline.keys import PLACE, stage_keys
+from gnn_distill.pipeline.config import composed, register
+from gnn_distill.pipeline.keys import relevant, stage_keys
 from gnn_distill.pipeline.progress import Reporter
 from tests.conftest import TINY
 
@@ -96,6 +96,24 @@ def test_paper_profile_is_the_published_setting():
     assert experiment.module.augment.scope == "graph" and experiment.module.augment.scale == 3.0
 
 
+ADDITIVE = {"node": "power", "charge_scale": 4.0, "scale_output": True, "silent_start": True}
+PUBLISHED = {"node": "mlp", "charge_scale": 1.0, "scale_output": False, "silent_start": False}
+PROFILES = {"quick": ("delta", 128), "laptop": ("polar", 96), "smoke": ("delta", 32), "paper": ("raw", 300)}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("typed", [[], ["model=published"], ["model=additive"]], ids=str)
+def test_the_profile_chooses_a_model_unless_the_user_does(profile: str, typed: list[str]):
+    chosen = composed([f"profile={profile}", *typed]), composed([*typed, f"profile={profile}"])
+    assert chosen[0] == chosen[1]
+    model = OmegaConf.to_container(chosen[0], resolve=True)["model"]
+    basis, width = PROFILES[profile]
+    published = typed == ["model=published"] or (profile == "paper" and not typed)
+    expected = {"basis": basis, "width": width, **(PUBLISHED if published else ADDITIVE)}
+    assert {key: model[key] for key in expected} == expected
+    assert (model["position_scale"], model["layers"], model["message_dim"]) == (0.1, 3, 100)
+
+
 def test_stage_keys_change_with_what_the_stage_depends_on():
     def keys(*overrides: str) -> dict[str, str]:
         return stage_keys(built(*overrides).config)
@@ -111,13 +129,22 @@ def test_stage_keys_change_with_what_the_stage_depends_on():
     assert keys("trainer=ddp", "trainer.accelerator=cpu") == base  # begun on one device, ended on two
 
 
+def test_building_leaves_random_numbers_and_threads_alone():
+    torch.manual_seed(7)
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    first, second = built("threads=1").module.model, built("threads=1").module.model
+    assert torch.equal(torch.random.get_rng_state(), before) and torch.get_num_threads() == threads
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.edge_net[0].weight, built("seed=1").module.model.edge_net[0].weight)
+
+
 def test_every_trainer_has_the_same_settings_but_for_the_place():
     register()
     found = {}
     with initialize_config_module("gnn_distill.conf", version_base="1.3"):
         for option in ("cpu", "gpu", "ddp"):
             trainer = compose("config", ["profile=laptop", f"trainer={option}"]).trainer
-            found[option] = {key: trainer[key] for key in trainer if key not in PLACE}
+            found[option] = relevant(OmegaConf.to_container(trainer, resolve=True), "trainer")
     assert found["cpu"] == found["gpu"] == found["ddp"] and found["cpu"]["limit_train_batches"] == 300
 
 
@@ -161,6 +188,14 @@ BAD = [
     ("compile=fast", ["compile", "fast", "reduce-overhead"]),
     ("checkpoint_steps=0", ["checkpoint_steps", "0"]),
     ("dataset.law._target_=no.such.Law", ["no.such.Law"]),
+    ("profile.width=0", ["profile.width = 0"]),
+    ("model.width=0", ["model.width = 0"]),
+    ("profile.basis=angles", ["profile.basis = 'angles'", "delta, polar, raw"]),
+    ("profile.simulations=0", ["profile.simulations = 0"]),
+    ("dataset.simulations=0", ["dataset.simulations = 0"]),
+    ("schedule.end=2", ["schedule.end = 2"]),
+    ("callbacks.prune.end=2", ["callbacks.prune.end = 2"]),
+    ("profile.node=power", ["profile.node", "did you mean model.node?"]),
 ]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
+from gnn_distill import load_run
 from gnn_distill.runs.load import read_run
 from tests.conftest import TINY
 
@@ -37,6 +40,48 @@ def test_own_tracks_give_a_law_without_a_verdict(gnn_distill, tmp_path: Path):
     tracks(tmp_path / "tracks.npz", seed=1)  # the same name, other content
     changed = gnn_distill(*TINY, *own, cwd=tmp_path)
     assert "done before" not in changed.stdout + changed.stderr
+
+
+def pairs_with_sizes_and_spins(path: Path) -> None:
+    """A table of four particles at rest in each of 90 frames, pushed apart by a = size₁ spin₂ Δ/d."""
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((90, 4, 2))
+    size, spin = rng.uniform(0.5, 2.0, (90, 4)), rng.choice([-1.0, 1.0], (90, 4))
+    delta = x[:, :, None] - x[:, None]
+    d = np.linalg.norm(delta, axis=-1, keepdims=True) + np.eye(4)[..., None]
+    a = (size[:, :, None, None] * spin[:, None, :, None] * delta / d).sum(2)
+    lines = ["run,time,particle,x,y,vx,vy,ax,ay,size,spin"]
+    lines += [
+        f"{g},0,{k},{x[g, k, 0]},{x[g, k, 1]},0,0,{a[g, k, 0]},{a[g, k, 1]},{size[g, k]},{spin[g, k]}"
+        for g in range(90)
+        for k in range(4)
+    ]
+    path.write_text("\n".join(lines))
+
+
+def test_two_further_columns_go_from_the_file_to_the_page(gnn_distill, tmp_path: Path):
+    pairs_with_sizes_and_spins(tmp_path / "tracks.csv")
+    tiny = [o for o in TINY if ".engine." not in o]
+    own = ["dataset=own", f"dataset.path={tmp_path}/tracks.csv", "hydra.run.dir=run"]
+    law = ["symbolic=given", "symbolic.expression='2*size1*spin2'"]
+    gnn_distill(*tiny, *own, *law, cwd=tmp_path)
+    run, read = read_run(tmp_path / "run"), load_run(tmp_path / "run")
+    assert run.data["further"] == ["size", "spin"] and read.model.columns.count == 8
+    arrays = run.messages()
+    ends = ("size1", "spin1", "size2", "spin2")
+    assert tuple(arrays["variables"]) == ("dx", "dy", "r", "m1", "m2", "q1", "q2", *ends)
+    assert all(set(np.unique(arrays[name])) <= {-1.0, 1.0} for name in ("spin1", "spin2"))
+    assert set(ends) <= set(run.equations["variables"]) and set(ends) <= set(read.messages.names)
+    assert "size1" in run.law["acceleration"][0] and "spin2" in run.law["acceleration"][0]
+    assert run.law["constants"][0] == pytest.approx([1.0], abs=0.01)
+    assert run.law["further"] == ["size", "spin"]
+    module: dict[str, Any] = {}
+    exec((tmp_path / "run/law/law_numpy.py").read_text(), module)
+    x = np.array([[0.0, 0.0], [3.0, 4.0]])
+    given = module["acceleration"](x, 0 * x, np.ones(2), np.zeros(2), features=np.array([[2.0, 1], [1, -1]]))
+    assert given == pytest.approx(np.array([[1.2, 1.6], [0.6, 0.8]]), rel=0.02)
+    page = (tmp_path / "run/report.html").read_text()
+    assert (tmp_path / "run/figures/law.png").exists() and "size" in page
 
 
 def test_bad_file_is_named_before_anything_is_done(gnn_distill, tmp_path: Path):

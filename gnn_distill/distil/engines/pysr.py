@@ -1,4 +1,4 @@
-"""Symbolic regression by PySR, with the published settings. Needs the `pysr` extra and Julia."""
+"""Symbolic regression by PySR, with the published settings. PySR fetches Julia when it is first imported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from gnn_distill.distil.expressions.parse import parse_all, write
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.errors import InputError, check_int, check_range
 
-FIX = "install it with `pip install 'gnn_distill[pysr]'` (it fetches Julia), or use symbolic=operon"
+FIX = (
+    "it could not be loaded (it fetches Julia when first used, which needs a network): or use symbolic=operon"
+)
 
 
 @dataclass(frozen=True)

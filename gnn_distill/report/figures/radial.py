@@ -21,15 +21,14 @@ from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
-from gnn_distill.physics.variables import DELTAS, PROPERTIES
+from gnn_distill.physics.variables import DELTAS, PROPERTIES, further
 from gnn_distill.report.style import BLACK, ORANGE, bars, binned, density, note, single, span
 from gnn_distill.report.text import formula
 from gnn_distill.runs.load import Run, law_of
 
 Profile = Callable[..., Array]
-"""Radial force at r [E], m1, m2, q1, q2, each [E] or a number."""
+"""Radial force at r [E] and the properties of the pair by their names, each [E] or a number."""
 
-UNIT = (1.0, 1.0, 1.0, 1.0)
 BINS = 18
 FEWEST = 5
 TRUE: dict[str, Any] = {"color": BLACK, "linestyle": "--", "linewidth": 1.4, "zorder": 4}
@@ -56,75 +55,87 @@ def law(run: Run, arrays: dict[str, Any]) -> Figure | None:
 
 def true_profile(known: ForceLaw) -> Profile:
     """The radial force of a law."""
-    return lambda *at: known.magnitude(*at, known.params)
+    return lambda r, of: known.magnitude(r, *(of[name] for name in PROPERTIES), known.params)
 
 
 def distilled_profile(run: Run) -> Profile | None:
     """The radial acceleration by the distilled law; None where it is no central force."""
-    names = ("r", *PROPERTIES)
-    radial = _parsed([(run.law or {}).get("radial")], names)
-    return None if radial is None else lambda *at: radial(dict(zip(names, at, strict=True)))[:, 0]
+    radial = _parsed([(run.law or {}).get("radial")])
+    return None if radial is None else lambda r, of: radial({**of, "r": r})[:, 0]
+
+
+def properties(arrays: dict[str, Any]) -> dict[str, Array]:
+    """Masses, charges and further columns of the pairs by their names, each [E]."""
+    more = further([str(name) for name in arrays.get("variables", ())])
+    return {name: arrays[name] for name in (*PROPERTIES, *more)}
+
+
+def unit(arrays: dict[str, Any]) -> dict[str, float]:
+    """Masses and charges of one, further columns at their medians."""
+    return {n: 1.0 if n in PROPERTIES else float(np.median(v)) for n, v in properties(arrays).items()}
 
 
 def separable(force: Profile, arrays: dict[str, Any]) -> Array | None:
-    """h(features) [E] of a force h(features) g(r) with h(1) = 1; None if it is no such product."""
-    r, features = arrays["r"], [arrays[name] for name in PROPERTIES]
+    """H [E] of a force h(properties) g(r), one between pairs of `unit`; None if it is no such product."""
+    r, features, alike = arrays["r"], properties(arrays), unit(arrays)
     with np.errstate(all="ignore"):
         radii = np.quantile(r, (0.1, 0.25, 0.5, 0.75, 0.9))
-        sizes = np.nan_to_num(np.abs(force(radii, *UNIT)), posinf=0.0)
+        sizes = np.nan_to_num(np.abs(force(radii, alike)), posinf=0.0)
         strongest = radii[[np.argmax(sizes)]]  # where the force is zero, h would be 0 / 0
-        share = force(np.full(len(r), strongest), *features) / force(strongest, *UNIT)
-        product = share * force(r, *UNIT)
-        same = np.allclose(force(r, *features), product, rtol=1e-6, atol=1e-9 * np.abs(product).max())
+        share = force(np.full(len(r), strongest), features) / force(strongest, alike)
+        product = share * force(r, alike)
+        same = np.allclose(force(r, features), product, rtol=1e-6, atol=1e-9 * np.abs(product).max())
     return share if same and np.isfinite(share).all() and (share != 0).all() else None
 
 
 def distilled(run: Run, dim: int) -> Callable[[dict[str, Any]], Array] | None:
     """The distilled pair contribution [E, D] as a function of named columns; None if there is none."""
     parts = (run.law or {}).get("acceleration") or []
-    return _parsed(parts, (*DELTAS[:dim], "r", *PROPERTIES)) if len(parts) == dim else None
+    return _parsed(parts) if len(parts) == dim else None
 
 
-def _parsed(texts: list[Any], names: tuple[str, ...]) -> Callable[[dict[str, Any]], Array] | None:
+def _parsed(texts: list[Any]) -> Callable[[dict[str, Any]], Array] | None:
     """Expressions as a function of named columns that returns [E, expressions]; None if one is no formula."""
     try:
-        parts = [parse(text, names) for text in texts if text]
+        parts = [parse(text) for text in texts if text]
     except InputError:
         return None
     if not parts:
         return None
 
     def values(columns: dict[str, Any]) -> Array:
-        x = np.column_stack(np.broadcast_arrays(*(columns[name] for name in names)))
-        found = (np.asarray(evaluate(part, x, names), dtype=float) for part in parts)
+        x = np.column_stack(np.broadcast_arrays(*columns.values()))
+        found = (np.asarray(evaluate(part, x, list(columns)), dtype=float) for part in parts)
         return np.stack([np.broadcast_to(value, len(x)) for value in found], axis=1)
 
     return values
 
 
-def unit_profile(run: Run, r: Array, dim: int) -> Array | None:
-    """Radial part [R] of the distilled law at unit masses and charges, averaged over directions."""
+def unit_profile(run: Run, r: Array, arrays: dict[str, Any]) -> Array | None:
+    """Radial part [R] of the distilled law for pairs of `unit`, averaged over directions."""
+    dim = arrays["delta"].shape[1]
     contribution = distilled(run, dim)
     if contribution is None:
         return None
     draws = np.random.default_rng(0).normal(size=(32, dim))
     units = np.concatenate([draws, -draws]) / np.linalg.norm(np.concatenate([draws, -draws]), axis=1)[:, None]
-    unit, radius = np.tile(units, (len(r), 1)), np.repeat(r, len(units))
-    columns = dict(zip(PROPERTIES, UNIT, strict=True)) | {"r": radius}
-    columns |= {name: unit[:, k] * (radius - SOFTENING) for k, name in enumerate(DELTAS[:dim])}
-    return (contribution(columns) * unit).sum(1).reshape(len(r), -1).mean(1)
+    ways, radius = np.tile(units, (len(r), 1)), np.repeat(r, len(units))
+    columns: dict[str, Any] = {**unit(arrays), "r": radius}
+    columns |= {name: ways[:, k] * (radius - SOFTENING) for k, name in enumerate(DELTAS[:dim])}
+    return (contribution(columns) * ways).sum(1).reshape(len(r), -1).mean(1)
 
 
 def _collapsed(axes: Axes, true: Profile | None, share: Array, arrays: dict[str, Any], run: Run) -> None:
     """All edges between unit masses and charges: forces of a true law, accelerations of a distilled one."""
     learned = _radial(arrays["pullback"], arrays) / share
     grid = np.geomspace(*span(arrays["r"], SHOWN), 300)
-    equation = unit_profile(run, grid, arrays["delta"].shape[1])
+    equation = unit_profile(run, grid, arrays)
     if true is None:
         guide = np.append(equation if equation is not None else [], _binned(arrays["r"], learned)[1])
-        axes.set_ylabel("radial acceleration, unit masses and charges")
+        more = len(properties(arrays)) > len(PROPERTIES)
+        axes.set_ylabel(f"radial acceleration, unit masses and charges{', usual others' if more else ''}")
     else:
-        learned, guide = learned * arrays["m1"], true(grid, *UNIT)
+        learned, guide = learned * arrays["m1"], true(grid, unit(arrays))
         axes.plot(grid, guide, label=f"true: {formula(run)}", **TRUE)
         plain = "" if np.allclose(share, 1.0) else " between unit masses and charges"
         axes.set_ylabel(f"radial pair force{plain}")
@@ -140,7 +151,7 @@ def _medians(axes: Axes, arrays: dict[str, Any], run: Run) -> None:
     contribution = distilled(run, dim)
     if contribution is not None:
         columns = {name: arrays["delta"][:, k] for k, name in enumerate(DELTAS[:dim])}
-        values = _radial(contribution(columns | arrays), arrays)
+        values = _radial(contribution({**columns, "r": arrays["r"], **properties(arrays)}), arrays)
         _median_line(axes, arrays["r"], values, "distilled equation: median", DISTILLED)
     if "force" in arrays:
         _median_line(axes, arrays["r"], _radial(arrays["force"], arrays) / arrays["m1"], "true: median", TRUE)

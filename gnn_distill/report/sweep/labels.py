@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
+from gnn_distill.runs.provenance import IRRELEVANT
+
 Settings = Mapping[str, Any]
 
-NOISE = (
-    *("seed", "threads", "gpus", "cache", "stages", "logger", "checkpoint_steps", "symbolic.jobs"),
-    *(f"trainer.{key}" for key in ("enable", "accelerator", "devices", "num_nodes", "strategy")),
-    "winner_of",  # a key of runs of earlier versions
-)
-"""Settings that make no other row of a table: they change no result, or seeds, which are averaged over."""
+NOISE = ("seed", "winner_of", "trainer.enable", *IRRELEVANT)  # two of them keys of earlier versions
+"""Settings that make no other row of a table: seeds are averaged over."""
 SCHEDULE = ("pruning", "pruning_end")
 PARAMETERS = "callbacks.prune.schedule."  # of a schedule; another one has none of that name
 OF_SCHEDULE = (f"{PARAMETERS}_target_", f"{PARAMETERS}_partial_", "callbacks.prune.end")

@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 
 from gnn_distill import compose
 from gnn_distill.errors import InputError
-from gnn_distill.pipeline import follow
 from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.stages import follow
 from gnn_distill.pipeline.trust import VARIABLE, allow_typed, check_sources, check_targets, targets
 from gnn_distill.runs.secrets import redacted
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 SECRET = "0123456789abcdef-secret"
 FOREIGN = [
     "os.system",
@@ -98,7 +98,7 @@ def test_another_process_of_a_training_trusts_its_run_directory_no_further(tmp_p
         "stages: [train]\ndataset: {_target_: os.system, command: 'touch %s'}\n" % (tmp_path / "exploded")
     )
     with pytest.raises(InputError, match=r"dataset._target_ = 'os.system'"):
-        follow.main(tmp_path)
+        follow(str(tmp_path))
     assert not (tmp_path / "exploded").exists()
 
 

@@ -11,9 +11,11 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from gnn_distill.cli.job import complete_before
 from gnn_distill.pipeline.config import register
-from gnn_distill.pipeline.keys import request_key, stage_keys
+from gnn_distill.pipeline.keys import stage_keys
 from gnn_distill.pipeline.trust import code_hashes
+from gnn_distill.runs.directory import OUTPUTS, RunDirectory
 
 PARTS = {
     "regulariser._target_": ("ours.penalty.Weight", "train"),
@@ -68,6 +70,26 @@ def test_the_file_of_a_base_class_counts_and_that_of_an_installed_package_does_n
     assert code_hashes({"callbacks": {"_target_": "lightning.pytorch.callbacks.Timer"}}) == {}
 
 
-def test_a_job_with_code_of_the_users_is_looked_at_before_it_counts_as_complete(ours: Path):
-    assert request_key(composed()) is not None
-    assert request_key(composed("symbolic.engine._target_=ours.search.Search")) is None
+def test_a_job_with_code_of_the_users_is_looked_at_before_it_counts_as_complete(ours: Path, tmp_path: Path):
+    for name, more in {"plain": [], "own": ["symbolic.engine._target_=ours.search.Search"]}.items():
+        directory = RunDirectory(tmp_path / name)
+        for stage, key in keys(*more).items():
+            with directory.stage(stage, key):
+                for output in OUTPUTS[stage]:
+                    directory.write_text(output, "")
+        assert not complete_before(composed(*more), directory.path)  # the last word is missing
+        directory.finish()
+        assert complete_before(composed(*more), directory.path) is (name == "plain")
+    assert complete_before(composed("threads=1", "stages=[simulate]"), tmp_path / "plain")
+    assert not complete_before(composed("seed=1"), tmp_path / "plain")
+    (tmp_path / "plain/law.json").unlink()
+    assert not complete_before(composed(), tmp_path / "plain")
+
+
+def test_a_data_file_counts_by_its_content(tmp_path: Path):
+    file = tmp_path / "tracks.csv"
+    file.write_text("0")
+    before = keys("dataset=own", f"dataset.path={file}")
+    assert keys("dataset=own", f"dataset.path={file}") == before
+    file.write_text("1")
+    assert keys("dataset=own", f"dataset.path={file}")["simulate"] != before["simulate"]

@@ -26,7 +26,7 @@ from gnn_distill.report import write_report
 from gnn_distill.report.equations import in_distance
 from gnn_distill.report.figures.all import draw
 from gnn_distill.report.figures.curves import training
-from gnn_distill.report.figures.radial import distilled_profile, separable, true_profile, unit_profile
+from gnn_distill.report.figures.radial import distilled_profile, separable, true_profile, unit, unit_profile
 from gnn_distill.report.figures.scatter import best_gauge
 from gnn_distill.report.run.page import render
 from gnn_distill.report.run.story import outcome
@@ -323,11 +323,11 @@ def test_other_laws_collapse_on_one_curve(tmp_path: Path, law: str) -> None:
     share = separable(true_profile(known), arrays)
     assert share is not None
     size = (arrays["force"] * arrays["delta"]).sum(1) / np.linalg.norm(arrays["delta"], axis=1)
-    np.testing.assert_allclose(size / share, true_profile(known)(arrays["r"], 1, 1, 1, 1), rtol=1e-9)
+    np.testing.assert_allclose(size / share, true_profile(known)(arrays["r"], unit(arrays)), rtol=1e-9)
     r = np.array([0.5, 1.0, 3.0])
-    radial = unit_profile(run, r, 2)
+    radial = unit_profile(run, r, arrays)
     assert radial is not None
-    exact = true_profile(known)(r, 1, 1, 1, 1)
+    exact = true_profile(known)(r, unit(arrays))
     np.testing.assert_allclose(radial, exact * (r - 0.01) / r * 0.99876543, rtol=1e-6)
 
 
