@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _f8 = numba.types.float64
 _MAGNITUDE = _f8(_f8, _f8, _f8, _f8, _f8, numba.types.Array(_f8, 1, "C"))
-BLOCK = 500  # trajectories integrated side by side
+BLOCK = 500
 _MAX_STEPS = 200_000  # per kept frame; beyond it the trajectory counts as failed
 
 
@@ -101,20 +101,21 @@ def simulate(spec: Simulation, progress: Callable[[int, int], None] | None = Non
 
 
 def simulate_blocks(
-    spec: Simulation, progress: Callable[[int, int], None] | None = None
+    spec: Simulation, progress: Callable[[int, int], None] | None = None, block: int = BLOCK
 ) -> Iterator[Trajectories]:
     """Draw initial states, integrate them, and replace what cannot be integrated, block by block.
 
     Args:
         spec: what to simulate.
         progress: called with (trajectories done, S) after each block.
+        block: trajectories integrated side by side.
 
     Raises:
         InputError: more than half of the trajectories fail, so that the law or the tolerances are at fault.
     """
     next_seed, replaced = spec.simulations, 0
-    for first in range(0, spec.simulations, BLOCK):
-        seeds = np.arange(first, min(first + BLOCK, spec.simulations))
+    for first in range(0, spec.simulations, block):
+        seeds = np.arange(first, min(first + block, spec.simulations))
         x0, v0, m, q = _initial_states(spec, seeds)
         x, v, a, ok = integrate(spec, x0, v0, m, q)
         lost = 0

@@ -34,7 +34,9 @@ def typical(x: Tensor, columns: Columns) -> Tensor:
     return own
 
 
-def field(model: ParticleGNN, data: Subset, components: list[int], scale: Array) -> Field:
+def field(
+    model: ParticleGNN, data: Subset, components: list[int], scale: Array, edges: int = FIELD_EDGES
+) -> Field:
     """Put one sender on a grid around one receiver, in the plane of the first two axes of any motion.
 
     φv's Jacobian is averaged over the surroundings that receivers of some test graphs have; the odd part
@@ -45,10 +47,11 @@ def field(model: ParticleGNN, data: Subset, components: list[int], scale: Array)
         data: graphs with the ranges of the training data.
         components: selected message dimensions.
         scale: the standard deviation [K] of each, one where it is zero.
+        edges: how many to look at, where one graph has no more.
     """
     dim = model.dim
     receiver, sender = model.edges(data.features.shape[1])
-    graphs = max(1, min(FIELD_GRAPHS, FIELD_EDGES // max(1, len(receiver))))
+    graphs = max(1, min(FIELD_GRAPHS, edges // max(1, len(receiver))))
     x, exists = data.features[:graphs], None if data.edge_mask is None else data.edge_mask[:graphs]
     distance = (x[:, receiver, :dim] - x[:, sender, :dim]).norm(dim=-1)
     distance = distance.flatten() if exists is None or not exists.any() else distance[exists]
