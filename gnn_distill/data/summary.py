@@ -5,7 +5,7 @@ Shapes: G graphs, S trajectories, T frames, n particles, D space dims, F feature
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,18 +123,13 @@ def _energy(data: ParticleData, rows: Any, law: ForceLaw, pairs: Pairs) -> Array
 
 def _accelerations(a: Array, chunk: int, sample: int) -> dict[str, Any]:
     total, largest = 0.0, 0.0
-    kept, drawn = [], _drawn(len(a), a[0].size, sample)
     for part in _chunks(len(a), a[0].size, chunk):
         size = np.abs(a[part])
         total += float(size.sum(dtype=np.float64))
         largest = max(largest, float(size.max()))
-        kept.append(size[drawn[part]].ravel())
-    levels = _quantiles(kept, PERCENTILES.values())
-    percentiles = dict(zip(PERCENTILES, levels, strict=True))
-    return {
-        "mean_abs_acceleration_per_graph": total / len(a),
-        "abs_acceleration": percentiles | {"max": largest},
-    }
+    levels = np.quantile(np.abs(a[_drawn(len(a), a[0].size, sample)]), list(PERCENTILES.values())).tolist()
+    percentiles = dict(zip(PERCENTILES, levels, strict=True)) | {"max": largest}
+    return {"mean_abs_acceleration_per_graph": total / len(a), "abs_acceleration": percentiles}
 
 
 def _closest(data: ParticleData, chunk: int, sample: int) -> dict[str, float] | None:
@@ -152,7 +147,8 @@ def _closest(data: ParticleData, chunk: int, sample: int) -> dict[str, float] | 
         kept.append(some[np.isfinite(some)])
     if not np.isfinite(smallest):
         return None
-    return {"min": smallest, "p1": _quantiles(kept, [0.01])[0]}
+    values = np.concatenate(kept)
+    return {"min": smallest, "p1": float(np.quantile(values, 0.01)) if values.size else np.nan}
 
 
 def _pairs(data: ParticleData) -> Pairs:
@@ -172,15 +168,9 @@ def _chunks(graphs: int, values: int, chunk: int) -> Iterator[slice]:
 def _drawn(graphs: int, values: int, sample: int) -> npt.NDArray[np.bool_]:
     """Which graphs [G] give values for quantiles: all, or as many, at random, as make `sample` values."""
     count = max(1, sample // max(1, values))
-    chosen = np.full(graphs, count >= graphs)
-    if count < graphs:
-        chosen[np.random.default_rng(0).choice(graphs, count, replace=False)] = True
-    return chosen
-
-
-def _quantiles(parts: list[Array], levels: Iterable[float]) -> list[float]:
-    values = np.concatenate(parts)
-    return [float(q) for q in np.quantile(values, list(levels))] if values.size else [np.nan for _ in levels]
+    if count >= graphs:
+        return np.ones(graphs, dtype=bool)
+    return np.isin(np.arange(graphs), np.random.default_rng(0).choice(graphs, count, replace=False))
 
 
 def _spread(total: int, count: int) -> npt.NDArray[np.int64]:

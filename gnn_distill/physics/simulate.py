@@ -11,7 +11,7 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numba
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError, check_int, check_range
-from gnn_distill.physics.laws import SOFTENING, ForceLaw
+from gnn_distill.physics.laws import SOFTENING, ForceLaw, check_law
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +58,10 @@ class Simulation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.law, ForceLaw):
-            raise InputError(
-                "dataset.law", self.law, "give a _target_ that is a gnn_distill.physics.laws.ForceLaw"
-            )
-        check_int("dataset.n", self.n, 2)
+        check_law(self.law)
         check_int("dataset.dim", self.dim, 2, 3)
-        check_int("dataset.simulations", self.simulations, 1)
-        check_int("dataset.frames", self.frames, 1)
-        check_int("dataset.stride", self.stride, 1)
-        check_int("dataset.seed", self.seed, 0)
+        for key, least in {"n": 2, "simulations": 1, "frames": 1, "stride": 1, "seed": 0}.items():
+            check_int(f"dataset.{key}", getattr(self, key), least)
         for key in ("rtol", "atol"):
             check_range(f"dataset.{key}", getattr(self, key), 1e-14, 1e-2)
         if self.time_step is not None:
@@ -101,10 +95,9 @@ class Trajectories:
 
 def simulate(spec: Simulation, progress: Callable[[int, int], None] | None = None) -> Trajectories:
     """All trajectories of `spec` in memory; see `simulate_blocks`."""
-    blocks = list(simulate_blocks(spec, progress))
-    arrays = [f.name for f in fields(Trajectories) if f.name != "replaced"]
-    joined = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in arrays}
-    return Trajectories(**joined, replaced=sum(block.replaced for block in blocks))
+    *arrays, replaced = zip(*map(astuple, simulate_blocks(spec, progress)), strict=True)
+    x, v, a, m, q = map(np.concatenate, arrays)
+    return Trajectories(x, v, a, m, q, sum(replaced))
 
 
 def simulate_blocks(

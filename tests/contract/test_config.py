@@ -9,6 +9,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import build
 from gnn_distill.pipeline.keys import relevant, stage_keys
 from gnn_distill.pipeline.progress import Reporter
@@ -124,6 +125,11 @@ def test_stage_keys_change_with_what_the_stage_depends_on(built):
     assert all(base[s] != keys("seed=1")[s] for s in base)
     assert keys("threads=1") == base
     assert keys("trainer=ddp", "trainer.accelerator=cpu") == base  # begun on one device, ended on two
+
+
+def test_a_given_equation_of_unknown_columns_is_refused_before_anything_is_done(built):
+    with pytest.raises(InputError, match="symbolic.expression.*size1"):
+        built("symbolic=given", "symbolic.expression='2*size1'")
 
 
 def test_building_leaves_random_numbers_and_threads_alone(built):

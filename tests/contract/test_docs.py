@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -104,3 +105,13 @@ def test_commands_tell_their_version(main, program: str, monkeypatch, capsys):
     with suppress(SystemExit):
         main()
     assert capsys.readouterr().out == f"{program} {__version__}\n"
+
+
+def test_the_functions_of_the_design_are_where_it_says():
+    page = (ROOT / "docs/design.md").read_text()
+    block = page.split("## From `gnn-distill` to the printed law")[1].split("## Rooms")[0]
+    named = re.findall(r"^    (\S+\.py) +(\w+)", block, re.M)
+    assert len(named) > 20
+    for file, function in named:
+        tree = ast.parse((ROOT / "gnn_distill" / file).read_text())
+        assert function in {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}, file

@@ -103,7 +103,7 @@ def signature():
 
 def test_arguments_are_those_of_the_installed_pysr():
     known = signature()
-    assert PySREngine().arguments(0, weighted=True, guesses=["dx"], seconds=5.0).keys() <= known["__init__"]
+    assert PySREngine().arguments(0, weighted=True, guesses=["dx"]).keys() <= known["__init__"]
     assert {"X", "y", "weights", "variable_names"} <= known["fit"]
     assert "pysr" not in sys.modules  # read, not imported
 
