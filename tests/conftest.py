@@ -108,4 +108,7 @@ def command_line(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
         assert isinstance(code, int)
         return code, capfd.readouterr().err
 
-    return call
+    yield call
+    for name, module in list(sys.modules.items()):  # of the same name in the folder of another test
+        if str(getattr(module, "__file__", None)).startswith(f"{tmp_path}/"):
+            del sys.modules[name]

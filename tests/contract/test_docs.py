@@ -70,15 +70,17 @@ def test_commands_of_the_documentation_compose(page: str, words: list[str], comp
     compose(*first)
 
 
-def test_help_names_every_group():
+def test_help_names_every_group_and_leaves_nothing_behind(tmp_path: Path):
     groups = {p.parent.name for p in (ROOT / "conf").glob("*/*.yaml")}
     done = subprocess.run(
         [sys.executable, "-m", "gnn_distill", "--help"],
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=200,
+        cwd=tmp_path,
     )
+    assert "pruning" in done.stdout and "hydra.run.dir" in done.stdout and not list(tmp_path.iterdir())
     explained = done.stdout.partition("Options")[0]
     assert {g for g in groups if not re.search(rf"^  {g} +\S", explained, re.MULTILINE)} == set()
     assert max(map(len, done.stdout.splitlines())) <= 100

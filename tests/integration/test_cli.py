@@ -57,40 +57,39 @@ def test_run_directory_keeps_its_contract(finished: Path):
     assert {p.name for p in (finished / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
 
 
-def test_done_stages_are_not_done_again(gnn_distill, finished: Path):
+def test_done_stages_are_not_done_again(command_line, finished: Path):
     before = {p: p.stat().st_mtime_ns for p in finished.rglob("*.ckpt")}
-    again = gnn_distill(*TINY, "hydra.run.dir=run", cwd=finished.parent)
-    assert (again.stdout + again.stderr).count("done before") == len(STAGES)
-    changed = gnn_distill(*TINY, "symbolic.points=200", "hydra.run.dir=run", cwd=finished.parent)
-    assert (changed.stdout + changed.stderr).count("done before") == 3
+    code, told = command_line(*TINY, f"hydra.run.dir={finished}")
+    assert code == 0 and told.count("done before") == len(STAGES)
+    code, told = command_line(*TINY, "symbolic.points=200", f"hydra.run.dir={finished}")
+    assert code == 0 and told.count("done before") == 3
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*.ckpt")} == before
 
 
-def test_failure_is_recorded_and_nothing_is_lost(gnn_distill, tmp_path: Path):
-    gnn_distill(*TINY, "stages=[simulate,train]", "hydra.run.dir=run", cwd=tmp_path)
+def test_failure_is_recorded_and_nothing_is_lost(command_line, tmp_path: Path):
+    assert command_line(*TINY, "stages=[simulate,train]", "hydra.run.dir=run")[0] == 0
     last = tmp_path / "run/checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:-1000])
-    failed = gnn_distill(*TINY, "stages=[analyse]", "hydra.run.dir=run", cwd=tmp_path, code=2)
-    assert "last.ckpt" in failed.stderr and "delete it" in failed.stderr and "Traceback" not in failed.stderr
+    code, told = command_line(*TINY, "stages=[analyse]", "hydra.run.dir=run")
+    assert code == 2 and "last.ckpt" in told and "delete it" in told and "Traceback" not in told
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert (status["state"], status["stage"]) == ("failed", "analyse")
     assert "last.ckpt" in status["error"]
     assert status["stages"]["train"]["complete"] and not status["stages"]["analyse"]["complete"]
 
 
-def test_stages_of_other_settings_are_not_mixed(gnn_distill, tmp_path: Path):
-    fresh = gnn_distill(*TINY, "stages=[simulate,analyse]", "hydra.run.dir=new", cwd=tmp_path, code=2)
-    assert "add train to stages" in fresh.stderr
+def test_stages_of_other_settings_are_not_mixed(command_line, tmp_path: Path):
+    code, told = command_line(*TINY, "stages=[simulate,analyse]", "hydra.run.dir=new")
+    assert code == 2 and "add train to stages" in told
     half = ["stages=[simulate,train,analyse]", "hydra.run.dir=run", "dataset=charge"]
-    gnn_distill(*TINY, *half, cwd=tmp_path)
+    assert command_line(*TINY, *half)[0] == 0
     before = (tmp_path / "run/config.yaml").read_text()
     for stages in ("[analyse]", "[report]"):  # without dataset=charge
-        refused = gnn_distill(*TINY, f"stages={stages}", "hydra.run.dir=run", cwd=tmp_path, code=2)
-        assert "repeat the settings" in refused.stderr
+        code, told = command_line(*TINY, f"stages={stages}", "hydra.run.dir=run")
+        assert code == 2 and "repeat the settings" in told
     assert (tmp_path / "run/config.yaml").read_text() == before
-    gnn_distill(
-        *TINY, "dataset=charge", "profile.epochs=3", "stages=[train]", "hydra.run.dir=run", cwd=tmp_path
-    )
+    longer = ["dataset=charge", "profile.epochs=3", "stages=[train]", "hydra.run.dir=run"]
+    assert command_line(*TINY, *longer)[0] == 0
     stages = read_run(tmp_path / "run").status["stages"]
     assert stages["train"]["complete"] and not stages["analyse"]["complete"]  # it knew another network
 
@@ -134,11 +133,11 @@ def stop_while_training(how: signal.Signals, folder: Path, cache: Path) -> int:
     return process.returncode
 
 
-def test_killed_training_resumes_as_if_never_interrupted(gnn_distill, cache: Path, tmp_path: Path):
+def test_killed_training_resumes_as_if_never_interrupted(command_line, cache: Path, tmp_path: Path):
     # kl draws random numbers in every step; pruning must keep its mask
-    gnn_distill(*LONGER, "hydra.run.dir=whole", cwd=tmp_path)
+    assert command_line(*LONGER, "hydra.run.dir=whole")[0] == 0
     assert stop_while_training(signal.SIGKILL, tmp_path / "killed", cache) == -signal.SIGKILL
-    gnn_distill(*LONGER, "hydra.run.dir=killed", cwd=tmp_path)
+    assert command_line(*LONGER, "hydra.run.dir=killed")[0] == 0
     assert (tmp_path / "killed/metrics.csv").read_text() == (tmp_path / "whole/metrics.csv").read_text()
     one, two = (
         torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
@@ -156,20 +155,10 @@ def test_signals_leave_an_interrupted_run(how: signal.Signals, code: int, cache:
     assert (tmp_path / "run/checkpoints/last.ckpt").exists()
 
 
-def test_sweep_makes_one_run_directory_a_job(gnn_distill, tmp_path: Path):
-    gnn_distill(
-        "-m", *TINY, "variant=standard,l1", "stages=[simulate,train]", "hydra.sweep.dir=sweep", cwd=tmp_path
-    )
+def test_sweep_makes_one_run_directory_a_job(command_line, tmp_path: Path):
+    jobs = ["variant=standard,l1", "stages=[simulate,train]", "hydra.sweep.dir=sweep"]
+    assert command_line("-m", *TINY, *jobs)[0] == 0
     runs = [read_run(tmp_path / "sweep" / f"variant={name}") for name in ("standard", "l1")]
     assert [r.config["variant"] for r in runs] == ["standard", "l1"]
     assert all(r.status["state"] == "complete" for r in runs)
     assert runs[1].metrics[-1]["train_regulariser"] > 0 == runs[0].metrics[-1]["train_regulariser"]
-
-
-def test_version_and_help(gnn_distill, tmp_path: Path):
-    import gnn_distill as package
-
-    assert gnn_distill("--version", cwd=tmp_path).stdout.strip() == f"gnn-distill {package.__version__}"
-    text = gnn_distill("--help", cwd=tmp_path).stdout
-    assert all(word in text for word in ("dataset:", "variant:", "pruning", "hydra.run.dir"))
-    assert list(tmp_path.iterdir()) == []

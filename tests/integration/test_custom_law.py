@@ -9,10 +9,10 @@ from tests.docs_pages import ROOT, commands, files, load
 PAGE = ROOT / "docs/custom_law.md"
 
 
-def test_command_of_the_page_is_accepted(gnn_distill, tmp_path):
+def test_command_of_the_page_is_accepted(command_line, tmp_path):
     (tmp_path / "my_module.py").write_text(files(PAGE)["my_module.py"])
     (words,) = commands(PAGE, "gnn-distill")
-    gnn_distill(*words, "stages=[]", "hydra.run.dir=run", cwd=tmp_path)
+    assert command_line(*words, "stages=[]", "hydra.run.dir=run")[0] == 0
     config = (tmp_path / "run/config.yaml").read_text()
     assert "_target_: my_module.Yukawa" in config and "strength: 2.0" in config
 
@@ -26,7 +26,7 @@ def test_force_of_the_page_is_minus_the_slope_of_its_potential(tmp_path):
     np.testing.assert_allclose(law.magnitude(r, *rest), -slope, rtol=1e-6)
 
 
-def test_law_that_is_no_law_is_refused(gnn_distill, tmp_path):
+def test_law_that_is_no_law_is_refused(command_line, tmp_path):
     (tmp_path / "my_module.py").write_text("class Yukawa: pass\n")
-    failed = gnn_distill("dataset=custom", "dataset.law._target_=my_module.Yukawa", cwd=tmp_path, code=2)
-    assert "dataset.law" in failed.stderr and "ForceLaw" in failed.stderr
+    code, told = command_line("dataset=custom", "dataset.law._target_=my_module.Yukawa")
+    assert code == 2 and "dataset.law" in told and "ForceLaw" in told

@@ -37,12 +37,13 @@ def test_each_part_is_short_and_has_a_command():
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_command_of_the_page_runs(words: list[str], outside: Path, gnn_distill, monkeypatch):
+def test_command_of_the_page_runs(words: list[str], outside: Path, command_line, monkeypatch):
     for name, value in exports(PAGE).items():
         monkeypatch.setenv(name, value)
     part = next(w for w in words if w in STAGES)
     size = SIZE if part == "symbolic=power_laws" else TINY
-    gnn_distill(*words, *size, f"stages={STAGES[part]}", "hydra.run.dir=run", cwd=outside)
+    code, told = command_line(*words, *size, f"stages={STAGES[part]}", "hydra.run.dir=run")
+    assert code == 0, told
     config = (outside / "run/config.yaml").read_text()
     assert {
         "dataset=yukawa": "strength: 3.0",

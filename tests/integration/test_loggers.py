@@ -40,7 +40,8 @@ def test_a_job_is_a_run_in_the_group_of_its_sweep(
     sweep.mkdir()
     (sweep / "sweep.json").write_text('{"jobs": ["one", "two"]}')
     for job in ("one", "two"):
-        run(compose(*TINY, "logger=wandb", f"cache={cache}", f"variant={VARIANTS[job]}"), sweep / job)
+        more = [f"variant={VARIANTS[job]}", "stages=[simulate,train]", f"cache={cache}"]
+        run(compose(*TINY, "logger=wandb", *more), sweep / job)
     ids = {}
     for job in ("one", "two"):
         logs = sorted((sweep / job).rglob("*.wandb"))

@@ -220,6 +220,17 @@ def test_sweeps_and_groups_do_not_leave_their_folders(command_line, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+LEAKY = f"""
+from gnn_distill.physics.laws import Spring
+
+
+class Law(Spring):
+    @property
+    def described(self):
+        raise RuntimeError("401: the key " + "{SECRET[:9]}" + "{SECRET[9:]} is not valid")
+"""
+
+
 def test_secrets_are_not_written_down(command_line, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     run = (
@@ -233,11 +244,9 @@ def test_secrets_are_not_written_down(command_line, tmp_path: Path, monkeypatch)
     code, _ = command_line(*run[:-1], "hydra.run.dir=one", "hydra.output_subdir=null")
     assert code == 0
 
-    def leak(*_: object) -> None:
-        raise RuntimeError(f"401: the key {SECRET} is not valid")
-
-    monkeypatch.setattr("gnn_distill.pipeline.stages.summarise", leak)
-    jobs = ("profile=smoke", "stages=[simulate]", "hydra.sweep.dir=many", "seed=0,1")
+    (tmp_path / "leaky.py").write_text(LEAKY)
+    law = ("dataset=custom", "dataset.law._target_=leaky.Law")
+    jobs = (*law, "profile=smoke", "stages=[simulate]", "hydra.sweep.dir=many", "seed=0,1")
     code, message = command_line("-m", *jobs)
     assert code == 1 and SECRET not in message and "the key (hidden) is not" in message
     written = [p for p in tmp_path.rglob("*") if p.is_file()]
