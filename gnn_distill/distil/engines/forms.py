@@ -74,10 +74,10 @@ KNOWN = (
     Form("Morse", "A*(exp(-2*(r - R)/L) - exp(-(r - R)/L))", "Morse 1929"),
     Form("two exponentials", "A*exp(-r/L) + B*exp(-r/s)", "D'Orsogna et al. 2006"),
     Form("Lennard-Jones", "A*(2*(s/r)**12 - (s/r)**6)/r", "Jones 1924"),
-    Form("Mie", "A*(n*(s/r)**n - k*(s/r)**k)/r", "Mie 1903"),
+    Form("Mie", "A*((R/r)**n - (R/r)**k)*R/r", "Mie 1903; no force at R"),
     Form("Buckingham", "A*exp(-r/L) + B/r**7", "Buckingham 1938"),
     Form("logistic", "A/(1 + exp((r - R)/L))", "smooth step"),
-    Form("soft sphere, linear contact", f"A*(R - {_NEAR})", "Cundall and Strack 1979"),
+    Form("linear contact (soft sphere)", f"A*(R - {_NEAR})", "Cundall and Strack 1979"),
     Form("Hertz contact", "A*Abs(R - r + Abs(R - r))**1.5", "Hertz 1882"),
     Form("WCA", f"A*(2*(R/{_NEAR})**12 - 2*(R/{_NEAR})**6)/{_NEAR}", "Weeks, Chandler and Andersen 1971"),
     Form("depletion", f"A*(1 - ({_NEAR}/R)**2)", "Asakura and Oosawa 1954"),
@@ -237,7 +237,7 @@ class _Problem:
     def fit(self, model: _Model, start: Array, free: npt.NDArray[np.bool_], scales: int = 2) -> _Fit:
         """Fit those of the constants [P + K] that are `free`, lengths by their logarithms.
 
-        Residuals are in units of their median: of that at the start, then of that of the first fit.
+        Residuals are in units of their typical size: of that at the start, then of that of the first fit.
         """
         long = np.isin([*model.letters, *self.names], list(LENGTHS))
         long[len(model.letters) :] = False
@@ -255,7 +255,7 @@ class _Problem:
 
         v = np.clip(np.where(long, np.log(np.where(long, start, 1.0)), start)[free], low, high)
         for _ in range(scales if len(v) else 0):
-            scale = max(float(np.median(np.abs(residual(v)))), 1e-9 * float(np.std(self.points.y)))
+            scale = max(_typical(np.abs(residual(v))), 1e-9 * float(np.std(self.points.y)))
             v = least_squares(
                 lambda v, s=scale: residual(v) / s,
                 v, bounds=(low, high), loss="soft_l1", x_scale="jac", max_nfev=40,
@@ -326,6 +326,8 @@ def _along(points: Points, models: Sequence[_Model], axis: str | None) -> Iterat
 def _fewest(found: Sequence[_Named], points: Points) -> dict[sympy.Expr, str]:
     """Names of the equations, without those whose constants cost more than another one's for no better fit.
 
+    Another one that is no larger may fit a little worse, as far as the choice on a front lets it.
+
     The size of an equation does not show how many of its numbers are free: those of Morse's two exponentials
     are tied to each other.
     """
@@ -333,7 +335,8 @@ def _fewest(found: Sequence[_Named], points: Points) -> dict[sympy.Expr, str]:
     rated = [(e.cost, complexity(e.expression), v, e) for e, v in zip(found, losses, strict=True)]
     kept: dict[sympy.Expr, str] = {}
     for cost, size, loss, e in rated:
-        if not any(c < cost and n <= size and v <= CHOICE_SLACK * loss for c, n, v, _ in rated):
+        limits = ((c, v / (CHOICE_SLACK if n <= size else 1.0)) for c, n, v, _ in rated)
+        if not any(c < cost and limit <= loss for c, limit in limits):
             kept.setdefault(e.expression, e.called)
     return kept
 
@@ -354,8 +357,13 @@ def _linear(design: Array, y: Array, weights: Array, rounds: int = ROUNDS) -> Ar
         values = np.linalg.solve(weighted @ columns + tiny * np.eye(len(unit)), weighted @ y)
         if k < rounds - 1:
             error = np.abs(y - columns @ values)
-            weight = weights / np.hypot(1.0, error / max(float(np.median(error)), 1e-300))
+            weight = weights / np.hypot(1.0, error / max(_typical(error), 1e-300))
     return np.asarray(values / unit)
+
+
+def _typical(error: Array) -> float:
+    """The median; more where most errors are next to none, as beyond the reach of a contact."""
+    return max(float(np.median(error)), 0.3 * float(error.mean()))
 
 
 def _number(value: float) -> sympy.Expr:
