@@ -1,5 +1,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+JOBS ?= 2
 
 .PHONY: setup demo test slow lint docs format clean
 
@@ -12,8 +13,8 @@ setup: .venv/installed        ## virtual environment with everything, at the tes
 demo: setup                   ## the main job: Hooke's law out of simulated particles
 	$(BIN)/gnn-distill
 
-test: setup                   ## the fast tests
-	$(BIN)/python -m pytest
+test: setup                   ## the fast tests, a thread each in JOBS processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS)
 
 slow: setup                   ## the long ones: recovery of every law, kills, hostile input
 	$(BIN)/python -m pytest -m slow

@@ -8,9 +8,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 os.environ.setdefault("GOMP_SPINCOUNT", "8000")
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
 from gnn_distill.cli import main as cli
 from gnn_distill.data.graphs import to_graphs
@@ -27,6 +29,7 @@ from gnn_distill.physics.laws import (
     Superposition,
 )
 from gnn_distill.physics.simulate import Simulation, Trajectories, simulate
+from gnn_distill.pipeline.config import composed
 from gnn_distill.pipeline.trust import VARIABLE
 
 PUBLISHED: list[ForceLaw] = [Spring(), InverseDistance(), InverseSquare(), Coulomb()]
@@ -62,6 +65,12 @@ def spring_trajectories() -> Trajectories:
 @pytest.fixture
 def spring_data(spring_trajectories: Trajectories) -> NBodyDataModule:
     return NBodyDataModule(to_graphs(spring_trajectories), "trajectories", batch_size=64, seed=0)
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[..., DictConfig]:
+    """The configuration of some overrides, as the command line composes it; nothing of it is built."""
+    return lambda *overrides: composed(overrides)
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from gnn_distill.arrays import Array
 
-Interval = list[float]
-
 DRAWS = 400
 LEVEL = 0.95
 
@@ -74,7 +72,7 @@ class Resamples:
         return 1.0 - m[:, 2, 2] / np.where(total > 0, total, np.nan)
 
 
-def interval(values: Array, level: float = LEVEL) -> Interval:
+def interval(values: Array, level: float = LEVEL) -> list[float]:
     """Percentile interval of draws [W]; NaN where a draw is undefined."""
     tail = 0.5 * (1.0 - level)
     return [float(q) for q in np.quantile(values, [tail, 1.0 - tail])]

@@ -47,6 +47,11 @@ class Gauge:
         """Mean robust R² over the components."""
         return float(np.mean([fit.r2 for fit in self.robust]))
 
+    @property
+    def ols_mean(self) -> float:
+        """The same of the ordinary fits."""
+        return float(np.mean([fit.r2 for fit in self.ols]))
+
 
 def fit_gauge(
     messages: Array,
@@ -213,7 +218,7 @@ def mixing(fits: Sequence[Fit]) -> dict[str, Any]:
         decomposition), and whether that includes a `reflection`; both None unless B is square.
     """
     matrix = np.stack([fit.slope for fit in fits])
-    result: dict[str, Any] = {"matrix": matrix.tolist(), "condition": None, "angle": None, "reflection": None}
+    result = {"matrix": matrix.tolist(), **dict.fromkeys(("condition", "angle", "reflection"))}
     if not np.isfinite(matrix).all():
         return result
     left, sizes, right = np.linalg.svd(matrix, full_matrices=False)

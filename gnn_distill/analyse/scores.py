@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gnn_distill.analyse.bootstrap import LEVEL, Resamples, interval
 from gnn_distill.analyse.gauge import Gauge, fit_gauge, gauged, mixing, power_draws, receiver_offsets
@@ -29,7 +30,7 @@ def analyse(recording: Recording, split: str) -> dict[str, Any]:
     rec = recording
     result: dict[str, Any] = {
         "split": split,
-        "test": {"mae": rec.mae, "mae_per_graph": rec.mae_per_graph, "graphs": rec.graphs},
+        "test": _losses(rec),
         "edges": len(rec.selected),
         "components": list(rec.ranking.components),
         "importance": {
@@ -43,26 +44,26 @@ def analyse(recording: Recording, split: str) -> dict[str, Any]:
         "effective_dimension": effective_dimension(rec.spectrum),
         "pullback": {"kind": rec.pullback_kind, "path_difference": rec.path_difference},
         "network_gauge": network_gauge(rec),
-        "r2": {},
-        "r2_interval": {},
-        "subspace": {},
-        "gauge": None,
-        "mixing": None,
-        "best": None,
+        **{name: {} for name in ("r2", "r2_interval", "subspace")},
+        **dict.fromkeys(("gauge", "mixing", "best")),
         "relative_error": {},
     }
     return result if rec.edges.force is None else result | against_truth(rec)
 
 
+def _losses(rec: Recording) -> dict[str, Any]:
+    return {"mae": rec.mae, "mae_per_graph": rec.mae_per_graph, "graphs": rec.graphs}
+
+
 def selection_scores(rec: Recording) -> dict[str, Any]:
     """Losses and R² in every gauge, without intervals: enough to choose between networks."""
-    losses = {"mae": rec.mae, "mae_per_graph": rec.mae_per_graph, "graphs": rec.graphs}
+    losses = _losses(rec)
     if rec.edges.force is None:
         return losses | {"r2": {}, "best": None}
     fits = gauge_fits(rec)
     r2 = {row: {kind: [f.r2 for f in getattr(fit, kind)] for kind in KINDS} for row, fit in fits.items()}
-    name = _best(fits)
-    return losses | {"r2": r2, "best": {"gauge": name, "robust_mean": fits[name].robust_mean}}
+    name, best = _best(fits)
+    return losses | {"r2": r2, "best": {"gauge": name, "robust_mean": best.robust_mean}}
 
 
 def against_truth(rec: Recording) -> dict[str, Any]:
@@ -71,8 +72,7 @@ def against_truth(rec: Recording) -> dict[str, Any]:
     truth = force / e.m1[:, None]
     draws = Resamples.of(rec.trajectory)
     fits = gauge_fits(rec)
-    fitted, name = fits["gauge"], _best(fits)
-    best = fits[name]
+    fitted, (name, best) = fits["gauge"], _best(fits)
     rows = {row: _gauge_scores(rec, fit, draws) for row, fit in fits.items()}
     # The pull-back is an acceleration already: it is compared as it stands, with nothing fitted.
     rows["pullback"] = _plain_scores(rec.pullback, truth, draws)
@@ -90,15 +90,11 @@ def against_truth(rec: Recording) -> dict[str, Any]:
             "offset_std": trimmed_std(offset).tolist(),
         },
         "mixing": {"gauge": name, **mixing(best.robust)},
-        "best": {
-            "gauge": name,
-            "robust_mean": best.robust_mean,
-            "ols_mean": float(np.mean([f.r2 for f in best.ols])),
-        },
+        "best": {"gauge": name, "robust_mean": best.robust_mean, "ols_mean": best.ols_mean},
         "relative_error": {
             "pullback": relative_error(rec.pullback, truth),
             "messages": _message_error(rec, fitted),
-            "median": _median_relative(rec.pullback, truth),
+            "median": float(np.median(_relative(rec.pullback, truth)[0])),
         },
     }
 
@@ -113,9 +109,7 @@ def network_gauge(rec: Recording) -> dict[str, Any]:
     """
     network = rec.network
     result: dict[str, Any] = {
-        "p": None,
-        "p_interval": None,
-        "message_slope": None,
+        **dict.fromkeys(("p", "p_interval", "message_slope")),
         "offset_std": trimmed_std(rec.sample.offset).tolist(),
         "scale": network.scale,
         "offset": network.offset,
@@ -204,9 +198,9 @@ def gauge_fits(rec: Recording) -> dict[str, Gauge]:
     return fits | {"gauge": max([fit_gauge(*data), *fits.values()], key=lambda gauge: gauge.robust_mean)}
 
 
-def _best(fits: dict[str, Gauge]) -> str:
-    """Which row has the highest mean robust R²; the first of equals."""
-    return max(fits, key=lambda name: fits[name].robust_mean)
+def _best(fits: dict[str, Gauge]) -> tuple[str, Gauge]:
+    """The row with the highest mean robust R²; the first of equals."""
+    return max(fits.items(), key=lambda row: row[1].robust_mean)
 
 
 def _force(rec: Recording) -> Array:
@@ -217,20 +211,22 @@ def _force(rec: Recording) -> Array:
 
 def relative_error(predicted: Array, truth: Array, size: Array | None = None) -> list[dict[str, float]]:
     """Median relative error |c − a| / |a| of vectors [E, D], per decade of |a| or of `size` [E]."""
-    length = np.linalg.norm(truth, axis=1)
-    decade = np.floor(np.log10(np.maximum(length if size is None else size, 1e-300))).astype(int)
+    error, moving = _relative(predicted, truth)
+    size = np.linalg.norm(truth, axis=1) if size is None else size
+    decade = np.floor(np.log10(np.maximum(size[moving], 1e-300))).astype(int)
     rows = []
-    for k in np.unique(decade[length > 0]):
-        here = (decade == k) & (length > 0)
-        median = _median_relative(predicted[here], truth[here])
-        rows.append({"low": 10.0**k, "high": 10.0 ** (k + 1), "median": median, "edges": int(here.sum())})
+    for k in np.unique(decade):
+        here = error[decade == k]
+        median = float(np.median(here))
+        rows.append({"low": 10.0**k, "high": 10.0 ** (k + 1), "median": median, "edges": len(here)})
     return rows
 
 
-def _median_relative(predicted: Array, truth: Array) -> float:
+def _relative(predicted: Array, truth: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Relative errors of the vectors whose true one is not zero, and which [E] these are."""
     size = np.linalg.norm(truth, axis=1)
     moving = size > 0
-    return float(np.median(np.linalg.norm(predicted - truth, axis=1)[moving] / size[moving]))
+    return np.linalg.norm(predicted - truth, axis=1)[moving] / size[moving], moving
 
 
 def _message_error(rec: Recording, gauge: Gauge) -> list[dict[str, float]]:

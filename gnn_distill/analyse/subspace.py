@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gnn_distill.analyse.linear import TRIM, fit_column, r_squared
-from gnn_distill.arrays import Array
+from gnn_distill.arrays import Array, spread
 
 FOLDS = 5
 VARIANCE = 0.99
@@ -44,8 +44,7 @@ def subspace(messages: Array, target: Array, trajectory: npt.NDArray[np.int64]) 
         target: force, acceleration, or force in a gauge.
         trajectory: number of the trajectory of each edge, shape [E].
     """
-    spread = messages.std(0)
-    z = (messages - messages.mean(0)) / np.where(spread > 0, spread, 1.0)
+    z = (messages - messages.mean(0)) / spread(messages)
     fold = np.unique(trajectory, return_inverse=True)[1] % FOLDS
     robust, ordinary = np.zeros_like(target), np.zeros_like(target)
     for d, y in enumerate(target.T):

@@ -89,7 +89,7 @@ class LoadedSweep:
 
     def _figure(self, name: str) -> Figure:
         with look():
-            figure = None if self.frame.empty else FIGURES[name][0](self.frame)
+            figure = None if self.frame.empty else FIGURES[name](self.frame)
         if figure is None:
             raise InputError(f"figure {name}", str(self.files.path), "the sweep has no runs for it")
         return figure
@@ -97,6 +97,11 @@ class LoadedSweep:
 
 def load_sweep(path: str | Path) -> LoadedSweep:
     """Open a sweep's folder, or any folder with run directories below it.
+
+    ```python
+    sweep = load_sweep("multirun/variants")
+    print(sweep.tables["table2"].markdown())
+    ```
 
     Raises:
         InputError: there is no run below it.

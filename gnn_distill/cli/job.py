@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import gc
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -20,7 +22,6 @@ from rich.markup import escape
 
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.explain import origin
-from gnn_distill.pipeline.heap import give_back_freed_memory
 from gnn_distill.pipeline.keys import stage_keys
 from gnn_distill.pipeline.trust import named
 from gnn_distill.runs.directory import RunDirectory, RunIsBusyError
@@ -62,6 +63,12 @@ def run_job(cfg: DictConfig, hydra: DictConfig) -> None:
     finally:
         gc.collect()
         give_back_freed_memory()
+
+
+def give_back_freed_memory() -> None:
+    """Return all free pages of glibc's heaps to the kernel; other allocators do so by themselves."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _work(cfg: DictConfig, path: Path, log: Console, terminal: Console) -> None:

@@ -1,25 +1,8 @@
-"""Entry point `gnn-distill-report`: runs of one or more sweeps → tables, figures and one page."""
+"""Tables and figures of all runs in a sweep's folder, the published values beside ours.
 
-from __future__ import annotations
+Several folders are compared. A sweep that is not done yet is reported as far as it is.
 
-import argparse
-import importlib.metadata
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-
-from gnn_distill.errors import InputError
-from gnn_distill.report.sweep.status import show_jobs
-from gnn_distill.report.text import r2_text
-from gnn_distill.runs.sweep import load_sweep
-
-DESCRIPTION = """Tables and figures of all runs in a sweep's folder, the published values beside ours.
-Several folders are compared. A sweep that is not done yet is reported as far as it is."""
-
-EPILOG = """examples:
+Examples:
   gnn-distill-report multirun/variants
   gnn-distill-report multirun/variants --status
   gnn-distill-report multirun/variants multirun/variants,profile=paper --out compared
@@ -30,7 +13,25 @@ what is written:
   report.md      the same tables in Markdown
   tables/        each table as CSV and LaTeX
   figures/       PNG
-  settings.csv   timings.csv"""
+  settings.csv   timings.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from gnn_distill.errors import InputError
+from gnn_distill.report.sweep.status import show_jobs
+from gnn_distill.report.text import r2_text
+from gnn_distill.runs.sweep import load_sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,20 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    description, examples, rest = (__doc__ or "").partition("Examples:")
     made = argparse.ArgumentParser(
-        prog="gnn-distill-report",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+        "gnn-distill-report",
+        None,
+        description,
+        examples + rest,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     version = importlib.metadata.version("gnn_distill")
-    made.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folder of a sweep, or of runs")
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+    made.add_argument("folders", nargs="+", help="folder of a sweep, or of runs", **folder)
     made.add_argument("--status", action="store_true", help="only say how far the jobs have come")
-    made.add_argument(
-        "--out", type=Path, metavar="DIR", help="where the report goes; DIR/report if not given"
-    )
-    made.add_argument(
-        "--archive", type=Path, metavar="DIR", help="also copy each run's settings and results there"
-    )
+    made.add_argument("--out", help="where the report goes; DIR/report if not given", **folder)
+    made.add_argument("--archive", help="also copy each run's settings and results there", **folder)
     made.add_argument("--version", action="version", version=f"gnn-distill-report {version}")
     return made

@@ -92,12 +92,9 @@ class SweepCallback(Callback):
         try:
             with flag_override(config, ["struct", "readonly"], [False, False]):
                 plan = prepare(config)
-        except OF_INPUT as error:
-            show(error)
-            raise SystemExit(2) from error
         except Exception as error:  # Hydra would go on with folders that are not settled
             show(error)
-            raise SystemExit(1) from error
+            raise SystemExit(2 if isinstance(error, OF_INPUT) else 1) from error
         self.jobs, folder = plan.jobs, Path(config.hydra.sweep.dir)
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         count = len(plan.jobs) or "some"
@@ -109,7 +106,7 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Show all jobs of this command; exit code 1 unless each is complete."""
-        found = load_sweep(Path(config.hydra.sweep.dir)).jobs
+        found = load_sweep(config.hydra.sweep.dir).jobs
         jobs = [job for job in found if not self.jobs or job.name in self.jobs]
         show_jobs(jobs, Console(stderr=True))
         if unfinished(jobs):

@@ -67,23 +67,19 @@ def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] |
     temporary = folder.with_name(f".making-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a process that was killed
     temporary.mkdir()
-    sizes = {"features": Columns(spec.dim).count, "accelerations": spec.dim}
-    files = {
-        name: np.lib.format.open_memmap(
-            temporary / f"{name}.npy", "w+", np.float32, (spec.simulations * spec.frames, spec.n, size)
-        )
-        for name, size in sizes.items()
-    }
+    rows, files = (spec.simulations * spec.frames, spec.n), {}
+    for name, size in {"features": Columns(spec.dim).count, "accelerations": spec.dim}.items():
+        file = temporary / f"{name}.npy"
+        files[name] = np.lib.format.open_memmap(file, "w+", np.float32, (*rows, size))
     done = replaced = 0
     for block in simulate_blocks(spec, progress):
         graphs = to_graphs(block)
-        for name, file in files.items():
-            part = getattr(graphs, name)
-            file[done : done + len(part)] = part
-        done += len(graphs.features)
-        replaced += block.replaced
-    for file in files.values():
-        file.flush()
+        rows_here = slice(done, done + len(graphs.features))
+        for name, array in files.items():
+            array[rows_here] = getattr(graphs, name)
+        done, replaced = rows_here.stop, replaced + block.replaced
+    for array in files.values():
+        array.flush()
     if spec.law.graph == "chain":
         np.save(temporary / "adjacency.npy", chain(spec.n), allow_pickle=False)
     sums = {path.stem: file_hash(path) for path in sorted(temporary.glob("*.npy"))}

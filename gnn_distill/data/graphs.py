@@ -159,10 +159,6 @@ class View:
         """The graphs at these indices, in memory."""
         return self.whole[self.index[picked]]
 
-    def chunks(self, size: int) -> Iterator[Subset]:
-        """Consecutive parts of at most `size` graphs."""
-        return (self[start : start + size] for start in range(0, len(self), size))
-
 
 def chain(n: int) -> npt.NDArray[np.bool_]:
     """Adjacency [n, n] of particles that interact with their neighbours along a chain."""

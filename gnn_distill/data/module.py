@@ -6,8 +6,10 @@ F = 2 D + 2 features in the order position, velocity, charge, mass.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import lightning as L
 import numpy as np
@@ -45,6 +47,7 @@ def split_indices(graphs: int, frames: int, how: str, seed: int) -> tuple[npt.ND
     return tuple((part[:, None] * unit + np.arange(unit)).reshape(-1) for part in parts)
 
 
+@dataclass(eq=False)
 class Batches:
     """Batches of a subset by index-select.
 
@@ -60,18 +63,12 @@ class Batches:
         done: batches of the pass that were seen before a break-off, and are left out.
     """
 
-    def __init__(
-        self,
-        subset: Subset | View,
-        batch_size: int,
-        seed: int = 0,
-        epoch: Callable[[], int] | None = None,
-        share: Share | None = None,
-        done: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self.subset, self.batch_size, self.seed, self.epoch = subset, batch_size, seed, epoch
-        self.share = Share() if share is None else share
-        self.done = done
+    subset: Subset | View
+    batch_size: int
+    seed: int = 0
+    epoch: Callable[[], int] | None = None
+    share: Share = Share()
+    done: Callable[[], int] = lambda: 0
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.subset), self.batch_size)
@@ -129,10 +126,9 @@ class NBodyDataModule(L.LightningDataModule):
         self.graph, mask = common_edges(data.adjacency)
         whole = Subset(x, a, mask, torch.arange(len(x)) // data.frames, data.further)
         parts = split_indices(len(x), data.frames, split, seed)
-        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-        fits = data.features.nbytes + data.accelerations.nbytes <= (
-            limit if memory_limit is None else memory_limit
-        )
+        if memory_limit is None:
+            memory_limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        fits = data.features.nbytes + data.accelerations.nbytes <= memory_limit
         train, validation, test = map(torch.from_numpy, parts)
         if validation_graphs is not None:
             validation = validation[np.random.default_rng([seed, 2]).permutation(len(validation))]
@@ -147,17 +143,11 @@ class NBodyDataModule(L.LightningDataModule):
         """Shuffled training batches; the graphs move to the device while training if they fit."""
         trainer = self.trainer
         self.train = self._resident(self.train)
+        shuffled = functools.partial(Batches, self.train, self.batch_size, self.seed)
         if trainer is None:
-            return Batches(self.train, self.batch_size, self.seed, lambda: 0)
+            return shuffled(lambda: 0)
         progress = trainer.fit_loop.epoch_loop.batch_progress
-        return Batches(
-            self.train,
-            self.batch_size,
-            self.seed,
-            lambda: trainer.current_epoch,
-            self._share(),
-            lambda: progress.current.ready,
-        )
+        return shuffled(lambda: trainer.current_epoch, self._share(), lambda: progress.current.ready)
 
     def val_dataloader(self) -> Batches:
         """Validation batches, in order."""

@@ -5,7 +5,7 @@ Shapes: G graphs, S trajectories, T frames, n particles, D space dims, F feature
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +17,7 @@ from gnn_distill.physics.laws import ForceLaw
 if TYPE_CHECKING:
     from gnn_distill.data.graphs import ParticleData
 
-CHUNK = 1_000_000
-"""Values held in memory at a time."""
-SAMPLE = 10_000_000
-"""Values that quantiles are taken of; beyond it, those of graphs drawn at random."""
+CHUNK, SAMPLE = 1_000_000, 10_000_000
 ENERGY_TRAJECTORIES = 200
 LONGEST = 500
 """Frames of an example trajectory; longer ones are thinned evenly."""
@@ -29,15 +26,19 @@ PERCENTILES = {"p1": 0.01, "p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 Array = npt.NDArray[Any]
 
 
-def summarise(data: ParticleData, law: ForceLaw | None) -> dict[str, Any]:
+def summarise(
+    data: ParticleData, law: ForceLaw | None, chunk: int = CHUNK, sample: int = SAMPLE
+) -> dict[str, Any]:
     """The numbers of `data.json`.
 
-    Means, minima and maxima are over all graphs; quantiles too, up to `SAMPLE` values. Memory beyond the
+    Means, minima and maxima are over all graphs; quantiles too, up to `sample` values. Memory beyond the
     data is bounded, time is linear in the number of graphs and of pairs.
 
     Args:
         data: the graphs.
         law: the true law, if it is known.
+        chunk: values held in memory at a time.
+        sample: values that quantiles are taken of; beyond it, those of graphs drawn at random.
 
     Returns:
         graphs, trajectories, frames, particles, dim, replaced, blocks: counts;
@@ -61,8 +62,8 @@ def summarise(data: ParticleData, law: ForceLaw | None) -> dict[str, Any]:
         "blocks": data.blocks,
         "notes": list(data.notes),
         "doubts": list(data.doubts),
-        **_accelerations(data.accelerations),
-        "closest_approach": _closest(data),
+        **_accelerations(data.accelerations, chunk, sample),
+        "closest_approach": _closest(data, chunk, sample),
         "energy_drift": energy_drift(data, law),
         "law": None if law is None else {"title": law.title, "formula": law.described},
     }
@@ -120,38 +121,34 @@ def _energy(data: ParticleData, rows: Any, law: ForceLaw, pairs: Pairs) -> Array
     return energy(law, x[..., c.position], x[..., c.velocity], x[..., c.mass], x[..., c.charge], pairs)
 
 
-def _accelerations(a: Array) -> dict[str, Any]:
+def _accelerations(a: Array, chunk: int, sample: int) -> dict[str, Any]:
     total, largest = 0.0, 0.0
-    kept, drawn = [], _drawn(len(a), a[0].size)
-    for part in _chunks(len(a), a[0].size):
+    for part in _chunks(len(a), a[0].size, chunk):
         size = np.abs(a[part])
         total += float(size.sum(dtype=np.float64))
         largest = max(largest, float(size.max()))
-        kept.append(size[drawn[part]].ravel())
-    levels = _quantiles(kept, PERCENTILES.values())
-    percentiles = dict(zip(PERCENTILES, levels, strict=True))
-    return {
-        "mean_abs_acceleration_per_graph": total / len(a),
-        "abs_acceleration": percentiles | {"max": largest},
-    }
+    levels = np.quantile(np.abs(a[_drawn(len(a), a[0].size, sample)]), list(PERCENTILES.values())).tolist()
+    percentiles = dict(zip(PERCENTILES, levels, strict=True)) | {"max": largest}
+    return {"mean_abs_acceleration_per_graph": total / len(a), "abs_acceleration": percentiles}
 
 
-def _closest(data: ParticleData) -> dict[str, float] | None:
+def _closest(data: ParticleData, chunk: int, sample: int) -> dict[str, float] | None:
     i, j = _pairs(data)
     graphs, smallest = len(data.features), np.inf
-    kept, drawn = [], _drawn(graphs, len(i))
-    for part in _chunks(graphs, max(1, len(i) * data.columns.dim)) if len(i) else ():
+    kept, drawn = [], _drawn(graphs, len(i), sample)
+    for part in _chunks(graphs, max(1, len(i) * data.columns.dim), chunk) if len(i) else ():
         x = np.ascontiguousarray(data.features[part, :, data.columns.position].transpose(2, 1, 0))
         distance = np.sqrt(sum((axis[i] - axis[j]) ** 2 for axis in x))
         if data.adjacency is not None and data.adjacency.ndim == 3:
             joined = data.adjacency[part]
             distance[~(joined[:, i, j] | joined[:, j, i]).T] = np.inf
         smallest = min(smallest, float(distance.min()))
-        sample = distance[:, drawn[part]].ravel()
-        kept.append(sample[np.isfinite(sample)])
+        some = distance[:, drawn[part]].ravel()
+        kept.append(some[np.isfinite(some)])
     if not np.isfinite(smallest):
         return None
-    return {"min": smallest, "p1": _quantiles(kept, [0.01])[0]}
+    values = np.concatenate(kept)
+    return {"min": smallest, "p1": float(np.quantile(values, 0.01)) if values.size else np.nan}
 
 
 def _pairs(data: ParticleData) -> Pairs:
@@ -162,24 +159,18 @@ def _pairs(data: ParticleData) -> Pairs:
     return i, j
 
 
-def _chunks(graphs: int, values: int) -> Iterator[slice]:
-    """Consecutive parts of the graphs, of about `CHUNK` values each if a graph has `values`."""
-    step = max(1, CHUNK // values)
+def _chunks(graphs: int, values: int, chunk: int) -> Iterator[slice]:
+    """Consecutive parts of the graphs, of about `chunk` values each if a graph has `values`."""
+    step = max(1, chunk // values)
     return (slice(start, start + step) for start in range(0, graphs, step))
 
 
-def _drawn(graphs: int, values: int) -> npt.NDArray[np.bool_]:
-    """Which graphs [G] give values for quantiles: all, or as many, at random, as make `SAMPLE` values."""
-    count = max(1, SAMPLE // max(1, values))
-    chosen = np.full(graphs, count >= graphs)
-    if count < graphs:
-        chosen[np.random.default_rng(0).choice(graphs, count, replace=False)] = True
-    return chosen
-
-
-def _quantiles(parts: list[Array], levels: Iterable[float]) -> list[float]:
-    values = np.concatenate(parts)
-    return [float(q) for q in np.quantile(values, list(levels))] if values.size else [np.nan for _ in levels]
+def _drawn(graphs: int, values: int, sample: int) -> npt.NDArray[np.bool_]:
+    """Which graphs [G] give values for quantiles: all, or as many, at random, as make `sample` values."""
+    count = max(1, sample // max(1, values))
+    if count >= graphs:
+        return np.ones(graphs, dtype=bool)
+    return np.isin(np.arange(graphs), np.random.default_rng(0).choice(graphs, count, replace=False))
 
 
 def _spread(total: int, count: int) -> npt.NDArray[np.int64]:

@@ -55,33 +55,26 @@ class Joint:
 
 def vector_fronts(front: Front, X: Array, names: Sequence[str], values: Array) -> Joint:
     """What the front of f is for each component of `values` [S, D], at points X [S, K] that hold Δ."""
-    delta = X[:, [names.index(d) for d in DELTAS if d in names]]
-    _, rest = along(delta, values)
+    axes = [d for d in DELTAS if d in names]
+    _, rest = along(X[:, [names.index(d) for d in axes]], values)
     size = np.linalg.norm(values, axis=1)
     kept = rest <= np.quantile(rest, 1 - DROP_OUTLIERS)
     loose = float(rest[kept].mean()) > CENTRAL * front.equations[-1].loss
     across = float(rest[kept].mean() / max(size[kept].mean(), 1e-300))
     fronts, parents = [], []
-    for k, name in enumerate(d for d in DELTAS if d in names):
+    for k, name in enumerate(axes):
         points = trim(Points(X, values[:, k], np.ones(len(X)), tuple(names)))
         written = {
             form: i
             for i, equation in enumerate(front.equations)
-            for form in forms(component(equation.expression, sympy.Symbol(name)))
+            for form in forms(factored(equation.expression) * sympy.Symbol(name) / R)
         }
         fronts.append(Front.on(points, [*written, *trivial(points, name)]))
         parents.append(tuple(written.get(e.expression) for e in fronts[-1].equations))
     return Joint(front, tuple(fronts), tuple(parents), across, not (loose and across > NEGLIGIBLE))
 
 
-def component(f: sympy.Expr, delta: sympy.Symbol) -> sympy.Expr:
-    """f·Δ/r."""
-    return factored(f) * delta / R
-
-
 def trivial(points: Points, name: str) -> list[sympy.Expr]:
     """The best constant and the best multiple of one variable: they set the scale of losses."""
-    return [
-        sympy.Float(float(np.median(points.y))),
-        refit(sympy.Float(1.0) * sympy.Symbol(name), points).expression,
-    ]
+    multiple = refit(sympy.Float(1.0) * sympy.Symbol(name), points).expression
+    return [sympy.Float(float(np.median(points.y))), multiple]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gnn_distill.arrays import Array
+from gnn_distill.arrays import Array, spread
 from gnn_distill.data.graphs import Subset, View
 from gnn_distill.distil.engines.engine import MIN_POINTS
 from gnn_distill.distil.expressions.points import SAMPLES, WEIGHTS, Points, draw, weights
@@ -19,7 +19,7 @@ from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.physics.variables import DELTAS
-from gnn_distill.read.probe import designed, gauge_fixed, messages_at, pairs_of, pulled_back
+from gnn_distill.read.probe import Pairs, designed, gauge_fixed, messages_at, pairs_of, pulled_back
 from gnn_distill.read.recording import Recording
 
 Index = npt.NDArray[np.int64]
@@ -134,9 +134,10 @@ class Problem:
 
     def points(self, k: int) -> tuple[Points, Points]:
         """Component k on seen and on held-out edges."""
-        parts = ((self.X, self.values), (self.unseen, self.unseen_values))
-        seen, unseen = (Points(x, y[:, k], np.ones(len(x)), self.names) for x, y in parts)
-        return seen, unseen
+        return (
+            Points(self.X, self.values[:, k], np.ones(len(self.X)), self.names),
+            Points(self.unseen, self.unseen_values[:, k], np.ones(len(self.unseen)), self.names),
+        )
 
 
 def problem(evidence: Evidence, settings: Settings, target: str) -> Problem:
@@ -183,24 +184,28 @@ def _drawn(evidence: Evidence, settings: Settings, rng: np.random.Generator) -> 
     held = order[rng.permutation(len(units))[: max(1, round(HELD_OUT * len(units)))]]
     hidden = np.isin(of, held)
     r, how = recording.edges.r, settings.sample
-    seen = np.flatnonzero(~hidden)
+    seen, unseen = np.flatnonzero(~hidden), np.flatnonzero(hidden)
     if len(seen) < MIN_POINTS:
-        raise InputError(
-            "symbolic.points", len(seen), f"the test set has fewer than {MIN_POINTS} edges to fit"
-        )
-    unseen = np.flatnonzero(hidden)
+        fix = f"the test set has fewer than {MIN_POINTS} edges to fit"
+        raise InputError("symbolic.points", len(seen), fix)
     return seen[draw(r[seen], settings.points, how, rng)], unseen[draw(r[unseen], UNSEEN, how, rng)]
 
 
 def _values(evidence: Evidence, target: str, edges: Index) -> Array:
+    """The target on recorded edges, shape [S, D]."""
     recording = evidence.recording
     if target == "pullback":
         return recording.pullback[edges]
     if target == "components_raw":
         return recording.selected[edges]
-    pairs, slope = pairs_of(evidence.model, evidence.test, edges), recording.network.mass_slope
-    fixed = gauge_fixed(evidence.model, pairs, recording.ranking.components, slope)
-    return fixed / _spread(fixed)
+    fixed = _fixed(evidence, pairs_of(evidence.model, evidence.test, edges))
+    return fixed / spread(fixed)
+
+
+def _fixed(evidence: Evidence, pairs: Pairs) -> Array:
+    """The selected messages without offset and power of the receiver's mass, shape [S, K]."""
+    recording = evidence.recording
+    return gauge_fixed(evidence.model, pairs, recording.ranking.components, recording.network.mass_slope)
 
 
 def _probed(
@@ -214,16 +219,8 @@ def _probed(
     if target == "pullback":
         return x, pulled_back(model, made)
     if target == "components":
-        slope = recording.network.mass_slope
-        known, found = (gauge_fixed(model, p, recording.ranking.components, slope) for p in (real, made))
-        return x, found / _spread(known)
+        return x, _fixed(evidence, made) / spread(_fixed(evidence, real))
     known, found = (messages_at(model, p, recording.ranking.components) for p in (real, made))
     standard = recording.selected[edges]
-    scale = standard.std(axis=0) / _spread(known)
+    scale = standard.std(axis=0) / spread(known)
     return x, (found - known.mean(axis=0)) * scale + standard.mean(axis=0)
-
-
-def _spread(values: Array) -> Array:
-    """Standard deviation of each column, one where a column is constant."""
-    spread = values.std(axis=0)
-    return np.where(spread > 0, spread, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +88,9 @@ class Found:
         components = []
         for k, (label, front) in enumerate(zip(self.problem.labels, self.fronts, strict=True)):
             verdict = None if self.verdicts is None else self.verdicts[k].to_dict()
-            components.append(
-                {
-                    "dim": label,
-                    "front": front.to_dict()["equations"],
-                    "score_pick": front.score_pick,
-                    "choice": front.choice,
-                    "extrapolation": self.extrapolations[k].to_dict(),
-                    "verdict": verdict,
-                }
-            )
+            picks = {"score_pick": front.score_pick, "choice": front.choice}
+            judged = {"extrapolation": asdict(self.extrapolations[k]), "verdict": verdict}
+            components.append({"dim": label, "front": front.to_dict()["equations"], **picks, **judged})
         joint = None
         if self.joint is not None:
             joint = {"front": self.joint.front.to_dict()["equations"], "across": self.joint.across}
@@ -133,34 +126,30 @@ def solve(work: Work, posed: Problem, law: ForceLaw | None, ranges: Ranges) -> F
         ranges: of the data, by name, see `gnn_distill.distil.verdict.judge.data_ranges`.
     """
     with threadpool_limits(1):
-        joint = _joint(work, posed) if _shares_one_law(work, posed) else None
+        joint = _joint(work, posed)
         fronts = _one_by_one(work, posed) if joint is None else joint.components
         extrapolations = tuple(extrapolate(f, *posed.points(k)) for k, f in enumerate(fronts))
         verdicts = None
         if law is not None:
-            formal = judged(fronts, law, posed, ranges)
-            pairs = zip(formal, extrapolations, strict=True)
+            pairs = zip(_judged(fronts, law, posed, ranges), extrapolations, strict=True)
             verdicts = tuple(borne_out(v, e.inside, e.beyond) for v, e in pairs)
         return Found(posed, fronts, joint, verdicts, extrapolations)
 
 
-def judged(fronts: tuple[Front, ...], law: ForceLaw, posed: Problem, ranges: Ranges) -> tuple[Verdict, ...]:
+def _judged(fronts: Sequence[Front], law: ForceLaw, posed: Problem, ranges: Ranges) -> list[Verdict]:
     """A verdict for each component; one along which nothing moves says so."""
     kind: Target = "pullback" if posed.target == "pullback" else "components"
-    names = list(ranges)
+    names, fixed = list(ranges), constant_inputs(ranges, posed.names)
     dim = sum(name in DELTAS for name in names)
-    fixed = constant_inputs(ranges, posed.names)
     found = judge(fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed)
-    return tuple(replace(v, reason=STILL) if posed.still(k) else v for k, v in enumerate(found))
-
-
-def _shares_one_law(work: Work, posed: Problem) -> bool:
-    radial = not isinstance(work.engine, GivenEngine) or work.engine.radial
-    return posed.target == "pullback" and work.joint and radial
+    return [replace(v, reason=STILL) if posed.still(k) else v for k, v in enumerate(found)]
 
 
 def _joint(work: Work, posed: Problem) -> Joint | None:
-    """One equation for all components; None where the law does not point along Δ."""
+    """One equation for all components; None where none is wanted, or the law does not point along Δ."""
+    one_axis = isinstance(work.engine, GivenEngine) and not work.engine.radial
+    if posed.target != "pullback" or not work.joint or one_axis:
+        return None
     delta = posed.X[:, [posed.names.index(d) for d in DELTAS if d in posed.names]]
     inputs = [k for k, name in enumerate(posed.names) if name not in DELTAS]
     size, _ = along(delta, posed.values)
@@ -176,13 +165,11 @@ def _joint(work: Work, posed: Problem) -> Joint | None:
 
 def _one_by_one(work: Work, posed: Problem) -> tuple[Front, ...]:
     def fit(k: int) -> Front:
-        label = posed.labels[k]
-        name, what = f"{posed.target}_{label}", f"{posed.target} {label}"
-        y, names = posed.values[:, k], list(posed.names)
+        name, y = f"{posed.target}_{posed.labels[k]}", posed.values[:, k]
         if posed.still(k):
-            points, _ = posed.points(k)
-            return Front.build([sympy.Float(float(np.median(y)))], points.X, y, points.names, points.loss)
-        return work.fit(name, posed.X, y, names, posed.weights, work.seed + k, what)
+            return Front.on(posed.points(k)[0], [sympy.Float(float(np.median(y)))])
+        what = f"{posed.target} {posed.labels[k]}"
+        return work.fit(name, posed.X, y, list(posed.names), posed.weights, work.seed + k, what)
 
     jobs = min(work.jobs, len(posed.labels))
     calls = (joblib.delayed(fit)(k) for k in range(len(posed.labels)))
@@ -207,10 +194,8 @@ class FileMemory:
             saved = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        if not isinstance(saved, dict) or saved.get("key") != self.key:
-            return None
-        state = saved.get("state")
-        return state if isinstance(state, dict) else None
+        known = isinstance(saved, dict) and saved.get("key") == self.key
+        return saved.get("state") if known else None
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Put `state` in the place of what was there."""

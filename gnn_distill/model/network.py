@@ -88,21 +88,19 @@ class ParticleGNN(MessagePassing):
         super().__init__(aggr="add")
         remove_generated(type(self))
         check_int("model.dim", dim, 2, 3)
-        check_int("model.message_dim", message_dim, 1)
-        check_int("model.width", width, 1)
-        check_int("model.layers", layers, 1)
+        check_int("model.extra_features", extra_features, 0)
+        for key, count in {"message_dim": message_dim, "width": width, "layers": layers}.items():
+            check_int(f"model.{key}", count, 1)
+        for key, scale in {"position_scale": position_scale, "charge_scale": charge_scale}.items():
+            check_range(f"model.{key}", scale, 0.0, open_low=True)
         check_choice("model.basis", basis, ("raw", "delta", "polar"))
         check_choice("model.node", node, NODE_MODELS)
-        check_range("model.position_scale", position_scale, 0.0, open_low=True)
-        check_range("model.charge_scale", charge_scale, 0.0, open_low=True)
         self.dim, self.message_dim, self.basis = dim, message_dim, basis
         self.scale_input, self.scale_output = scale_input, scale_output
         self.head = DeterministicHead() if head is None else head
         if not isinstance(self.head, DeterministicHead | GaussianHead):
-            raise InputError(
-                "model.head", head, "give DeterministicHead or GaussianHead of gnn_distill.model.network"
-            )
-        check_int("model.extra_features", extra_features, 0)
+            fix = "give DeterministicHead or GaussianHead of gnn_distill.model.heads"
+            raise InputError("model.head", head, fix)
         self.columns = Columns.of(dim, Columns(dim).count + extra_features)
         features = self.columns.count
         inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
@@ -113,10 +111,10 @@ class ParticleGNN(MessagePassing):
         self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
         self.register_buffer("mask", torch.ones(message_dim))
         self.register_buffer("output_scale", torch.ones(()))
-        scale = torch.ones(features)
-        scale[:dim] = 1.0 if basis == "raw" else position_scale
-        scale[self.columns.charge] = charge_scale
-        self.register_buffer("input_scale", scale, persistent=False)
+        scales = torch.ones(features)
+        scales[:dim] = 1.0 if basis == "raw" else position_scale
+        scales[self.columns.charge] = charge_scale
+        self.register_buffer("input_scale", scales, persistent=False)
         self.register_buffer("unit", torch.ones(features), persistent=scale_input)
         self.register_buffer("receiver", None, persistent=False)
         self.register_buffer("sender", None, persistent=False)

@@ -23,9 +23,8 @@ def conserves_energy(law: ForceLaw) -> bool:
     v, f = (part(r, 1.3, 0.7, 1.1, 0.9, law.params) for part in (law.potential, law.magnitude))
     step, low, high = np.diff(r), f[:-1], f[1:]
     defect = np.abs(np.diff(v) + step * (low + high) / 2)
-    return bool(
-        (defect <= 2 * step * np.maximum(np.abs(low), np.abs(high)) + 1e-9 * (1 + np.abs(v[1:]))).all()
-    )
+    allowed = 2 * step * np.maximum(np.abs(low), np.abs(high)) + 1e-9 * (1 + np.abs(v[1:]))
+    return bool((defect <= allowed).all())
 
 
 def energy(law: ForceLaw, position: Array, velocity: Array, m: Array, q: Array, pairs: Pairs) -> Array:

@@ -21,7 +21,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from gnn_distill.arrays import Array
-from gnn_distill.errors import check_range
+from gnn_distill.errors import InputError, check_range
 
 SOFTENING = 1e-2
 ONE_BODY = ("drag", "gravity")  # parameters that no pair force depends on; a law lists them last
@@ -69,7 +69,14 @@ class ForceLaw:
     @classmethod
     def source(cls) -> str:
         """Source text of the modules that define the law: what it computes may change with any of them."""
-        return definition(cls, ForceLaw)
+        lineage = [c for c in cls.__mro__ if issubclass(c, ForceLaw)]
+        texts = []
+        for name in sorted({c.__module__ for c in lineage}):
+            try:
+                texts.append(inspect.getsource(sys.modules[name]))
+            except (OSError, TypeError):  # typed at a prompt: the byte code stands in for the text
+                texts += [_compiled(c) for c in lineage if c.__module__ == name]
+        return "\n".join(texts)
 
     @property
     def has_one_body_term(self) -> bool:
@@ -309,22 +316,14 @@ class Discontinuous(ForceLaw):
         return (r >= params[0]) * -2.0 * (r - 1.0)
 
 
-def definition(kind: type, root: type) -> str:
-    """Source text of the modules that define a class and its bases up to `root`.
-
-    Of a class typed at a prompt, which has no source file, the byte code stands in for the text.
-    """
-    lineage = [c for c in kind.__mro__ if issubclass(c, root)]
-    texts = []
-    for name in sorted({c.__module__ for c in lineage}):
-        try:
-            texts.append(inspect.getsource(sys.modules[name]))
-        except (OSError, TypeError):
-            texts.append(str([_compiled(c) for c in lineage if c.__module__ == name]))
-    return "\n".join(texts)
+def check_law(law: object) -> None:
+    """Raise `InputError` unless `law` is a `ForceLaw`."""
+    if not isinstance(law, ForceLaw):
+        fix = "give a _target_ that is a gnn_distill.physics.laws.ForceLaw"
+        raise InputError("dataset.law", law, fix)
 
 
-def _compiled(kind: type) -> list[str]:
+def _compiled(kind: type) -> str:
     """What the functions and settings of a class do, as far as its byte code tells."""
     found = [f"{kind.__qualname__} {[f.name for f in fields(kind)]}"]
     for name, value in sorted(vars(kind).items()):
@@ -334,4 +333,4 @@ def _compiled(kind: type) -> list[str]:
             found.append(f"{name} {code.co_code.hex()} {constants} {code.co_names}")
         elif isinstance(value, int | float | str):
             found.append(f"{name} {value!r}")
-    return found
+    return "\n".join(found)

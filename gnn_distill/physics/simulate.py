@@ -11,7 +11,7 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numba
@@ -20,13 +20,13 @@ import numpy.typing as npt
 
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError, check_int, check_range
-from gnn_distill.physics.laws import SOFTENING, ForceLaw
+from gnn_distill.physics.laws import SOFTENING, ForceLaw, check_law
 
 log = logging.getLogger(__name__)
 
 _f8 = numba.types.float64
 _MAGNITUDE = _f8(_f8, _f8, _f8, _f8, _f8, numba.types.Array(_f8, 1, "C"))
-BLOCK = 500  # trajectories integrated side by side
+BLOCK = 500
 _MAX_STEPS = 200_000  # per kept frame; beyond it the trajectory counts as failed
 
 
@@ -58,16 +58,10 @@ class Simulation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.law, ForceLaw):
-            raise InputError(
-                "dataset.law", self.law, "give a _target_ that is a gnn_distill.physics.laws.ForceLaw"
-            )
-        check_int("dataset.n", self.n, 2)
+        check_law(self.law)
         check_int("dataset.dim", self.dim, 2, 3)
-        check_int("dataset.simulations", self.simulations, 1)
-        check_int("dataset.frames", self.frames, 1)
-        check_int("dataset.stride", self.stride, 1)
-        check_int("dataset.seed", self.seed, 0)
+        for key, least in {"n": 2, "simulations": 1, "frames": 1, "stride": 1, "seed": 0}.items():
+            check_int(f"dataset.{key}", getattr(self, key), least)
         for key in ("rtol", "atol"):
             check_range(f"dataset.{key}", getattr(self, key), 1e-14, 1e-2)
         if self.time_step is not None:
@@ -101,27 +95,27 @@ class Trajectories:
 
 def simulate(spec: Simulation, progress: Callable[[int, int], None] | None = None) -> Trajectories:
     """All trajectories of `spec` in memory; see `simulate_blocks`."""
-    blocks = list(simulate_blocks(spec, progress))
-    arrays = [f.name for f in fields(Trajectories) if f.name != "replaced"]
-    joined = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in arrays}
-    return Trajectories(**joined, replaced=sum(block.replaced for block in blocks))
+    *arrays, replaced = zip(*map(astuple, simulate_blocks(spec, progress)), strict=True)
+    x, v, a, m, q = map(np.concatenate, arrays)
+    return Trajectories(x, v, a, m, q, sum(replaced))
 
 
 def simulate_blocks(
-    spec: Simulation, progress: Callable[[int, int], None] | None = None
+    spec: Simulation, progress: Callable[[int, int], None] | None = None, block: int = BLOCK
 ) -> Iterator[Trajectories]:
     """Draw initial states, integrate them, and replace what cannot be integrated, block by block.
 
     Args:
         spec: what to simulate.
         progress: called with (trajectories done, S) after each block.
+        block: trajectories integrated side by side.
 
     Raises:
         InputError: more than half of the trajectories fail, so that the law or the tolerances are at fault.
     """
     next_seed, replaced = spec.simulations, 0
-    for first in range(0, spec.simulations, BLOCK):
-        seeds = np.arange(first, min(first + BLOCK, spec.simulations))
+    for first in range(0, spec.simulations, block):
+        seeds = np.arange(first, min(first + block, spec.simulations))
         x0, v0, m, q = _initial_states(spec, seeds)
         x, v, a, ok = integrate(spec, x0, v0, m, q)
         lost = 0

@@ -8,6 +8,7 @@ Shape letters: F features of a particle, D space dims, K further columns.
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ KNOWN = (*VARIABLES, "d", *VELOCITIES)
 """The same with the plain distance d = |Δ|, and what acts on a single particle."""
 
 _FURTHER = re.compile(r"[A-Za-z]\w*[12]")
+_TAKEN = re.compile(r"([cdfmqrtuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|inv")
+"""What equations use for something else: letters with a digit (m1, q2, the constants c0, c1, …), vectors and
+functions. A further column so called is f1, f2, … in them."""
 
 
 def sided(name: str, side: int) -> str:
@@ -35,6 +39,24 @@ def sided(name: str, side: int) -> str:
     After a digit stands an underscore: the third column without a name is `f3_1`.
     """
     return f"{name}_{side}" if name[-1].isdigit() else f"{name}{side}"
+
+
+def column_names(headings: Sequence[str]) -> tuple[str, ...]:
+    """Names of further columns in equations: their headings where these can be, else f1, f2, ….
+
+    Equations add 1 for the receiver and 2 for the sender, so that `spin1` is the one of a column `spin`,
+    not another column.
+
+    >>> column_names(("spin", "m", "size (µm)"))
+    ('spin', 'f2', 'f3')
+    """
+
+    def free(name: str) -> bool:
+        plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+        of_another = name.endswith(("1", "2")) and name[:-1] in headings
+        return plain and not _TAKEN.fullmatch(name) and not of_another
+
+    return tuple(name if free(name) else f"f{k}" for k, name in enumerate(headings, 1))
 
 
 def is_variable(name: str) -> bool:
@@ -82,7 +104,7 @@ class Columns:
     @classmethod
     def of(cls, dim: int, features: int) -> Columns:
         """The columns of so many features F; further ones are called `f1`, `f2` and so on."""
-        return cls(dim, tuple(f"f{k + 1}" for k in range(features - cls(dim).count)))
+        return cls(dim, column_names([""] * (features - cls(dim).count)))
 
     @property
     def position(self) -> slice:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,11 +20,13 @@ from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.module import SPLITS, NBodyDataModule
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.distil.engines.engine import Engine
+from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.simulate import Simulation
+from gnn_distill.physics.variables import Columns
 from gnn_distill.pipeline.explain import as_typed
 from gnn_distill.pipeline.loggers import check_loggers
 from gnn_distill.pipeline.progress import Reporter
@@ -72,11 +73,9 @@ class Experiment:
     @functools.cached_property
     def datamodule(self) -> NBodyDataModule:
         """The graphs, split."""
-        c = self.config
-        p = c["profile"]
-        data = NBodyDataModule(
-            self.data, c["split"], p["batch_size"], c["seed"], validation_graphs=p["validation_graphs"]
-        )
+        c, p = self.config, self.config["profile"]
+        sizes = {key: p[key] for key in ("batch_size", "validation_graphs")}
+        data = NBodyDataModule(self.data, c["split"], seed=c["seed"], **sizes)
         if data.graph is not None:
             self.module.model.connect(*data.graph)
         return data
@@ -84,12 +83,8 @@ class Experiment:
     @functools.cached_property
     def recording(self) -> Recording:
         """Messages of the trained network on the test set."""
-        return record(
-            self.module.model,
-            self.datamodule.test,
-            self.source.law,
-            Reading(self.pullback, self.config["importance"], self.config["seed"]),
-        )
+        reading = Reading(self.pullback, self.config["importance"], self.config["seed"])
+        return record(self.module.model, self.datamodule.test, self.source.law, reading)
 
     @property
     def evidence(self) -> Evidence:
@@ -113,13 +108,8 @@ class Experiment:
         return chosen if chosen != "auto" else "odd" if law and law.has_one_body_term else "share"
 
 
-LEAST = {
-    "seed": 0,
-    "checkpoint_steps": 1,
-    "profile.epochs": 1,
-    "profile.steps_per_epoch": 1,
-    "profile.batch_size": 1,
-}
+LEAST = {"seed": 0, "threads": 1, "checkpoint_steps": 1}
+LEAST |= {f"profile.{key}": 1 for key in ("epochs", "steps_per_epoch", "batch_size")}
 """Least values of whole numbers that no constructor checks; null, where the schema allows it, is none."""
 
 
@@ -145,8 +135,6 @@ def check_settings(cfg: DictConfig) -> None:
     for key, least in LEAST.items():
         if (value := OmegaConf.select(cfg, key)) is not None:
             check_int(key, value, least)
-    if cfg.threads is not None:
-        check_int("threads", cfg.threads, 1, os.cpu_count() or 1)
     check_choice("split", cfg.split, SPLITS)
     check_choice("pullback", cfg.pullback, ("auto", *PULLBACKS))
     check_choice("importance", cfg.importance, KINDS)
@@ -160,35 +148,32 @@ def make(part: Any, **more: Any) -> Any:
 
 def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Experiment:
     """Make the parts of a run, and see that they fit each other."""
-    settings = search_settings(config["symbolic"])
+    settings = Settings(**{f.name: config["symbolic"][f.name] for f in fields(Settings)})
     source = make(cfg.dataset)
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"]["_target_"], "give Simulation or OwnData")
-    own_data, extra = None, 0
-    if isinstance(source, OwnData):
-        own_data = source.load()
-        extra = len(own_data.columns.further)
+    own_data = source.load() if isinstance(source, OwnData) else None
+    columns = Columns(source.dim) if own_data is None else own_data.columns
+    engine = make(cfg.symbolic.engine)
+    if isinstance(engine, GivenEngine):
+        engine.parsed(columns.pair_names)  # refused now, not after the training
     scale = config["model"].get("scale_input", False)
     if scale not in ("auto", True, False):
         raise InputError("model.scale_input", scale, "give auto, true or false")
     scale = own_data is not None if scale == "auto" else bool(scale)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)  # of the weights
-        model = make(cfg.model, extra_features=extra, scale_input=scale)
+        model = make(cfg.model, extra_features=len(columns.further), scale_input=scale)
     if not isinstance(model, ParticleGNN):
         raise InputError("model._target_", config["model"]["_target_"], "give a ParticleGNN")
     profile = config["profile"]
-    o = {key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")}
-    module = DistilModule(
-        model,
-        make(cfg.regulariser),
-        Optimisation(
-            schedule=profile["lr_schedule"], fused=not config["trainer"].get("gradient_clip_val"), **o
-        ),
-        Augmentation(**config["augment"]),
-        seed=cfg.seed,
-        compile_mode=cfg.compile,
-    )
+    moves = {
+        key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")
+    }
+    fused = not config["trainer"].get("gradient_clip_val")
+    optimisation = Optimisation(schedule=profile["lr_schedule"], fused=fused, **moves)
+    augment, regulariser = Augmentation(**config["augment"]), make(cfg.regulariser)
+    module = DistilModule(model, regulariser, optimisation, augment, cfg.seed, cfg.compile)
     callbacks = list(make(cfg.callbacks).values())
     check_together(module, callbacks, cfg.importance)
     trainer = make(cfg.trainer, _partial_=True)
@@ -198,30 +183,24 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
         raise InputError("trainer", config["trainer"], str(error)) from error
     check_ranks(place, profile["batch_size"])
     if place.check_val_every_n_epoch != 1 or place.limit_val_batches == 0:
-        raise InputError(
-            "trainer", config["trainer"], "validate after every epoch: metrics and checkpoints need it"
-        )
+        fix = "validate after every epoch: metrics and checkpoints need it"
+        raise InputError("trainer", config["trainer"], fix)
     loggers = [make(leaf, _partial_=True) for leaf in cfg.logger.values()]
-    engine, cache = make(cfg.symbolic.engine), Path(cfg.cache)
+    cache = Path(cfg.cache)
     return Experiment(
         config, source, module, callbacks, loggers, trainer, place, engine, settings, cache, report, own_data
     )
 
 
-def search_settings(symbolic: dict[str, Any]) -> Settings:
-    """The settings of `symbolic` that do not belong to its engine."""
-    return Settings(**{f.name: symbolic[f.name] for f in fields(Settings)})
-
-
 def check_together(module: DistilModule, callbacks: Sequence[L.Callback], importance: str) -> None:
     """Refuse parts that are sound by themselves and do not fit each other."""
     model = module.model
-    if importance == "kl" and not isinstance(model.head, GaussianHead):
-        raise InputError("importance", "kl", "take variant=kl, or rank by std or trimmed_std")
-    if isinstance(module.regulariser, KLPenalty) and not isinstance(model.head, GaussianHead):
-        raise InputError(
-            "regulariser", "kl", "take variant=kl, whose messages have the variance that it needs"
-        )
+    if not isinstance(model.head, GaussianHead):
+        if importance == "kl":
+            raise InputError("importance", "kl", "take variant=kl, or rank by std or trimmed_std")
+        if isinstance(module.regulariser, KLPenalty):
+            fix = "take variant=kl, whose messages have the variance that it needs"
+            raise InputError("regulariser", "kl", fix)
     for callback in callbacks:
         target = callback.target_dims if isinstance(callback, PruneMessages) else 1
         if isinstance(target, int) and target > model.message_dim:

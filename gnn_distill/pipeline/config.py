@@ -183,9 +183,8 @@ def environment(name: str, *default: Any) -> str | None:
         InputError: the variable is named like a secret: a config is written down, and may be somebody else's.
     """
     if is_secret(name):
-        raise InputError(
-            f"${{oc.env:{name}}}", "...", "leave secrets in the environment: configs are written to disk"
-        )
+        fix = "leave secrets in the environment: configs are written to disk"
+        raise InputError(f"${{oc.env:{name}}}", "...", fix)
     value: str | None = oc.env(name, *default)
     return value
 

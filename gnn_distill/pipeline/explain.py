@@ -101,9 +101,8 @@ def _near(key: str) -> str | None:
     root, _, name = key.partition(".")
     if root == "profile" and name in MOVED:
         return f"model.{name}"
-    return next(
-        (n for n in difflib.get_close_matches(root, Config.__dataclass_fields__, n=1) if n != root), None
-    )
+    close = difflib.get_close_matches(root, Config.__dataclass_fields__, n=1)
+    return next((name for name in close if name != root), None)
 
 
 def exit_code(error: BaseException) -> int | None:
@@ -132,10 +131,9 @@ def exhausted(error: BaseException) -> str | None:
             return f"the disk is full ({reason}): make room, then give the command again"
         told = isinstance(cause, OSError | RuntimeError) and NO_MEMORY.search(reason)
         if told or isinstance(cause, MemoryError):
-            return (
-                f"memory is exhausted ({reason}): take smaller profile.simulations, profile.width, "
-                "profile.batch_size or symbolic.jobs, or a machine with more, then give the command again"
-            )
+            smaller = "smaller profile.simulations, profile.width, profile.batch_size or symbolic.jobs"
+            fix = f"take {smaller}, or a machine with more, then give the command again"
+            return f"memory is exhausted ({reason}): {fix}"
     return None
 
 

@@ -88,9 +88,8 @@ def check_earlier_stages(directory: RunDirectory, keys: dict[str, str], wanted: 
     for stage in wanted:
         earlier = [s for s in STAGES[: STAGES.index(stage)] if s not in wanted]
         unfinished = [s for s in earlier if s in NEEDS[stage] and not directory.is_done(s, keys[s])]
-        foreign = [
-            s for s in earlier if s in directory.status["stages"] and not directory.is_begun(s, keys[s])
-        ]
+        begun = [s for s in earlier if s in directory.status["stages"]]
+        foreign = [s for s in begun if not directory.is_begun(s, keys[s])]
         for bad in unfinished + foreign:
             raise InputError("stages", list(wanted), fix.format(bad))
 
@@ -181,12 +180,11 @@ def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:
 
 def validation(experiment: Experiment) -> dict[str, Any]:
     """Losses and R² on validation graphs: what a choice between runs may look at."""
-    graphs, config = experiment.datamodule.validation, experiment.config
-    generator = torch.Generator().manual_seed(config["seed"])
-    some = graphs[torch.randperm(len(graphs), generator=generator)[:VALIDATION_GRAPHS]]
-    law, seed = experiment.source.law, config["seed"]
-    recorded = record(experiment.module.model, some, law, Reading(importance=config["importance"], seed=seed))
-    return selection_scores(recorded)
+    graphs, seed = experiment.datamodule.validation, experiment.config["seed"]
+    drawn = torch.randperm(len(graphs), generator=torch.Generator().manual_seed(seed))
+    reading = Reading(importance=experiment.config["importance"], seed=seed)
+    some = graphs[drawn[:VALIDATION_GRAPHS]]
+    return selection_scores(record(experiment.module.model, some, experiment.source.law, reading))
 
 
 def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> None:
@@ -217,8 +215,7 @@ def write_law(
 ) -> dict[str, Any]:
     """Export the law and let it run beside the network; returns `content` with what came of that."""
     export(law, content, directory.path / "law")
-    count, say = experiment.settings.rollouts, experiment.report.line
-    rolled = roll_out(experiment.evidence, content, count, say)
+    rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.line)
     if rolled is None:
         (directory.path / "rollout.npz").unlink(missing_ok=True)
         return content | {"rollouts": None}

@@ -65,7 +65,7 @@ def check_parts(config: dict[str, Any]) -> None:
         if not isinstance(value, dict) or not isinstance(value.get("_target_"), str):
             raise InputError(key, value, fix)
     law = config["dataset"].get("law")
-    if law is not None and not isinstance(law, dict):
+    if not isinstance(law, dict | None):
         raise InputError("dataset.law", law, "give a mapping with a _target_, or choose another dataset")
     if law and not law.get("_target_"):
         raise InputError("dataset.law._target_", None, "name the class of your law, as in my_module.Yukawa")
@@ -81,9 +81,8 @@ def _check(key: str, target: Any) -> None:
     try:
         found = get_object(target)
     except Exception as error:
-        raise InputError(
-            key, target, f"there is no such class ({(str(error) or repr(error)).splitlines()[-1]})"
-        ) from error
+        reason = (str(error) or repr(error)).splitlines()[-1]
+        raise InputError(key, target, f"there is no such class ({reason})") from error
     if not _is_part(found):
         raise InputError(key, target, fix)
 
@@ -100,20 +99,16 @@ def _is_part(found: Any) -> bool:
 
 def _bases() -> dict[str, tuple[type, ...]]:
     """Classes of torch and Lightning whose kin a config may name; imported late, since that takes seconds."""
-    from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
-    from lightning.fabric.plugins import Precision as FabricPrecision
-    from lightning.pytorch import Callback, Trainer
-    from lightning.pytorch.accelerators import Accelerator
-    from lightning.pytorch.loggers import Logger
-    from lightning.pytorch.profilers import Profiler
-    from lightning.pytorch.strategies import Strategy
+    from lightning.fabric import plugins
+    from lightning.pytorch import Callback, Trainer, accelerators, loggers, profilers, strategies
     from torch import nn, optim
 
-    of_lightning = (Trainer, Callback, Logger, Strategy, Accelerator, FabricPrecision)
+    running = (Trainer, Callback, loggers.Logger, strategies.Strategy, accelerators.Accelerator)
+    plugged = (plugins.Precision, plugins.CheckpointIO, plugins.ClusterEnvironment, profilers.Profiler)
     return {
         "torch.nn": (nn.Module,),
         "torch.optim": (optim.Optimizer, optim.lr_scheduler.LRScheduler),
-        "lightning": (*of_lightning, CheckpointIO, ClusterEnvironment, Profiler),
+        "lightning": running + plugged,
     }
 
 
@@ -140,20 +135,15 @@ def check_sources(arguments: Sequence[str]) -> None:
     Raises:
         InputError: naming the argument.
     """
-    given = get_args_parser().parse_known_args(list(arguments))[0]
+    given, _ = get_args_parser().parse_known_args(list(arguments))
     if given.experimental_rerun is not None:
         fix = "leave it out: it loads a pickle, which can run any code; hydra.run.dir=FOLDER goes on there"
         raise InputError("--experimental-rerun", given.experimental_rerun, fix)
     for name, folder in (("--config-dir", given.config_dir), ("--config-path", given.config_path)):
-        if folder and _of_a_run(Path(folder)):
+        inside = [Path(folder).resolve(), *Path(folder).resolve().parents] if folder else []
+        if any((place / "status.json").exists() for place in inside):
             fix = "it is a run directory: to repeat that run, type the lines of its .hydra/overrides.yaml"
             raise InputError(name, folder, fix)
-
-
-def _of_a_run(folder: Path) -> bool:
-    """Whether the folder is a run directory or lies in one."""
-    here = folder.resolve()
-    return any((place / "status.json").exists() for place in (here, *here.parents))
 
 
 KNOWN = ("gnn_distill", "torch", "torch_geometric", "lightning")
@@ -186,14 +176,13 @@ def code_hashes(config: Any) -> dict[str, str]:
     A class brings the files of the classes it is made from. What these files import in turn is not looked at,
     nor is code without a file, such as a class typed at a prompt.
     """
-    modules = {module for target in named(config) for module in _modules(get_object(target))}
+    found = [get_object(target) for target in named(config)]
+    parts = [part for one in found for part in (one.__mro__ if isclass(one) else (one,))]
+    known = {*KNOWN, *sys.stdlib_module_names}
+    modules = {
+        name
+        for part in parts
+        if (name := str(getattr(part, "__module__", ""))).partition(".")[0] not in known
+    }
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)}
     return {name: file_hash(Path(file)) for name, file in files.items() if file and Path(file).is_file()}
-
-
-def _modules(found: Any) -> set[str]:
-    """Names of the modules that define a class, with its bases, or a function."""
-    parts = found.__mro__ if isclass(found) else (found,)
-    names = {str(getattr(part, "__module__", "")) for part in parts}
-    known = {*KNOWN, *sys.stdlib_module_names}
-    return {name for name in names if name.partition(".")[0] not in known}

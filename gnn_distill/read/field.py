@@ -5,7 +5,6 @@ Shapes: S grid points, K selected message dims, D space dims.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,7 +34,9 @@ def typical(x: Tensor, columns: Columns) -> Tensor:
     return own
 
 
-def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array) -> Field:
+def field(
+    model: ParticleGNN, data: Subset, components: list[int], scale: Array, edges: int = FIELD_EDGES
+) -> Field:
     """Put one sender on a grid around one receiver, in the plane of the first two axes of any motion.
 
     φv's Jacobian is averaged over the surroundings that receivers of some test graphs have; the odd part
@@ -45,11 +46,12 @@ def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array
         model: the network, in evaluation mode.
         data: graphs with the ranges of the training data.
         components: selected message dimensions.
-        spread: the standard deviation [K] of each.
+        scale: the standard deviation [K] of each, one where it is zero.
+        edges: how many to look at, where one graph has no more.
     """
     dim = model.dim
     receiver, sender = model.edges(data.features.shape[1])
-    graphs = max(1, min(FIELD_GRAPHS, FIELD_EDGES // max(1, len(receiver))))
+    graphs = max(1, min(FIELD_GRAPHS, edges // max(1, len(receiver))))
     x, exists = data.features[:graphs], None if data.edge_mask is None else data.edge_mask[:graphs]
     distance = (x[:, receiver, :dim] - x[:, sender, :dim]).norm(dim=-1)
     distance = distance.flatten() if exists is None or not exists.any() else distance[exists]
@@ -74,5 +76,4 @@ def field(model: ParticleGNN, data: Subset, components: list[int], spread: Array
     c = torch.einsum("dm,sm->sd", slope.flatten(0, 1).mean(0), e)
     arrays = [part.double().cpu().numpy() for part in (delta, c, e[:, components])]
     q, m = (float(me[k]) for k in (data.columns.charge, data.columns.mass))
-    scaled = arrays[2] / np.where(spread > 0, spread, 1.0)
-    return Field(arrays[0], arrays[1], scaled, m1=m, m2=m, q1=q, q2=q)
+    return Field(arrays[0], arrays[1], arrays[2] / scale, m1=m, m2=m, q1=q, q2=q)

@@ -41,9 +41,8 @@ def moving(delta: Tensor) -> list[int]:
 
     Where motion is planar, the network knows nothing of places beyond the plane.
     """
-    dim = delta.shape[-1]
-    found = [k for k in range(dim) if bool((delta[..., k] != 0).any())]
-    return found or list(range(dim))
+    apart = (delta != 0).flatten(0, -2).any(0)
+    return [int(k) for k in torch.nonzero(apart if apart.any() else ~apart)]
 
 
 def rotations(dim: int) -> Tensor:
@@ -87,7 +86,7 @@ class _Receivers:
     model: ParticleGNN
     data: Subset
     components: list[int]
-    spread: Tensor
+    scale: Tensor
 
     def __call__(self, own: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Offset-free messages [B, E, K], their contributions [B, E, D] and offsets [B, E, K].
@@ -105,11 +104,11 @@ class _Receivers:
         h = offsets(model, one, two) * exists
         _, slope = jacobian(model, own, model.total(e, x.shape[1]))
         c = torch.einsum("bedm,bem->bed", slope[:, receiver], e - h)
-        return (e - h)[..., self.components] / self.spread, c, h[..., self.components] / self.spread
+        return (e - h)[..., self.components] / self.scale, c, h[..., self.components] / self.scale
 
 
 def network_gauge(
-    model: ParticleGNN, data: Subset, components: list[int], spread: Array, seed: int = 0
+    model: ParticleGNN, data: Subset, components: list[int], scale: Array, seed: int = 0
 ) -> NetworkGauge:
     """Read the gauge of the selected messages off φe and φv.
 
@@ -117,12 +116,11 @@ def network_gauge(
         model: the network, in evaluation mode.
         data: some graphs.
         components: selected message dimensions.
-        spread: the standard deviation [K] of each.
+        scale: the standard deviation [K] of each, one where it is zero.
         seed: of the exchange of features between receivers.
     """
     x, columns = data.features, data.columns
-    scale = torch.from_numpy(np.where(spread > 0, spread, 1.0)).to(x)
-    ask = _Receivers(model, data, components, scale)
+    ask = _Receivers(model, data, components, torch.from_numpy(scale).to(x))
     message_slope, pullback_slope = _mass_slopes(ask)
     receiver = model.edges(x.shape[1])[0]
     e, c, h = ask(x)
@@ -138,7 +136,9 @@ def network_gauge(
         e1, c1, h1 = ask(own)
         both = kept & _usable(e1, c1, data)
         ratio = (_size(e1) / _size(c1)).log() - (_size(e) / _size(c)).log()
-        ratio = ratio - _log_mass_change(x[:, receiver, columns.mass], own[:, receiver, columns.mass])
+        before, after = x[:, receiver, columns.mass], own[:, receiver, columns.mass]
+        positive = (before > 0) & (after > 0)
+        ratio = ratio - torch.where(positive, after / before, torch.ones_like(before)).log()  # c = F / m_i
         by_scale[name] = float(ratio[both].abs().median()) if both.any() else float("nan")
         by_offset[name] = float(((h1 - h)[both] ** 2).mean().sqrt() / 2**0.5)
     graph = torch.arange(len(x))[:, None].expand(kept.shape)[kept].numpy()
@@ -152,20 +152,14 @@ def _mass_slopes(ask: _Receivers) -> tuple[Tensor, Tensor]:
     masses = torch.quantile(x[..., place].flatten().double(), torch.tensor(MASS_QUANTILES).double())
     log = masses.clamp(min=1e-30).log()
     weight = (log - log.mean()) / ((log - log.mean()) ** 2).sum()
-    shape = x.shape[0], len(ask.model.edges(x.shape[1])[0])
-    found = [torch.zeros(shape), torch.zeros(shape)]
-    for mass, w in zip(masses, weight, strict=True):
+    of_messages, of_pullback = torch.zeros(()), torch.zeros(())
+    for mass, w in zip(masses, weight.tolist(), strict=True):
         own = x.clone()
         own[..., place] = mass.to(x.dtype)
         e, c, _ = ask(own)
-        found = [s + float(w) * _size(v).log() for s, v in zip(found, (e, c), strict=True)]
-    return found[0], found[1]
-
-
-def _log_mass_change(before: Tensor, after: Tensor) -> Tensor:
-    """Change of log m_i, for c = F / m_i; zero where a mass is not positive."""
-    usable = (before > 0) & (after > 0)
-    return torch.where(usable, after / before, torch.ones_like(before)).log()
+        of_messages = of_messages + w * _size(e).log()
+        of_pullback = of_pullback + w * _size(c).log()
+    return of_messages, of_pullback
 
 
 def _size(vectors: Tensor) -> Tensor:

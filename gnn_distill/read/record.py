@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gnn_distill.arrays import Array
+from gnn_distill.arrays import Array, spread
 from gnn_distill.data.graphs import Subset
 from gnn_distill.errors import check_choice
 from gnn_distill.model.moments import graphs_at_once, moments
@@ -78,8 +78,7 @@ def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading 
     ranking = rank(measures, mask, model.dim, how.importance)
 
     chosen, pulled, mae = _pass(model, data, ranking.components, how)
-    mean, spread = chosen.mean(0), chosen.std(0)
-    scale, dims = np.where(spread > 0, spread, 1.0), list(ranking.components)
+    mean, scale, dims = chosen.mean(0), spread(chosen), list(ranking.components)
     number = (np.cumsum(exists) - 1).reshape(exists.shape)  # of each edge among those that exist
     of_graph = np.arange(len(data)) if data.trajectory is None else data.trajectory.cpu().numpy()
     return Recording(
@@ -92,8 +91,8 @@ def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading 
         pullback_kind=how.pullback,
         path_difference=float(np.median(bent)) if len(bent) else 0.0,
         sample=Sample(number[drawn][exists[drawn]], sent, (turned[:, dims] - mean) / scale),
-        network=network_gauge(model, some[: max(1, PROBED_EDGES // per_graph)], dims, spread, how.seed),
-        field=field(model, some, dims, spread),
+        network=network_gauge(model, some[: max(1, PROBED_EDGES // per_graph)], dims, scale, how.seed),
+        field=field(model, some, dims, scale),
         mae=mae,
         graphs=len(data),
         n=data.features.shape[1],

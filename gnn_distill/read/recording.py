@@ -53,13 +53,13 @@ class Edges:
     @property
     def variables(self) -> Array:
         """What symbolic regression reads: Δ, r and all properties, shape [E, D + 5 + 2 K]."""
-        known = [self.delta, self.r]
-        return np.column_stack([*known, *(self.properties[n] for n in self.names if n in self.properties)])
+        known = (self.properties[name] for name in self.names if name in self.properties)
+        return np.column_stack([self.delta, self.r, *known])
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> Edges:
         """The edges for which `chosen` [E] holds."""
-        force = None if self.force is None else self.force[chosen]
         kept = {name: values[chosen] for name, values in self.properties.items()}
+        force = None if self.force is None else self.force[chosen]
         return Edges(self.columns, self.delta[chosen], self.r[chosen], kept, self.receiver[chosen], force)
 
     @property

@@ -1,12 +1,11 @@
 """One run → figures, `report.html`, and a last page in the terminal.
 
-    published.py  the numbers of the two papers       story.py      the run in numbers and sentences
-                                                      transform.py  how force becomes message
-    figures.py    all figures of a run (radial.py,    equations.py  equations as text and as images
-                  trajectories.py, scatter.py,        page.py       report.html from run.html.j2
-                  curves.py, fields.py, residuals.py, terminal.py   the last page in the terminal
-                  style.py)                           compare.py    figures over several runs
+    text.py       numbers, names and templates     run/      one run: story.py (what is told of it),
+    equations.py  equations as text and images               facts.py, page.py, terminal.py
+    style.py      the look of all figures          figures/  the figures of a run, by name in all.py
+    published.py  numbers of the two papers        sweep/    many runs: frame.py, then tables and a page
 
+The words of pages stand in templates (`*.j2`) and `captions.yaml`, published numbers in `published.yaml`.
 The room reads run directories by `read_run` only: it needs no network, and works half-way through a run.
 """
 

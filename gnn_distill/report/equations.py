@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +15,7 @@ from gnn_distill.errors import InputError
 from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.report.style import BLACK, look
-from gnn_distill.report.text import _NUMBER, _shorten, readable
+from gnn_distill.report.text import _NUMBER, _shorten, data_url, readable
 
 
 def acceleration_text(axis: str, pair: str, one_body: str | None) -> str:
@@ -78,8 +77,7 @@ def set_equation(left: str, expression: str, size: float = 17.0) -> str | None:
         size: of the font, in points.
     """
     try:
-        right = as_latex(expression)
-        return _image(f"${left} {right}$", size)
+        return _image(f"${left} {as_latex(expression)}$", size)
     except (InputError, ValueError):
         return None
 
@@ -96,22 +94,16 @@ def as_latex(expression: str) -> str:
     """An expression in LaTeX, in brackets where it is a sum or negative; digits as in `readable`."""
     parsed = sympy.factor_terms(parse(expression))
     names = {symbol: variables.latex(str(symbol)) for symbol in parsed.free_symbols}
-    latex = _Printer({"symbol_names": names, "mul_symbol": r" \, "}).doprint(parsed)
-    latex = str(latex).replace(r"\frac", r"\dfrac")
+    printer = _Printer({"symbol_names": names, "mul_symbol": r" \, "})
+    latex = str(printer.doprint(parsed)).replace(r"\frac", r"\dfrac")
     return rf"\left( {latex} \right)" if parsed.is_Add or latex.startswith("-") else latex
 
 
 def _image(formula: str, size: float) -> str:
+    drawn = io.BytesIO()
+    looks: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.03, "transparent": True}
     with look():
         figure = Figure(figsize=(0.1, 0.1))
         figure.text(0, 0, formula, fontsize=size, color=BLACK)
-        buffer = io.BytesIO()
-        figure.savefig(
-            buffer,
-            format="svg",
-            bbox_inches="tight",
-            pad_inches=0.03,
-            transparent=True,
-            metadata={"Date": None},
-        )
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        figure.savefig(drawn, format="svg", metadata={"Date": None}, **looks)
+    return data_url(drawn.getvalue(), "svg+xml")

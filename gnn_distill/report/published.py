@@ -1,12 +1,16 @@
-"""Published numbers, as plain data.
+"""Published numbers; they stand in `published.yaml`, one row for each force law.
 
 Sources: "P20", Cranmer et al. 2020, arXiv 2006.11287; "R25", a Cambridge MPhil report of 2025 that
-reproduced and extended it. Rows are force laws, columns the variants in the order of `VARIANTS`. All
-hold for n = 4 particles in two dimensions, frames shuffled before the split, and the full training of
-the `paper` profile.
+reproduced and extended it. All hold for n = 4 particles in two dimensions, frames shuffled before the
+split, and the full training of the `paper` profile.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 Row = dict[str, float]
 
@@ -14,63 +18,26 @@ P20 = "Cranmer et al. 2020, arXiv 2006.11287"
 R25 = "Cambridge MPhil report, 2025"
 
 VARIANTS = ("standard", "bottleneck", "l1", "kl", "pruning")
+"""The columns of the tables."""
 SETTING = {"n": 4, "dim": 2}
 
-
-def _row(*values: float) -> Row:
-    return dict(zip(VARIANTS, values, strict=False))
+_TABLES = yaml.safe_load(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
 
 
-PRUNING_GRID: dict[str, dict[float, float]] = {
-    "linear": {0.65: 0.9871, 0.75: 0.9936, 0.85: 0.4707},
-    "exp": {0.65: 0.9912, 0.75: 0.9953, 0.85: 0.9730},
-    "cosine": {0.65: 0.9977, 0.75: 0.9949, 0.85: 0.9705},
+def _rows(name: str) -> dict[str, dict[str, Any]]:
+    """A table as values by law and variant; a row may be shorter than `VARIANTS`."""
+    return {law: dict(zip(VARIANTS, values, strict=False)) for law, values in _TABLES[name].items()}
+
+
+PRUNING_GRID: dict[str, dict[float, float]] = _TABLES["pruning_grid"]
+TEST_LOSS: dict[str, Row] = _rows("test_loss")
+ROBUST_R2: dict[str, Row] = _rows("robust_r2")
+OLS_R2: dict[str, Row] = _rows("ols_r2")
+P20_R2: dict[str, Row] = _rows("p20_r2")
+RECOVERED = {
+    law: {variant: tuple(marks.split()) for variant, marks in row.items()}
+    for law, row in _rows("recovered").items()
 }
-"""R25 Table 1: mean robust R² of the two components on `charge`, by schedule and end fraction."""
-
-TEST_LOSS: dict[str, Row] = {
-    "charge": _row(18.20, 19.12, 18.06, 39.80, 20.35),
-    "r1": _row(0.26, 0.25, 0.32, 15.40, 0.30),
-    "r2": _row(24.07, 25.25, 21.67, 57.80, 25.71),
-    "spring": _row(0.24, 0.16, 0.20, 7.29, 0.23),
-}
-"""R25 Table 2: test loss as `mae_per_graph`, the sum over a graph's nodes and components."""
-
-ROBUST_R2: dict[str, Row] = {
-    "charge": _row(0.4663, 0.9953, 0.6923, 0.0290, 0.9977),
-    "r1": _row(0.4143, 0.8387, 0.8441, 0.5935, 0.8378),
-    "r2": _row(0.8329, 0.9671, 0.8303, 0.8659, 0.9728),
-    "spring": _row(0.9196, 1.0000, 0.9979, 0.8014, 0.9523),
-}
-"""R25 Table 3: robust R² of messages against the force."""
-
-OLS_R2: dict[str, Row] = {
-    "charge": _row(0.0428, 0.5777, 0.2294, 0.2550, 0.6868),
-    "r1": _row(0.1462, 0.3496, 0.3500, 0.1581, 0.3570),
-    "r2": _row(0.0013, 0.3842, 0.0115, 0.2066, 0.4379),
-    "spring": _row(0.6980, 0.9936, 0.9932, 0.6487, 0.6845),
-}
-"""R25 Table 4: ordinary R² of messages against the force."""
-
-P20_R2: dict[str, Row] = {
-    "charge": _row(0.016, 0.947, 0.004, 0.185),
-    "r1": _row(0.000, 1.000, 1.000, 0.796),
-    "r2": _row(0.004, 0.993, 0.990, 0.770),
-    "spring": _row(0.032, 1.000, 1.000, 0.883),
-}
-"""P20: R² of messages against the force, two dimensions; the pruning variant is R25's own."""
-
-RECOVERED: dict[str, dict[str, tuple[str, str]]] = {
-    "charge": dict(
-        zip(VARIANTS, [("✗", "✗"), ("✓§", "✓"), ("✓§*", "✗"), ("✗", "✗"), ("✓‡*", "✓‡*")], strict=True)
-    ),
-    "r1": dict(zip(VARIANTS, [("✓", "✓"), ("✓", "✓"), ("✓", "✓"), ("✗", "✗"), ("✓", "✓")], strict=True)),
-    "r2": dict(zip(VARIANTS, [("✗", "✗"), ("✓", "✓"), ("✗", "✗"), ("✓§", "✗"), ("✓", "✓")], strict=True)),
-    "spring": dict(
-        zip(VARIANTS, [("✓†", "✓†"), ("✓", "✓"), ("✓", "✓§"), ("✗", "✗"), ("✓‡", "✓‡")], strict=True)
-    ),
-}
-"""R25 Table 5: whether each of the two components gave the law, with R25's marks."""
 
 
 def cell(table: dict[str, Row], law: str | None, variant: str, n: object, dim: object) -> float | None:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -21,26 +20,11 @@ from gnn_distill.runs.files import atomic
 
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#1A1A1A"
 DENSITY = "Blues"
-DPI = 150
 CELLS = 110
-SHADES: Any = {
-    "font.size": 11,
-    "axes.titlesize": 11.5,
-    "axes.labelsize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.8,
-    "legend.framealpha": 0.85,
-    "legend.edgecolor": "none",
-    "legend.fontsize": 10,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "gnn_distill",
-    "mathtext.fontset": "stix",
-    "savefig.dpi": DPI,
-}
+LOOK = matplotlib.rc_params_from_file(
+    Path(__file__).with_name("figures.mplstyle"), use_default_template=False
+)
+Limits = tuple[float, float]
 
 
 @contextmanager
@@ -49,7 +33,7 @@ def look() -> Iterator[None]:
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SHADES)
+        matplotlib.rcParams.update(LOOK)
         try:
             yield
         finally:
@@ -66,10 +50,14 @@ def forget_fonts() -> None:
         mathtext._mathtext.StixFonts.get_sized_alternatives_for_symbol.cache_clear()  # type: ignore[attr-defined]
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG atomically."""
+def save(figure: Figure | None, path: Path) -> bool:
+    """Write a PNG atomically; where there is no figure, an old one goes. Returns whether there is one."""
+    if figure is None:
+        path.unlink(missing_ok=True)
+        return False
     with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    return True
 
 
 def single(height: float) -> tuple[Figure, Axes]:
@@ -90,7 +78,7 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{float(f'{100 * share:.{digits}g}'):,.10g} %"
 
 
-def span(values: Array, shares: tuple[float, float]) -> tuple[float, float]:
+def span(values: Array, shares: Limits) -> Limits:
     """Two quantiles: limits that heavy tails do not move."""
     low, high = np.quantile(values, shares)
     return float(low), float(high)
@@ -117,12 +105,7 @@ def bars(axes: Axes, x: Array, quantiles: Array, label: str) -> None:
 
 
 def density(
-    axes: Axes,
-    x: Array,
-    y: Array,
-    xlim: tuple[float, float],
-    ylim: tuple[float, float],
-    transform: float | None = None,
+    axes: Axes, x: Array, y: Array, xlim: Limits, ylim: Limits, transform: float | None = None
 ) -> int:
     """Cells shaded by the logarithm of the number of points; returns how many points lie outside.
 
@@ -141,16 +124,7 @@ def density(
 
 def note(axes: Axes, text: str, place: str = "lower right") -> None:
     """A small remark in a corner of the axes."""
-    x, right = (0.98, True) if "right" in place else (0.02, False)
-    y, low = (0.02, True) if "lower" in place else (0.98, False)
-    axes.text(
-        x,
-        y,
-        text,
-        transform=axes.transAxes,
-        fontsize=9,
-        color="#444444",
-        ha="right" if right else "left",
-        va="bottom" if low else "top",
-        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
-    )
+    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
+    x, ha = (0.98, "right") if "right" in place else (0.02, "left")
+    y, va = (0.02, "bottom") if "lower" in place else (0.98, "top")
+    axes.text(x, y, text, transform=axes.transAxes, fontsize=9, color="#444444", ha=ha, va=va, bbox=box)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import jinja2
 import numpy as np
 
 from gnn_distill.runs.load import Run, law_of
@@ -78,6 +81,33 @@ def law_title(run: Run) -> str:
 def capitalised(text: str) -> str:
     """The text with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def data_url(content: bytes, kind: str) -> str:
+    """A picture as an address that holds it; `kind`: png or svg+xml."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def fill(template: str, content: Mapping[str, Any]) -> str:
+    """A template of this room with its content; in HTML, whatever a run holds is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gnn_distill.report", ""),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    filters = {"number": number, "r2": r2_text, "readable": readable, "capitalised": capitalised}
+    environment.filters |= filters | {"in_markdown": in_markdown}
+    return environment.get_template(template).render(content)
+
+
+def in_markdown(text: str) -> str:
+    """One line of Markdown that holds neither HTML nor links nor bars."""
+    text = " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("|", "\\|").replace("](", "]\\(").replace("`", "\\`")
 
 
 def formula(run: Run) -> str | None:

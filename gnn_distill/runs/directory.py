@@ -47,8 +47,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
-        self.status: dict[str, Any] = {}
-        self._read_status()
+        self.status = self._read_status()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -66,16 +65,12 @@ class RunDirectory:
             raise RunIsBusyError("run directory", str(self.path), fix) from error
         try:
             self.write_text(".owner", f"process {os.getpid()} on {platform.node()}")
-            self._clear_leftovers()
-            self._read_status()
+            for left in self.path.rglob(f"{UNFINISHED}*"):  # of a process that was killed while it wrote
+                left.unlink(missing_ok=True)
+            self.status = self._read_status()
             yield
         finally:
             lock.release()
-
-    def _clear_leftovers(self) -> None:
-        """Remove the unfinished files of a process that was killed while it wrote."""
-        for left in self.path.rglob(f"{UNFINISHED}*"):
-            left.unlink(missing_ok=True)
 
     def found(self) -> str | None:
         """What an earlier start has left in this folder, in a sentence; None if there was none."""
@@ -93,28 +88,23 @@ class RunDirectory:
 
     def begin(self, seed: int) -> None:
         """Mark the run as running, with what is needed to repeat it."""
-        self.status |= {"state": "running", "error": None, "seed": seed}
-        self.status |= {"versions": versions(), "commit": commit()}
-        self.status |= {"pid": os.getpid(), "host": platform.node()}
-        self._save_status()
+        here = {"versions": versions(), "commit": commit(), "pid": os.getpid(), "host": platform.node()}
+        self._update(state="running", error=None, seed=seed, **here)
 
     def finish(self) -> None:
         """Mark the run as complete."""
-        self.status |= {"state": "complete", "stage": None}
-        self._save_status()
+        self._update(state="complete", stage=None)
 
     def fail(self, error: BaseException) -> None:
         """Mark the run as failed, or as interrupted if `error` says so."""
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-        self.status |= {"state": "interrupted" if stopped else "failed"}
-        self.status |= {"error": f"{type(error).__name__}: {error}"}
-        self._save_status()
+        state = "interrupted" if stopped else "failed"
+        self._update(state=state, error=f"{type(error).__name__}: {error}")
 
     def is_done(self, stage: str, key: str) -> bool:
         """Whether `stage` completed with the same inputs and its outputs are still there."""
-        entry = self.status["stages"].get(stage, {})
         there = all((self.path / name).exists() for name in OUTPUTS[stage])
-        return there and entry.get("key") == key and entry.get("complete", False)
+        return there and self.is_begun(stage, key) and self.status["stages"][stage].get("complete", False)
 
     def is_begun(self, stage: str, key: str) -> bool:
         """Whether `stage` was started with the same inputs, so that its checkpoint may be resumed."""
@@ -124,14 +114,12 @@ class RunDirectory:
     def stage(self, name: str, key: str) -> Iterator[None]:
         """Record a stage's inputs, wall seconds, peak memory, and its error if it fails."""
         start = time.perf_counter()
-        before = self.status["stages"].get(name, {})
-        spent = before.get("seconds", 0.0) if before.get("key") == key else 0.0
-        entry = {"key": key, "complete": False, "seconds": spent}
-        self.status["stages"][name] = entry
-        self.status["stage"] = name
+        stages = self.status["stages"]
+        spent = stages[name].get("seconds", 0.0) if self.is_begun(name, key) else 0.0
+        entry = stages[name] = {"key": key, "complete": False, "seconds": spent}
         for later in STAGES[STAGES.index(name) + 1 :]:  # their input changes
-            self.status["stages"].get(later, {})["complete"] = False
-        self._save_status()
+            stages.get(later, {})["complete"] = False
+        self._update(stage=name)
         try:
             yield
             entry["complete"] = True
@@ -140,8 +128,7 @@ class RunDirectory:
             raise
         finally:
             entry["seconds"] = round(spent + time.perf_counter() - start, 3)
-            self.status["peak_rss_mib"] = max(peak_rss_mib(), self.status.get("peak_rss_mib", 0.0))
-            self._save_status()
+            self._update(peak_rss_mib=max(peak_rss_mib(), self.status.get("peak_rss_mib", 0.0)))
 
     def write_json(self, name: str, content: Any) -> None:
         """Write `content` atomically; NaN and infinity become null."""
@@ -157,13 +144,17 @@ class RunDirectory:
         with atomic(self.path / name) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
-    def _read_status(self) -> None:
-        self.status = {"state": "new", "stage": None, "error": None, "stages": {}}
-        if (self.path / "status.json").exists():
-            self.status |= read_json(self.path / "status.json") or {}
-            if not isinstance(self.status["stages"], dict):
-                fix = "its stages are not a mapping: delete it to do all stages again"
-                raise InputError("status.json", str(self.path / "status.json"), fix)
+    def _read_status(self) -> dict[str, Any]:
+        file = self.path / "status.json"
+        status: dict[str, Any] = {"state": "new", "stage": None, "error": None, "stages": {}}
+        if file.exists():
+            status |= read_json(file) or {}
+        if not isinstance(status["stages"], dict):
+            fix = "its stages are not a mapping: delete it to do all stages again"
+            raise InputError("status.json", str(file), fix)
+        return status
 
-    def _save_status(self) -> None:
+    def _update(self, **changes: Any) -> None:
+        """Change entries of the status and write it."""
+        self.status |= changes
         self.write_json("status.json", self.status)

@@ -64,9 +64,8 @@ def _mapping(path: Path, parse: Callable[[str], Any], fix: str) -> dict[str, Any
     try:
         found = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(
-            path.name, str(path), f"it cannot be read ({str(error).splitlines()[0]}): {fix}"
-        ) from error
+        problem = f"it cannot be read ({str(error).splitlines()[0]})"
+        raise InputError(path.name, str(path), f"{problem}: {fix}") from error
     if not isinstance(found, dict | None):
         raise InputError(path.name, str(path), f"it holds a {type(found).__name__}, not a mapping: {fix}")
     return found

@@ -58,13 +58,14 @@ class Run:
 
     def trajectories(self) -> dict[str, np.ndarray] | None:
         """A few trajectories: the arrays of `trajectories.npz`; None if there is no such file."""
-        path = self.path / "trajectories.npz"
-        return _arrays(path) if path.exists() else None
+        return self._optional("trajectories.npz")
 
     def rollout(self) -> dict[str, np.ndarray] | None:
         """Network and law against the truth over time: the arrays of `rollout.npz`; None without one."""
-        path = self.path / "rollout.npz"
-        return _arrays(path) if path.exists() else None
+        return self._optional("rollout.npz")
+
+    def _optional(self, name: str) -> dict[str, np.ndarray] | None:
+        return _arrays(self.path / name) if (self.path / name).exists() else None
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -85,14 +86,10 @@ def read_run(path: str | Path) -> Run:
     """
     folder = Path(path)
     if not (folder / "status.json").exists():
-        raise InputError(
-            "run directory", str(path), "give a folder that gnn-distill made (it holds status.json)"
-        )
-
-    def optional(name: str) -> dict[str, Any] | None:
-        return read_json(folder / name) if (folder / name).exists() else None
-
+        fix = "give a folder that gnn-distill made (it holds status.json)"
+        raise InputError("run directory", str(path), fix)
     config = read_config(folder / "config.yaml")
-    rest = {name: optional(f"{name}.json") for name in ("data", "analysis", "equations", "law")}
+    files = {name: folder / f"{name}.json" for name in ("data", "analysis", "equations", "law")}
+    rest = {name: read_json(file) if file.exists() else None for name, file in files.items()}
     status = read_json(folder / "status.json") or {}
     return Run(folder, config, status, read_metrics(folder / "metrics.csv"), **rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import platform
@@ -10,30 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-_PACKAGES = (
-    "gnn_distill",
-    "torch",
-    "torch-geometric",
-    "lightning",
-    "hydra-core",
-    "numpy",
-    "numba",
-    "pyoperon",
-)
-
+PACKAGES = "gnn_distill torch torch-geometric lightning hydra-core numpy numba pyoperon".split()
 
 IRRELEVANT = (
-    "stages",
-    "threads",
-    "gpus",
-    "cache",
-    "logger",
-    "checkpoint_steps",
-    "symbolic.jobs",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
+    *("stages", "threads", "gpus", "cache", "logger", "checkpoint_steps", "symbolic.jobs"),
+    *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
 """Settings that change no result: what is done, where and how fast, and what is written beside it.
 
@@ -50,11 +32,9 @@ def peak_rss_mib() -> float:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that the result depends on."""
     found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 

@@ -84,11 +84,6 @@ class Sweep:
         """The folder's name."""
         return self.path.resolve().name
 
-    @property
-    def runs(self) -> list[Run]:
-        """The runs that have left something to read."""
-        return [job.run for job in self.jobs if job.run is not None]
-
 
 def load_sweep(path: str | Path) -> Sweep:
     """Find all runs in a folder.
@@ -98,21 +93,15 @@ def load_sweep(path: str | Path) -> Sweep:
     """
     folder = Path(path)
     plan = load_plan(folder) or {}
-    names = [name for name in map(str, _list(plan.get("jobs"))) if _inside(folder / name, folder)]
+    planned = plan.get("jobs")
+    planned = [str(name) for name in planned] if isinstance(planned, list) else []
+    # A plan can be anybody's: only folders below the sweep's are its jobs.
+    names = [name for name in planned if folder.resolve() in (folder / name).resolve().parents]
     found = sorted(str(run.relative_to(folder)) for run in _run_directories(folder))
     names += [name for name in found if name not in names]
     if not names:
         raise InputError("sweep", str(path), "give a folder that gnn-distill -m made, or one with runs in it")
     return Sweep(folder, tuple(load_job(folder / name, name) for name in names), plan)
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    """Whether a job's folder is one of the sweep's: a plan can be anybody's."""
-    return folder.resolve() in path.resolve().parents
 
 
 def load_plan(folder: Path) -> dict[str, Any] | None:

@@ -41,9 +41,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, UnpicklingError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            "checkpoint", str(path), f"it cannot be read ({reason}): delete it to train again"
-        ) from error
+        fix = f"it cannot be read ({reason}): delete it to train again"
+        raise InputError("checkpoint", str(path), fix) from error
     if not isinstance(found, dict) or not isinstance(found.get("state_dict"), dict):
         raise InputError("checkpoint", str(path), "it holds no network: delete it to train again")
     return found
@@ -64,7 +63,6 @@ def load_weights(module: DistilModule, path: Path) -> None:
         module.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise InputError(
-            "checkpoint", str(last), f"it is of another network ({reason}): delete it to train again"
-        ) from error
+        fix = f"it is of another network ({reason}): delete it to train again"
+        raise InputError("checkpoint", str(last), fix) from error
     module.cpu()

@@ -101,10 +101,8 @@ class DistilModule(L.LightningModule):
         self.optimisation, self.augment, self.seed = optimisation, augment, seed
         self.settled = True
         self._steps = 1
-        self._network = (
-            model.forward if compile_mode is None else torch.compile(model.forward, mode=compile_mode)
-        )
         self._compiled = compile_mode is not None
+        self._network = torch.compile(model.forward, mode=compile_mode) if compile_mode else model.forward
         self._share = Share()
         self._totals: dict[str, Tensor] = {}  # sums over the epoch of train and val, see `averages`
         self._losses: dict[int, Tensor] = {}  # by batch, since the last look at them
@@ -180,8 +178,7 @@ class DistilModule(L.LightningModule):
         nothing = torch.zeros(4, dtype=torch.float64)  # of a process to whose share no graph fell
         values: dict[str, float] = {}
         for stage in ("train", "val"):
-            totals = self._over_processes(self._totals.pop(stage, nothing), "sum")
-            values |= averages(stage, totals)
+            values |= averages(stage, self._over_processes(self._totals.pop(stage, nothing), "sum"))
         for key, value in values.items():
             if not math.isfinite(value):
                 raise DivergedError(f"{key} is {value} after epoch {self.current_epoch}")

@@ -75,13 +75,9 @@ class Optimisation:
         return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
     def _adam(self, weights: list[nn.Parameter]) -> torch.optim.Adam:
-        return torch.optim.Adam(
-            weights,
-            lr=self.learning_rate,
-            betas=self.betas,
-            weight_decay=self.weight_decay,
-            fused=self.fused or None,  # not False, which would take weights one by one on a GPU
-        )
+        fused = self.fused or None  # not False, which would take weights one by one on a GPU
+        decay = self.weight_decay
+        return torch.optim.Adam(weights, self.learning_rate, self.betas, weight_decay=decay, fused=fused)
 
 
 class Together(torch.optim.Optimizer):
@@ -101,11 +97,9 @@ class Together(torch.optim.Optimizer):
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step of each part."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for part in self.parts:
+        first, *others = self.parts
+        loss = first.step(closure)  # whose gradients all parts then use
+        for part in others:
             part.step()
         return loss
 

@@ -28,9 +28,8 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from gnn_distill.errors import InputError
 
-PATIENCE = timedelta(
-    hours=6
-)  # of processes of Slurm or torchrun: the first may have to simulate before it trains
+PATIENCE = timedelta(hours=6)
+"""Of processes of Slurm or torchrun: the first may have to simulate before it trains."""
 READY = "ready to train"
 FOLLOW = "import sys; from gnn_distill.pipeline.stages import follow; follow(sys.argv[1])"
 
@@ -84,15 +83,11 @@ def started(trainer: L.Trainer, path: Path, threads: int | None) -> Iterator[Non
     children: list[subprocess.Popen[bytes]] = []
     try:
         for k, log in enumerate(logs, 1):
-            with log.open("w") as output:
-                child = subprocess.Popen(
-                    [sys.executable, "-c", FOLLOW, str(path)],
-                    env=before | shared | {"LOCAL_RANK": str(k)},
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,  # Ctrl-C is for the first process, which then ends the others
-                )
-                children.append(child)
+            command, env = [sys.executable, "-c", FOLLOW, str(path)], before | shared | {"LOCAL_RANK": str(k)}
+            with log.open("w") as out:
+                # In a session of its own: Ctrl-C is for the first process, which then ends the others.
+                child = subprocess.Popen(command, env=env, stdout=out, stderr=out, start_new_session=True)
+            children.append(child)
         # To join a process that has died would take until a timeout, so wait until all have got that far.
         while not all(READY in log.read_text(errors="replace") for log in logs):
             if any(child.poll() is not None for child in children):

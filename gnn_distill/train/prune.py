@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -23,12 +24,8 @@ from gnn_distill.train.lit import DistilModule
 AUTO = "auto"
 
 
-class Schedule(Protocol):
-    """How pruning proceeds."""
-
-    def __call__(self, s: float) -> float:
-        """Fraction p(s) of the dimensions to be pruned at progress s, with p(0) = 0 and p(1) = 1."""
-        ...
+Schedule = Callable[[float], float]
+"""Fraction p(s) of the dimensions to be pruned at progress s, with p(0) = 0 and p(1) = 1."""
 
 
 def linear(s: float) -> float:
@@ -159,9 +156,8 @@ class PruneMessages(L.Callback):
 
     def __post_init__(self) -> None:
         if not callable(self.schedule):
-            raise InputError(
-                "callbacks.prune.schedule", self.schedule, "give a _target_ with `_partial_: true`"
-            )
+            fix = "give a _target_ with `_partial_: true`"
+            raise InputError("callbacks.prune.schedule", self.schedule, fix)
         check_range("callbacks.prune.end", self.end, 0.0, 1.0, open_low=True)
         if isinstance(self.target_dims, str) and self.target_dims != AUTO:
             raise InputError("callbacks.prune.target_dims", self.target_dims, "give a whole number, or auto")

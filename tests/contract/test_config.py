@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import build
-from gnn_distill.pipeline.config import composed, register
 from gnn_distill.pipeline.keys import relevant, stage_keys
 from gnn_distill.pipeline.progress import Reporter
 from tests.conftest import TINY
@@ -30,14 +29,13 @@ def tracks(tmp_path: Path) -> str:
     return str(tmp_path / "tracks.npz")
 
 
-def built(*overrides: str):
-    register()
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        return build(compose("config", list(overrides)), Reporter())
+@pytest.fixture
+def built(compose):
+    return lambda *overrides: build(compose(*overrides), Reporter())
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_every_option_builds(group: str, option: str, tracks: str):
+def test_every_option_builds(group: str, option: str, tracks: str, built):
     if option == "gpu" and not torch.cuda.is_available():
         pytest.skip("no GPU here")
     needed = {
@@ -51,20 +49,20 @@ def test_every_option_builds(group: str, option: str, tracks: str):
 
 @pytest.mark.parametrize("experiment", [o for g, o in OPTIONS if g == "experiment"])
 @pytest.mark.parametrize("engine", [o for g, o in OPTIONS if g == "symbolic"])
-def test_every_experiment_takes_every_engine(experiment: str, engine: str):
+def test_every_experiment_takes_every_engine(experiment: str, engine: str, built):
     chosen = [f"experiment={experiment}", f"symbolic={engine}", "threads=1"]
     built(*chosen, *(["symbolic.expression='-2*(r - 1)/m1'"] if engine == "given" else []))
 
 
 @pytest.mark.parametrize("dataset", LAWS)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_law_builds_with_every_variant(dataset: str, variant: str):
+def test_every_law_builds_with_every_variant(dataset: str, variant: str, built):
     experiment = built(f"dataset={dataset}", f"variant={variant}", "threads=1")
     assert experiment.source.law.name == dataset
     assert experiment.config["variant"] == variant
 
 
-def test_variants_are_those_of_the_protocol():
+def test_variants_are_those_of_the_protocol(built):
     width = {v: built(f"variant={v}").module.model.message_dim for v in VARIANTS}
     assert width == {"standard": 100, "bottleneck": 2, "l1": 100, "kl": 100, "kl_tuned": 100, "pruning": 100}
     kl = built("variant=kl").module
@@ -78,7 +76,7 @@ def test_variants_are_those_of_the_protocol():
     assert wide.callbacks[0].target_dims == 3
 
 
-def test_paper_profile_is_the_published_setting():
+def test_paper_profile_is_the_published_setting(built):
     experiment = built("profile=paper")
     p, model = experiment.config["profile"], experiment.module.model
     assert (p["simulations"] * p["frames"], p["epochs"], p["batch_size"]) == (1_000_000, 100, 64)
@@ -103,8 +101,8 @@ PROFILES = {"quick": ("delta", 128), "laptop": ("polar", 96), "smoke": ("delta",
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("typed", [[], ["model=published"], ["model=additive"]], ids=str)
-def test_the_profile_chooses_a_model_unless_the_user_does(profile: str, typed: list[str]):
-    chosen = composed([f"profile={profile}", *typed]), composed([*typed, f"profile={profile}"])
+def test_the_profile_chooses_a_model_unless_the_user_does(profile: str, typed: list[str], compose):
+    chosen = compose(f"profile={profile}", *typed), compose(*typed, f"profile={profile}")
     assert chosen[0] == chosen[1]
     model = OmegaConf.to_container(chosen[0], resolve=True)["model"]
     basis, width = PROFILES[profile]
@@ -114,7 +112,7 @@ def test_the_profile_chooses_a_model_unless_the_user_does(profile: str, typed: l
     assert (model["position_scale"], model["layers"], model["message_dim"]) == (0.1, 3, 100)
 
 
-def test_stage_keys_change_with_what_the_stage_depends_on():
+def test_stage_keys_change_with_what_the_stage_depends_on(built):
     def keys(*overrides: str) -> dict[str, str]:
         return stage_keys(built(*overrides).config)
 
@@ -129,7 +127,12 @@ def test_stage_keys_change_with_what_the_stage_depends_on():
     assert keys("trainer=ddp", "trainer.accelerator=cpu") == base  # begun on one device, ended on two
 
 
-def test_building_leaves_random_numbers_and_threads_alone():
+def test_a_given_equation_of_unknown_columns_is_refused_before_anything_is_done(built):
+    with pytest.raises(InputError, match="symbolic.expression.*size1"):
+        built("symbolic=given", "symbolic.expression='2*size1'")
+
+
+def test_building_leaves_random_numbers_and_threads_alone(built):
     torch.manual_seed(7)
     before, threads = torch.random.get_rng_state(), torch.get_num_threads()
     first, second = built("threads=1").module.model, built("threads=1").module.model
@@ -138,13 +141,11 @@ def test_building_leaves_random_numbers_and_threads_alone():
     assert not torch.equal(first.edge_net[0].weight, built("seed=1").module.model.edge_net[0].weight)
 
 
-def test_every_trainer_has_the_same_settings_but_for_the_place():
-    register()
+def test_every_trainer_has_the_same_settings_but_for_the_place(compose):
     found = {}
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        for option in ("cpu", "gpu", "ddp"):
-            trainer = compose("config", ["profile=laptop", f"trainer={option}"]).trainer
-            found[option] = relevant(OmegaConf.to_container(trainer, resolve=True), "trainer")
+    for option in ("cpu", "gpu", "ddp"):
+        trainer = compose("profile=laptop", f"trainer={option}").trainer
+        found[option] = relevant(OmegaConf.to_container(trainer, resolve=True), "trainer")
     assert found["cpu"] == found["gpu"] == found["ddp"] and found["cpu"]["limit_train_batches"] == 300
 
 
@@ -216,8 +217,5 @@ def test_bad_input_names_key_value_and_fix(override: str, words: list[str], tmp_
     assert not (tmp_path / "cache").exists()
 
 
-def test_schema_has_no_key_without_a_default():
-    register()
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        cfg = compose("config", TINY)
-    assert "???" not in OmegaConf.to_yaml(cfg, resolve=True)
+def test_schema_has_no_key_without_a_default(compose):
+    assert "???" not in OmegaConf.to_yaml(compose(*TINY), resolve=True)

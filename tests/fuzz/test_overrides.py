@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_module
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.config import composed
 from gnn_distill.report.sweep.labels import flatten
 from tests.fuzz.test_own_files import table
 
@@ -42,12 +41,9 @@ VALUES = [
 
 def leaves() -> list[str]:
     """Every key of the smallest configuration of each option, but those that choose code or whole runs."""
-    register()
     found: dict[str, Any] = {}
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        for choice in ([], ["dataset=own"], ["variant=kl"], ["symbolic=given"], ["trainer=ddp"]):
-            cfg = compose("config", ["profile=smoke", *choice])
-            found |= flatten(OmegaConf.to_container(cfg, resolve=False))
+    for choice in ([], ["dataset=own"], ["variant=kl"], ["symbolic=given"], ["trainer=ddp"]):
+        found |= flatten(OmegaConf.to_container(composed(["profile=smoke", *choice]), resolve=False))
     return sorted(k for k in found if not k.endswith("_target_") and k not in ("stages", "gpus"))
 
 

@@ -6,9 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from hydra import compose, initialize_config_module
-
-from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.config import composed
 from gnn_distill.pipeline.stages import run
 from gnn_distill.runs.files import read_metrics
 from tests.conftest import TINY
@@ -19,11 +17,8 @@ VARIANTS = ("standard", "bottleneck", "l1", "kl", "pruning")
 
 def short_run(variant: str, folder: Path) -> dict[str, float]:
     """Final train and validation loss of two epochs on one thread."""
-    register()
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        overrides = [*TINY, f"variant={variant}", "stages=[simulate,train]", f"cache={folder / 'cache'}"]
-        cfg = compose("config", overrides)
-    run(cfg, folder / variant)
+    overrides = [*TINY, f"variant={variant}", "stages=[simulate,train]", f"cache={folder / 'cache'}"]
+    run(composed(overrides), folder / variant)
     last = read_metrics(folder / variant / "metrics.csv")[-1]
     return {key: last[key] for key in ("train_mae_per_graph", "val_mae_per_graph", "train_regulariser")}
 

@@ -9,12 +9,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_module
 
 from gnn_distill.distil.problem import Evidence, Problem, Settings, problem
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Spring
-from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.stages import run
 from gnn_distill.runs.load import read_run
 from tests.conftest import TINY
@@ -31,13 +29,11 @@ EXPORTS = {"law.tex", "law_sympy.py", "law_numpy.py", "law.pt"}
 
 
 @pytest.mark.slow
-def test_targets_given_equation_and_files(tmp_path: Path, cache: Path):
-    register()
+def test_targets_given_equation_and_files(tmp_path: Path, cache: Path, compose):
     path = tmp_path / "run"
     for changes in (MANY, ["symbolic=given", "symbolic.expression='-3*(r - 1.5)/m1'"]):
         tiny = [o for o in TINY if changes is MANY or ".engine." not in o]
-        with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-            run(compose("config", [*tiny, *changes, "variant=bottleneck", f"cache={cache}"]), path)
+        run(compose(*tiny, *changes, "variant=bottleneck", f"cache={cache}"), path)
         if changes is MANY:
             first = read_run(path).equations
     assert first["target"] == "pullback" and set(first["also"]) == {"components", "components_raw"}

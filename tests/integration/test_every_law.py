@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
 
-from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.stages import run
 from gnn_distill.runs.load import read_run
 from tests.conftest import LAWS, TINY
@@ -16,12 +14,10 @@ TARGETS = {"discontinuous": "components", "superposition": "components"}
 
 
 @pytest.mark.parametrize("law", [law.name for law in LAWS])
-def test_law_runs_to_the_end(law: str, tmp_path: Path, cache: Path):
-    register()
+def test_law_runs_to_the_end(law: str, tmp_path: Path, cache: Path, compose):
     target = TARGETS.get(law, "pullback")
     overrides = [*TINY, f"dataset={law}", f"symbolic.target={target}", f"cache={cache}", "dataset.n=3"]
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        run(compose("config", overrides), tmp_path / "run")
+    run(compose(*overrides), tmp_path / "run")
     finished = read_run(tmp_path / "run")
     assert finished.status["state"] == "complete"
     assert finished.analysis["pullback"]["kind"] == ("odd" if law in ("damped", "string") else "share")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
 
 from gnn_distill.errors import InputError
-from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.loggers import check_loggers
 from gnn_distill.pipeline.stages import run
 from tests.conftest import TINY
@@ -16,7 +14,7 @@ from tests.conftest import TINY
 
 @pytest.mark.parametrize(("name", "left"), [("tensorboard", "events.out.*"), ("wandb", "*.wandb")])
 def test_logger_leaves_its_files_in_the_run_directory(
-    name: str, left: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, left: str, tmp_path: Path, cache: Path, compose, monkeypatch: pytest.MonkeyPatch
 ):
     pytest.importorskip(name)
     monkeypatch.delenv("WANDB_MODE", raising=False)  # nobody is logged in: offline by itself
@@ -24,16 +22,13 @@ def test_logger_leaves_its_files_in_the_run_directory(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("WANDB_SILENT", "true")
-    register()
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        overrides = [*TINY, f"logger={name}", "stages=[simulate,train]", f"cache={cache}"]
-        run(compose("config", overrides), tmp_path / "run")
+    run(compose(*TINY, f"logger={name}", "stages=[simulate,train]", f"cache={cache}"), tmp_path / "run")
     assert list((tmp_path / "run").rglob(left))
     assert (tmp_path / "run/metrics.csv").exists()
 
 
 def test_a_job_is_a_run_in_the_group_of_its_sweep(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cache: Path, compose, monkeypatch: pytest.MonkeyPatch
 ):
     pytest.importorskip("wandb")
     for name in ("WANDB_MODE", "WANDB_API_KEY"):
@@ -44,11 +39,8 @@ def test_a_job_is_a_run_in_the_group_of_its_sweep(
     sweep = tmp_path / "my-sweep"
     sweep.mkdir()
     (sweep / "sweep.json").write_text('{"jobs": ["one", "two"]}')
-    register()
     for job in ("one", "two"):
-        with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-            cfg = compose("config", [*TINY, "logger=wandb", f"cache={cache}", f"variant={VARIANTS[job]}"])
-        run(cfg, sweep / job)
+        run(compose(*TINY, "logger=wandb", f"cache={cache}", f"variant={VARIANTS[job]}"), sweep / job)
     ids = {}
     for job in ("one", "two"):
         logs = sorted((sweep / job).rglob("*.wandb"))

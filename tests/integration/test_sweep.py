@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
 from matplotlib import _mathtext
-from omegaconf import Node, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
 from sympy.core.cache import CACHE
 
-from gnn_distill.cli import job as gnn_distill_job
 from gnn_distill.cli import main as cli
 from gnn_distill.cli.job import record_failure
 from gnn_distill.cli.sweep import LONGEST, Plan, SweepCallback, job_name, safe_name, write_plan
@@ -185,31 +186,33 @@ def test_commands_at_work_in_one_folder_keep_each_others_jobs(tmp_path: Path, ca
     assert [job.name for job in load_sweep(tmp_path).jobs] == ["job-7", "job-2"]
 
 
-def test_jobs_of_one_process_leave_nothing_in_its_memory(cache: Path, tmp_path: Path, monkeypatch):
-    def counts() -> dict[str, int]:
+class Watch(Callback):
+    """Counts what is in the memory after each job."""
+
+    seen: list[dict[str, int]] = []
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: object) -> None:
         gc.collect()
         kinds = Counter(type(o) for o in gc.get_objects())
-        return {
+        counts = {
             "configs": sum(n for kind, n in kinds.items() if issubclass(kind, Node)),
             "fonts": kinds[_mathtext.FontInfo],
             "expressions": sum(function.cache_info().currsize for function in CACHE),
             "modules": len(sys.modules),
             "source lines": len(linecache.cache),
         }
+        self.seen.append(counts)
 
-    def watched(*arguments: object) -> None:
-        job(*arguments)
-        seen.append(counts())
 
-    seen: list[dict[str, int]] = []
-    job = gnn_distill_job.run_job
-    monkeypatch.setattr(gnn_distill_job, "run_job", watched)
+def test_jobs_of_one_process_leave_nothing_in_its_memory(cache: Path, tmp_path: Path, monkeypatch):
+    watch = f"+hydra.callbacks.watch._target_={__name__}.Watch"
     monkeypatch.setenv("GNN_DISTILL_CACHE", str(cache))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["gnn-distill", "-m", "seed=0,1,2", "dataset.seed=0", *TINY])
+    monkeypatch.setattr(sys, "argv", ["gnn-distill", "-m", "seed=0,1,2", "dataset.seed=0", *TINY, watch])
     register()
     cli._hydra_main()
+    seen = Watch.seen
     assert len(seen) == 3 and seen[1]["configs"] > 100
     growth = {name: seen[2][name] - seen[1][name] for name in seen[1]}
     assert growth == dict.fromkeys(growth, 0)

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_module
 
 from gnn_distill.errors import DivergedError, InputError
-from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.stages import run
 from gnn_distill.runs.load import read_run
 from gnn_distill.train.lit import DistilModule
@@ -37,11 +35,9 @@ STEPS = 3 * 21
 
 
 @pytest.fixture
-def train(cache: Path, tmp_path: Path):
+def train(cache: Path, tmp_path: Path, compose):
     def call(name: str, *overrides: str) -> dict[str, Any]:
-        register()
-        with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-            run(compose("config", [*SMALL, f"cache={cache}", *overrides]), tmp_path / name)
+        run(compose(*SMALL, f"cache={cache}", *overrides), tmp_path / name)
         return torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)
 
     return call

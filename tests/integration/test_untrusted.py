@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from hydra import compose, initialize_config_module
 
 import gnn_distill
 from gnn_distill.cli.job import check_inside
@@ -26,7 +25,6 @@ from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Spring
 from gnn_distill.physics.simulate import Simulation
 from gnn_distill.pipeline.build import Experiment, build
-from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.pipeline.stages import fit
 from gnn_distill.report.run.page import render
@@ -49,12 +47,9 @@ def evil(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
+def trained(cache: Path, compose, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
     path = tmp_path_factory.mktemp("trained")
-    register()
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        cfg = compose("config", [*TINY, "profile.epochs=1", f"cache={cache}"])
-    experiment = build(cfg, Reporter())
+    experiment = build(compose(*TINY, "profile.epochs=1", f"cache={cache}"), Reporter())
     fit(experiment, path, None)
     return path, experiment
 

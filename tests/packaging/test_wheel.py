@@ -43,14 +43,13 @@ def test_wheel_holds_code_and_config_and_nothing_else(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     shipped = {str(p.relative_to(ROOT)) for p in (ROOT / "gnn_distill").rglob("*.py")}
     shipped |= {f"gnn_distill/{p.relative_to(ROOT)}" for p in (ROOT / "conf").rglob("*.yaml")}
-    shipped |= {str(p.relative_to(ROOT)) for p in (ROOT / "gnn_distill").rglob("*.j2")} | {
-        "gnn_distill/py.typed",
-        "gnn_distill/__init__.pyi",
-    }
+    for kind in ("*.j2", "*.yaml", "*.mplstyle"):
+        shipped |= {str(p.relative_to(ROOT)) for p in (ROOT / "gnn_distill").rglob(kind)}
+    shipped |= {"gnn_distill/py.typed", "gnn_distill/__init__.pyi"}
     assert shipped <= set(names)
     assert all(n.startswith(("gnn_distill/", "gnn_distill-")) for n in names)
     inside = {n for n in names if n.startswith("gnn_distill/")}
-    assert {Path(n).suffix for n in inside} == {".py", ".pyi", ".yaml", ".j2", ".typed"}
+    assert {Path(n).suffix for n in inside} == {".py", ".pyi", ".yaml", ".j2", ".mplstyle", ".typed"}
     assert not [n for n in inside if "test" in Path(n).name or "benchmark" in n]
     (entry_points,) = (n for n in names if n.endswith("entry_points.txt"))
     text = zipfile.ZipFile(wheel).read(entry_points).decode()

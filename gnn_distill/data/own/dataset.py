@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.derive import Differentiator, blocks_of, complete, spacing
 from gnn_distill.data.own.neighbours import GRAPHS, adjacency
-from gnn_distill.data.own.read import ENDINGS, read
+from gnn_distill.data.own.read import READERS, read
 from gnn_distill.data.own.tracks import Observed, check
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
-from gnn_distill.physics.laws import SOFTENING, ForceLaw
+from gnn_distill.physics.laws import SOFTENING, ForceLaw, check_law
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +72,9 @@ class OwnData:
     def __post_init__(self) -> None:
         self._check_path()
         check_int("dataset.dim", self.dim, 2, 3)
-        if self.time_step is not None:
-            check_range("dataset.time_step", self.time_step, 0.0, open_low=True)
+        for key in ("time_step", "radius"):
+            if (value := getattr(self, key)) is not None:
+                check_range(f"dataset.{key}", value, 0.0, open_low=True)
         check_int("dataset.window", self.window, 3)
         if self.window % 2 == 0:
             raise InputError("dataset.window", self.window, f"give an odd number, say {self.window + 1}")
@@ -82,25 +82,23 @@ class OwnData:
         if not isinstance(self.drop_edges, bool):
             raise InputError("dataset.drop_edges", self.drop_edges, "give true or false")
         self._check_graph()
-        if self.blocks is not None:
-            check_int("dataset.blocks", self.blocks, 1)
-        check_int("dataset.every", self.every, 1)
-        if self.law is not None and not isinstance(self.law, ForceLaw):
-            raise InputError(
-                "dataset.law", self.law, "give a _target_ that is a gnn_distill.physics.laws.ForceLaw"
-            )
+        for key in ("blocks", "every", "neighbours"):
+            if (value := getattr(self, key)) is not None:
+                check_int(f"dataset.{key}", value, 1)
+        if self.law is not None:
+            check_law(self.law)
         check_int("seed", self.seed, 0)
 
     def _check_path(self) -> None:
-        if not self.path:
-            raise InputError("dataset.path", self.path, "give the file: dataset.path=tracks.csv")
-        if not isinstance(self.path, str | Path):
-            raise InputError("dataset.path", self.path, "give the name of a file")
-        if self.file.suffix.lower() not in ENDINGS:
-            fix = f"its ending {self.file.suffix!r} is not known: save it as one of {', '.join(ENDINGS)}"
-            raise InputError("dataset.path", self.path, fix)
-        if not self.file.is_file():
-            raise InputError("dataset.path", self.path, f"there is no such file in {Path.cwd()}")
+        if not self.path or not isinstance(self.path, str | Path):
+            fix = "give the file: dataset.path=tracks.csv"
+        elif self.file.suffix.lower() not in READERS:
+            fix = f"its ending {self.file.suffix!r} is not known: save it as one of {', '.join(READERS)}"
+        elif not self.file.is_file():
+            fix = f"there is no such file in {Path.cwd()}"
+        else:
+            return
+        raise InputError("dataset.path", self.path, fix)
 
     def _check_graph(self) -> None:
         if self.graph is not None:
@@ -110,10 +108,6 @@ class OwnData:
             if (self.graph == kind) != (value is not None):
                 fix = f"dataset.graph={kind} and dataset.{key} go together: give both or none"
                 raise InputError(f"dataset.{key}", value, fix)
-        if self.neighbours is not None:
-            check_int("dataset.neighbours", self.neighbours, 1)
-        if self.radius is not None:
-            check_range("dataset.radius", self.radius, 0.0, open_low=True)
 
     @property
     def file(self) -> Path:
@@ -132,11 +126,16 @@ class OwnData:
         seen = check(read(self.file, self.dim), self.file, self.dim)
         self._check_law(seen)
         v, a, derived = complete(seen, self.time_step, Differentiator(self.window, self.order))
-        positions, moved = _centred(seen.positions)
+        positions, size = seen.positions, _extent(seen.positions)
+        if far := size > 0 and np.abs(positions).max() > FAR * size:  # else single precision blurs distances
+            positions = positions - positions.mean(axis=(0, 1, 2))
+        moved = ["positions are far from the origin and have been moved there"] if far else []
         columns = (seen.charges[..., None], seen.masses[..., None], seen.features)
         x = np.concatenate([positions, v, *columns], -1)
         sims, blocks = x.shape[0], self._blocks(x.shape[0])
-        kept = self._kept(x.shape[1], blocks, bool(derived))
+        lost = self.window // 2 if derived and self.drop_edges else 0
+        gap = self.window if derived else 0  # so that no derivative is made of frames of two blocks
+        kept = lost + blocks_of(x.shape[1] - 2 * lost, blocks, gap, self.every)
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
         cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
         notes = [*seen.notes, *(d.note for d in derived), *moved, *([cut] if blocks > 1 else [])]
@@ -167,9 +166,7 @@ class OwnData:
 
     def _graph(self, seen: Observed) -> str | None:
         """What decides who interacts; None takes all pairs."""
-        if self.graph is not None or seen.edge_index is not None or self.law is None:
-            return self.graph
-        return None if self.law.graph == "complete" else self.law.graph
+        return self.graph or (self.law.graph if self.law and seen.edge_index is None else None)
 
     def _spacing(self, seen: Observed) -> float | None:
         """Time between the frames that are kept.
@@ -190,21 +187,6 @@ class OwnData:
             fix = f"{sims} trajectories give too few blocks for three parts of a split: use {BLOCKS}"
             raise InputError("dataset.blocks", self.blocks, fix)
         return blocks
-
-    def _kept(self, frames: int, blocks: int, derived: bool) -> npt.NDArray[np.int64]:
-        """Frame numbers [blocks, L] that are kept of each trajectory."""
-        lost = self.window // 2 if derived and self.drop_edges else 0
-        gap = self.window if derived else 0
-        return lost + blocks_of(frames - 2 * lost, blocks, gap, self.every)
-
-
-def _centred(positions: Array) -> tuple[Array, list[str]]:
-    """Positions, and a note if single precision would have blurred distances so far from the origin."""
-    size = _extent(positions)
-    if size == 0 or np.abs(positions).max() <= FAR * size:
-        return positions, []
-    moved = positions - positions.mean(axis=(0, 1, 2))
-    return moved, ["positions are far from the origin and have been moved there"]
 
 
 def _doubts(seen: Observed) -> list[str]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.signal import savgol_coeffs, savgol_filter
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.own.tracks import Observed, bad
+from gnn_distill.data.own.tracks import Observed, bad, first_true
 from gnn_distill.errors import InputError
 
 ROUNDED = 0.45  # of a given time step: how far rounding may move a time, and no frame be missing
@@ -84,13 +84,11 @@ def spacing(seen: Observed, time_step: float | None) -> Array:
         if (np.abs(seen.times - due) < ROUNDED * time_step).all():
             return np.full(sims, time_step)
     if off.any():
-        s, k = (int(i) for i in np.argwhere(off)[0])
-        problem = (
-            f"times are not evenly spaced: {seen.times[s, k]:g} at frame {k} where {even[s, k]:g} is due"
-        )
+        s, k = first_true(off)
+        where = f"{seen.times[s, k]:g} at frame {k} where {even[s, k]:g} is due"
         fix = "derivatives need even spacing: interpolate the missing frames, or cut there into trajectories"
         fix += "; if times are only rounded, give what is between frames: dataset.time_step=0.01"
-        raise bad(seen.path, problem, fix)
+        raise bad(seen.path, f"times are not evenly spaced: {where}", fix)
     if seen.counted:
         return step * (time_step or 1.0)
     if time_step is not None and (np.abs(step - time_step) > JITTER * time_step).any():
@@ -104,12 +102,10 @@ class Derived:
     """A derivative that a file lacked, and how exact it is.
 
     Attributes:
-        name: accelerations or velocities.
         note: what they were derived from, and how, with their error.
         doubt: what to do about an error that is too large; None where it is small.
     """
 
-    name: str
     note: str
     doubt: str | None
 
@@ -122,14 +118,14 @@ def complete(
     Returns:
         Velocities and accelerations, both [S, T, n, D], and what was derived.
     """
-    v, a = seen.velocities, seen.accelerations
+    v, a, x = seen.velocities, seen.accelerations, seen.positions
     if v is not None and a is not None:
         return v, a, []
-    frames = seen.positions.shape[1]
-    if frames < fit.window:
-        problem = f"{frames} frames (of the shortest trajectory) are fewer than dataset.window={fit.window}"
-        raise bad(seen.path, problem, "track longer, or set a smaller dataset.window and dataset.order")
-    dt, x, derived = spacing(seen, time_step), seen.positions, []
+    if x.shape[1] < fit.window:
+        many = f"{x.shape[1]} frames (of the shortest trajectory)"
+        fix = "track longer, or set a smaller dataset.window and dataset.order"
+        raise bad(seen.path, f"{many} are fewer than dataset.window={fit.window}", fix)
+    dt, derived = spacing(seen, time_step), []
     if a is None:
         of, source, derivative = ("positions", x, 2) if v is None else ("velocities", v, 1)
         a = fit(source, dt, derivative)
@@ -149,10 +145,10 @@ def _described(name: str, of: str, source: Array, dt: Array, derivative: int, fi
         f"beside a typical size of {size:.2g}; noise enters as {power}"
     )
     if not error > NOISY * size:
-        return Derived(name, note, None)
+        return Derived(note, None)
     percent = f"{100 * error / max(size, 1e-300):.0f} %"
     doubt = f"Scatter of the {of} makes an error of about {percent} in the {name} derived from them"
-    return Derived(name, note, f"{doubt}: {_remedy(source, dt, derivative, fit)}")
+    return Derived(note, f"{doubt}: {_remedy(source, dt, derivative, fit)}")
 
 
 def _remedy(source: Array, dt: Array, derivative: int, fit: Differentiator) -> str:
@@ -184,8 +180,6 @@ def blocks_of(frames: int, blocks: int, gap: int, every: int) -> npt.NDArray[np.
     """
     length = (frames - gap * (blocks - 1)) // blocks
     if length < 1:
-        fix = (
-            f"{frames} frames, {gap} of them left out between blocks, are too few: use fewer or track longer"
-        )
-        raise InputError("dataset.blocks", blocks, fix)
+        few = f"{frames} frames, {gap} of them left out between blocks, are too few"
+        raise InputError("dataset.blocks", blocks, f"{few}: use fewer or track longer")
     return np.arange(blocks)[:, None] * (length + gap) + np.arange(0, length, every)

@@ -16,13 +16,19 @@ from gnn_distill.data.own.tracks import Observed, bad
 from gnn_distill.errors import InputError, check_int
 
 GRAPHS = ("complete", "chain", "nearest", "cutoff", "file")
-_CHUNK = 4_000_000  # distances held in memory at a time
+CHUNK = 4_000_000
+"""Distances held in memory at a time."""
 
 Adjacency = npt.NDArray[np.bool_]
 
 
 def adjacency(
-    kind: str | None, seen: Observed, positions: Array, neighbours: int | None, radius: float | None
+    kind: str | None,
+    seen: Observed,
+    positions: Array,
+    neighbours: int | None,
+    radius: float | None,
+    chunk: int = CHUNK,
 ) -> Adjacency | None:
     """Adjacency of all graphs.
 
@@ -32,6 +38,7 @@ def adjacency(
         positions: positions of the graphs, shape [G, n, D].
         neighbours: senders per receiver, for `nearest`.
         radius: largest distance, for `cutoff`.
+        chunk: distances that are held in memory at a time.
 
     Returns:
         None for the complete graph, bool [n, n] for one graph, [G, n, n] where it changes in time.
@@ -43,9 +50,9 @@ def adjacency(
         return chain(n)
     if kind == "nearest" and neighbours is not None:
         check_int("dataset.neighbours", neighbours, 1, n - 1)
-        return _by_chunk(positions, lambda d: _nearest(d, neighbours))
+        return _by_chunk(positions, chunk, lambda d: _nearest(d, neighbours))
     if kind == "cutoff" and radius is not None:
-        found = _by_chunk(positions, lambda d: d < radius)
+        found = _by_chunk(positions, chunk, lambda d: d < radius)
         if not found.any():
             fix = "no two particles ever come so close: use a larger one"
             raise InputError("dataset.radius", radius, fix)
@@ -63,11 +70,11 @@ def _from_file(seen: Observed, n: int) -> Adjacency:
     return joined
 
 
-def _by_chunk(positions: Array, rule: Callable[[Array], Adjacency]) -> Adjacency:
+def _by_chunk(positions: Array, chunk: int, rule: Callable[[Array], Adjacency]) -> Adjacency:
     """Apply `rule` to distances [g, n, n], self-distance infinite, for a chunk of graphs at a time."""
     graphs, n, _ = positions.shape
     joined = np.empty((graphs, n, n), dtype=bool)
-    step = max(1, _CHUNK // (n * n))
+    step = max(1, chunk // (n * n))
     for start in range(0, graphs, step):
         x = positions[start : start + step]
         distance = np.linalg.norm(x[:, :, None] - x[:, None, :], axis=-1)

@@ -7,8 +7,8 @@ particle are in order of time. Shape letters: S trajectories, T frames, n partic
 
 from __future__ import annotations
 
+import contextlib
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import pandas as pd
 import torch
 
 from gnn_distill.data.own.tracks import ALIASES, Contents, bad
+from gnn_distill.physics.variables import AXES
 
-AXES = ("x", "y", "z")
 VECTORS = {"positions": "", "velocities": "v", "accelerations": "a"}
 """Arrays of vectors, and what stands before the axis in the names of their columns."""
 LABELS = ["trajectory", "particle"]
@@ -66,10 +66,15 @@ def read_parquet(path: Path) -> pd.DataFrame:
     try:
         table = parquet.read_table(path, partitioning=None).to_pandas(ignore_metadata=True)
     except Exception as error:  # a damaged file can raise anything
-        problem = f"it cannot be read ({(str(error) or type(error).__name__).splitlines()[0]})"
-        raise bad(path, problem, "write it again, or save it as .csv") from error
+        fix = "write it again, or save it as .csv"
+        raise bad(path, f"it cannot be read ({_reason(error)})", fix) from error
     table = table[[name for name in table if not name.startswith("__index_level_")]]
     return table.set_axis(_header(path, list(table)), axis=1)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what an exception says."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _header(path: Path, names: list[str]) -> list[str]:
@@ -121,8 +126,8 @@ def _columns(columns: list[str], path: Path, dim: int) -> tuple[dict[str, list[s
         if name not in columns:
             fix = "add it, or rename the one that holds it" + ", or set dataset.dim=2" * name.endswith("z")
             raise bad(path, f"there is no column {name!r} {found}", fix)
-    if dim == 2 and (third := [name for name in ("z", "vz", "az") if name in columns]):
-        problem = f"column {third[0]!r} is a third dimension but dataset.dim=2"
+    for name in (name for name in ("z", "vz", "az") if dim == 2 and name in columns):
+        problem = f"column {name!r} is a third dimension but dataset.dim=2"
         raise bad(path, problem, "set dataset.dim=3, or remove the column")
     given |= {ALIASES[name]: [name] for name in (clock, "mass", "charge") if name in columns}
     used = {"frame", *LABELS, *sum(given.values(), [])}
@@ -146,15 +151,14 @@ def _numbers(path: Path, column: pd.Series) -> pd.Series:
 
 def _names(path: Path, column: pd.Series) -> pd.Series:
     """Names of particles or trajectories as categories, sorted as numbers where all of them are numbers."""
-    names = column.astype(str).str.strip().astype("category")
+    names = column.astype(str).str.strip()
     if names.isna().any():
         where = f"in row {names.isna().idxmax() + 1} below the header"
         raise bad(path, f"column {column.name!r} is empty or nan {where}", "give a number or a name")
-    try:
-        order = sorted(names.cat.categories, key=lambda text: (float(text), text))
-    except ValueError:
-        order = sorted(names.cat.categories)
-    return names.cat.reorder_categories(order)
+    order = sorted(names.unique())
+    with contextlib.suppress(ValueError):
+        order = sorted(order, key=float)
+    return names.astype(pd.CategoricalDtype(order))
 
 
 def _in_order(
@@ -191,13 +195,8 @@ def _in_order(
     return rows, (len(many), shortest, many.iloc[0]), (note,) if shortest < longest else ()
 
 
-PLAIN = "save plain arrays of numbers, with np.savez(path, positions=...)"
-
-
 def read_npz(path: Path) -> dict[str, Any]:
     """Arrays of a NumPy archive; pickled objects are refused, since loading one can run any code."""
-    if not zipfile.is_zipfile(path):
-        raise bad(path, "it is not an .npz archive (damaged, cut off, or a pickle)", PLAIN)
     arrays: dict[str, Any] = {}
     name = "the archive"
     try:
@@ -205,10 +204,10 @@ def read_npz(path: Path) -> dict[str, Any]:
             for name in archive.files:
                 arrays[name] = archive[name]
     except Exception as error:  # a damaged file can raise anything
-        if "allow_pickle" in str(error):
-            problem = f"array {name!r} holds pickled Python objects, which are refused"
-            raise bad(path, problem, PLAIN) from error
-        raise bad(path, f"{name!r} cannot be read ({error})", PLAIN) from error
+        pickled = "is damaged or holds pickled Python objects, which are refused"
+        problem = pickled if "allow_pickle" in str(error) else f"cannot be read ({error})"
+        fix = "save plain arrays of numbers, with np.savez(path, positions=...)"
+        raise bad(path, f"{name!r} {problem}", fix) from error
     return arrays
 
 
@@ -220,8 +219,7 @@ def read_pt(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise bad(path, "it is damaged or holds pickled Python objects, which are refused", fix) from error
     except Exception as error:  # a damaged file can raise anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise bad(path, f"it cannot be read ({reason})", fix) from error
+        raise bad(path, f"it cannot be read ({_reason(error)})", fix) from error
     if not isinstance(content, dict):
         raise bad(path, f"it holds a {type(content).__name__}", fix)
     for name, value in content.items():
@@ -232,30 +230,32 @@ def read_pt(path: Path) -> dict[str, Any]:
 
 def _array(value: torch.Tensor | int | float) -> Any:
     if not isinstance(value, torch.Tensor):
-        return np.asarray(value)
+        return np.asarray(value)  # in double precision, which torch would not take for a number
     value = value.detach()
     return (value.double() if value.is_floating_point() else value).numpy()
 
 
-ARRAYS: dict[str, Callable[[Path], dict[str, Any]]] = {".npz": read_npz, ".pt": read_pt}
-TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {".csv": read_csv, ".parquet": read_parquet}
-ENDINGS = (*ARRAYS, *TABLES)
+READERS: dict[str, Callable[[Path], Any]] = {
+    ".npz": read_npz,
+    ".pt": read_pt,
+    ".csv": read_csv,
+    ".parquet": read_parquet,
+}
+"""What reads a file, by its ending: a dict of arrays or, of a table, a frame."""
 
 
 def read(path: Path, dim: int) -> Contents:
     """Read a file of tracked particles.
 
     Args:
-        path: a file that ends in one of `ENDINGS`.
+        path: a file that ends in one of `READERS`.
         dim: space dimensions D that a table must have columns for.
 
     Raises:
         InputError: naming the file, the array or column, what is wrong with it and the fix.
     """
-    ending = path.suffix.lower()
     try:
-        if ending in ARRAYS:
-            return Contents(ARRAYS[ending](path))
-        return assemble(TABLES[ending](path), path, dim)
+        found = READERS[path.suffix.lower()](path)
+        return assemble(found, path, dim) if isinstance(found, pd.DataFrame) else Contents(found)
     except (OSError, UnicodeDecodeError) as error:
         raise bad(path, f"it cannot be read ({error})", "check the file and its permissions") from error

@@ -5,8 +5,6 @@ Shape letters: S trajectories, T frames, n particles, D space dims, K further fe
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +15,13 @@ import numpy.typing as npt
 
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError
+from gnn_distill.physics.variables import column_names
 
 VECTORS = ("positions", "velocities", "accelerations")
 CLOCKS = ("times", "frames", "dt")
 KNOWN = (*VECTORS, "masses", "charges", "features", *CLOCKS, "edge_index")
 ALIASES = {"position": "positions", "velocity": "velocities", "acceleration": "accelerations"}
 ALIASES |= {"mass": "masses", "charge": "charges", "time": "times", "frame": "frames", "t": "times"}
-
-# Equations use these letters with a digit for something else (m1, q2, the constants c0, c1, …), and these
-# names of vectors and functions. A further column so called is f1, f2, … in them instead.
-TAKEN = re.compile(r"([cdfmqrtuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|inv")
 
 
 @dataclass(frozen=True)
@@ -102,23 +97,20 @@ def check(contents: Contents, path: Path, dim: int) -> Observed:
             problem = f"{name} has shape {numbers[name].shape} but positions has {given}"
             raise bad(path, problem, f"save {name} for the same frames and particles as positions")
         numbers[name] = numbers[name].reshape(shape)
-    features = numbers.get("features")
-    if features is not None and (features.ndim < 2 or not features.shape[-1]):
+    n = shape[2]
+    masses = _per_particle(path, "masses", numbers.get("masses", np.ones(n))[..., None], given)[..., 0]
+    charges = _per_particle(path, "charges", numbers.get("charges", np.zeros(n))[..., None], given)[..., 0]
+    features = numbers.get("features", np.zeros((n, 0)))
+    if "features" in numbers and (features.ndim < 2 or not features.shape[-1]):
         fix = "save [n, K], K ≥ 1 numbers for each particle, or leave it out"
         raise bad(path, f"features has shape {features.shape}", fix)
-    columns = {
-        "masses": numbers.get("masses", np.ones(shape[2]))[..., None],
-        "charges": numbers.get("charges", np.zeros(shape[2]))[..., None],
-        "features": np.zeros((shape[2], 0)) if features is None else features,
-    }
-    each = {name: _per_particle(path, name, value, given) for name, value in columns.items()}
-    masses = each["masses"][..., 0]
+    features = _per_particle(path, "features", features, given)
     if (masses <= 0).any():
-        first = tuple(int(k) for k in np.argwhere(masses <= 0)[0])
+        first = first_true(masses <= 0)
         problem = f"masses: {masses[first]:g} at [trajectory, frame, particle] = {list(first)}"
         raise bad(path, problem, "give positive masses, or leave them out (they are then 1)")
     times, counted = _clock(path, numbers, shape[:2])
-    names = names_of(contents.columns or ("",) * each["features"].shape[-1])
+    names = column_names(contents.columns or ("",) * features.shape[-1])
     told = [c if c == n else f"{c} (in equations {n})" for c, n in zip(contents.columns, names, strict=False)]
     note = f"further columns become inputs of every particle: {', '.join(told)}"
     return Observed(
@@ -127,32 +119,19 @@ def check(contents: Contents, path: Path, dim: int) -> Observed:
         velocities=numbers.get("velocities"),
         accelerations=numbers.get("accelerations"),
         masses=masses,
-        charges=each["charges"][..., 0],
-        features=each["features"],
+        charges=charges,
+        features=features,
         names=names,
         times=times,
         counted=counted,
-        edge_index=None if edges is None else _edges(path, edges, shape[2]),
+        edge_index=None if edges is None else _edges(path, edges, n),
         notes=(*contents.notes, *([note] if told else [])),
     )
 
 
-def names_of(headings: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of further columns in equations: their headings where these can be, else f1, f2, ….
-
-    Equations add 1 for the receiver and 2 for the sender, so that `spin1` is the one of a column `spin`,
-    not another column.
-
-    >>> names_of(("spin", "m", "size (µm)"))
-    ('spin', 'f2', 'f3')
-    """
-    return tuple(name if _free(name, headings) else f"f{k}" for k, name in enumerate(headings, 1))
-
-
-def _free(name: str, headings: tuple[str, ...]) -> bool:
-    plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
-    of_another = name.endswith(("1", "2")) and name[:-1] in headings
-    return plain and not TAKEN.fullmatch(name) and not of_another
+def first_true(wrong: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """Index of the first entry that is true."""
+    return tuple(int(k) for k in np.argwhere(wrong)[0])
 
 
 def _known(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -174,25 +153,25 @@ def _numbers(path: Path, name: str, value: Any) -> Array:
         raise bad(path, f"{name} holds values of type {array.dtype}", "save real numbers")
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
-        first = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
-        problem = f"{name} holds {array[tuple(first)]} at index {first} (shape {array.shape})"
+        first = first_true(~np.isfinite(array))
+        problem = f"{name} holds {array[first]} at index {list(first)} (shape {array.shape})"
         raise bad(path, problem, "fill the gap by interpolation, or cut these frames out")
     return array
 
 
 def _check_positions(path: Path, shape: tuple[int, ...], dim: int) -> None:
-    problem = f"positions has shape {shape}"
+    what, fix = "", ""
     if len(shape) not in (3, 4):
-        raise bad(path, problem, "save [frames, particles, dim] or [trajectories, frames, particles, dim]")
-    if 0 in shape:
-        raise bad(path, f"{problem}: it is empty", "save at least one frame of two particles")
-    if shape[-1] != dim:
-        fix = f"its last axis must hold the {dim} coordinates that dataset.dim={dim} asks for"
-        if shape[-1] in (2, 3):
-            fix = f"its last axis says dataset.dim={shape[-1]}, not {dim}"
-        raise bad(path, problem, fix)
-    if shape[-2] < 2:
-        raise bad(path, f"{problem}: one particle", "track at least two, a pair is what can interact")
+        fix = "save [frames, particles, dim] or [trajectories, frames, particles, dim]"
+    elif 0 in shape:
+        what, fix = ": it is empty", "save at least one frame of two particles"
+    elif shape[-1] != dim:
+        other = f"its last axis says dataset.dim={shape[-1]}, not {dim}"
+        fix = other if shape[-1] in (2, 3) else f"its last axis must hold {dim} coordinates (dataset.dim)"
+    elif shape[-2] < 2:
+        what, fix = ": one particle", "track at least two, a pair is what can interact"
+    if fix:
+        raise bad(path, f"positions has shape {shape}{what}", fix)
 
 
 def _per_particle(path: Path, name: str, value: Array, given: tuple[int, ...]) -> Array:
@@ -209,7 +188,7 @@ def _per_particle(path: Path, name: str, value: Array, given: tuple[int, ...]) -
 
 def _clock(path: Path, numbers: Mapping[str, Array], shape: tuple[int, ...]) -> tuple[Array | None, bool]:
     """Times [S, T] or None, and whether they are frame numbers."""
-    given = [name for name in ("times", "frames", "dt") if name in numbers]
+    given = [name for name in CLOCKS if name in numbers]
     if not given:
         return None, False
     if len(given) > 1:
@@ -225,7 +204,7 @@ def _clock(path: Path, numbers: Mapping[str, Array], shape: tuple[int, ...]) -> 
         raise bad(path, problem, f"save one time per frame, shape {shape[1:]} or {shape}")
     times = np.broadcast_to(value, shape)
     if (np.diff(times) <= 0).any():
-        s, k = (int(i) for i in np.argwhere(np.diff(times) <= 0)[0])
+        s, k = first_true(np.diff(times) <= 0)
         problem = f"{name} is not ascending: {times[s, k + 1]:g} at frame {k + 1} comes after {times[s, k]:g}"
         raise bad(path, problem, "sort the frames by time and remove repeated ones")
     return times, name == "frames"
@@ -238,7 +217,7 @@ def _edges(path: Path, value: Any, n: int) -> npt.NDArray[np.int64]:
         raise bad(path, problem, "save whole numbers of shape (2, E): a row of senders, a row of receivers")
     outside = (edges < 0) | (edges >= n)
     if outside.any():
-        row, column = (int(k) for k in np.argwhere(outside)[0])
+        row, column = first_true(outside)
         problem = f"edge_index holds {edges[row, column]} at [{row}, {column}]"
         raise bad(path, problem, f"number the {n} particles 0 to {n - 1}")
     if (loops := np.flatnonzero(edges[0] == edges[1])).size:

@@ -116,9 +116,16 @@ def check_problem(
     X, y = np.array(X, dtype=np.float64), np.array(y, dtype=np.float64)
     w = np.ones(y.shape) if weights is None else np.array(weights, dtype=np.float64)
     if X.ndim != 2 or y.shape != X.shape[:1] or w.shape != y.shape:
-        shapes = (X.shape, y.shape, w.shape)
-        raise InputError("symbolic points", shapes, "give X [S, K], y [S] and weights [S]")
-    _check_names(names, X.shape[1])
+        fix = "give X [S, K], y [S] and weights [S]"
+        raise InputError("symbolic points", (X.shape, y.shape, w.shape), fix)
+    unknown = [name for name in names if not is_variable(name)]
+    if len(names) != X.shape[1]:
+        raise InputError("symbolic names", list(names), f"give {X.shape[1]} names, one a column of X")
+    if repeated := {n for n in names if list(names).count(n) > 1}:
+        raise InputError("symbolic names", sorted(repeated), "name each column once")
+    if unknown:
+        fix = f"use names from {', '.join(VARIABLES)}, or such as size1 and size2 for a further column"
+        raise InputError("symbolic names", unknown[0], fix)
     if len(y) < MIN_POINTS:
         raise InputError("symbolic.points", len(y), f"give at least {MIN_POINTS} points")
     for what, values in (("X", X), ("y", y), ("weights", w)):
@@ -129,14 +136,3 @@ def check_problem(
     if w.min() < 0 or w.max() == 0:
         raise InputError("symbolic weights", float(w.min()), "give weights ≥ 0, not all zero")
     return X, y, w
-
-
-def _check_names(names: Sequence[str], columns: int) -> None:
-    if len(names) != columns:
-        raise InputError("symbolic names", list(names), f"give {columns} names, one a column of X")
-    if repeated := {n for n in names if list(names).count(n) > 1}:
-        raise InputError("symbolic names", sorted(repeated), "name each column once")
-    for name in names:
-        if not is_variable(name):
-            fix = f"use names from {', '.join(VARIABLES)}, or such as size1 and size2 for a further column"
-            raise InputError("symbolic names", name, fix)

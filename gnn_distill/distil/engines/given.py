@@ -40,10 +40,11 @@ class GivenEngine(TrimmingEngine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self._parsed().free_symbols:
+        if not self.parsed().free_symbols:
             raise InputError("symbolic.expression", self.expression, "use at least one variable")
 
-    def _parsed(self, names: Sequence[str] | None = None) -> sympy.Expr:
+    def parsed(self, names: Sequence[str] | None = None) -> sympy.Expr:
+        """The expression; InputError where it holds other variables than `names`, if these are known."""
         try:
             return parse(self.expression, names)
         except InputError as error:
@@ -52,7 +53,7 @@ class GivenEngine(TrimmingEngine):
     @property
     def radial(self) -> bool:
         """Whether the equation is the size along Δ/d, rather than a component."""
-        used = self._parsed().free_symbols
+        used = self.parsed().free_symbols
         return not {str(symbol) for symbol in used} & set(DELTAS)
 
     def search(self, points: Points, seed: int, say: Progress, memory: Memory | None) -> Front:
@@ -65,7 +66,7 @@ class GivenEngine(TrimmingEngine):
 
     def _written(self, names: Sequence[str]) -> list[sympy.Expr]:
         """The equation along each axis and along mixtures of axes, with and without a constant."""
-        given = self._parsed(names)
+        given = self.parsed(names)
         deltas = [sympy.Symbol(n) for n in names if n in DELTAS]
         own = [d for d in deltas if given.has(d)]
         if not own and deltas:

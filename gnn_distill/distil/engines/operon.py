@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 import sympy
 
-from gnn_distill.arrays import Array
+from gnn_distill.arrays import spread
 from gnn_distill.distil.engines.engine import MIN_POINTS, Memory, Progress, TrimmingEngine, check_problem
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse_all
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.expressions.refine import clean_front
-from gnn_distill.errors import InputError, check_int, check_range
+from gnn_distill.errors import check_choice, check_int, check_range
 
 ARITHMETIC = ("add", "sub", "mul", "div")
 EXTRA = ("exp", "log", "pow")
@@ -87,11 +87,12 @@ class OperonEngine(TrimmingEngine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("restarts", "patience", "generations", "functions_above_complexity", "n_threads"):
-            check_int(f"symbolic.engine.{name}", getattr(self, name), 1)
-        for name in ("subsample", "fit_points"):
-            check_int(f"symbolic.engine.{name}", getattr(self, name), MIN_POINTS)
-        check_int("symbolic.engine.population", self.population, 10)
+        least = dict.fromkeys(
+            ("restarts", "patience", "generations", "functions_above_complexity", "n_threads"), 1
+        )
+        least |= {"subsample": MIN_POINTS, "fit_points": MIN_POINTS, "population": 10}
+        for name, low in least.items():
+            check_int(f"symbolic.engine.{name}", getattr(self, name), low)
         check_int("symbolic.engine.max_length", self.max_length, 5, 200)
         check_int("symbolic.engine.max_depth", self.max_depth, 2, 50)
         check_range("symbolic.engine.functions_above_loss", self.functions_above_loss, 0.0, 1.0)
@@ -99,8 +100,7 @@ class OperonEngine(TrimmingEngine):
             check_range("symbolic.engine.time_limit", self.time_limit, 1.0)
         object.__setattr__(self, "functions", tuple(self.functions))
         for function in self.functions:
-            if function not in EXTRA:
-                raise InputError("symbolic.engine.functions", function, f"choose from {', '.join(EXTRA)}")
+            check_choice("symbolic.engine.functions", function, EXTRA)
 
     def search(self, points: Points, seed: int, say: Progress, memory: Memory | None) -> Front:
         """The front of both passes."""
@@ -149,10 +149,12 @@ class _Search:
             if state.front is None or not self._ended(state, state.front):
                 state = self._restart(state)
             elif state.stage == 1 or not engine.functions or self._good(state.front) or self._left() <= 0:
-                state = self._saved(_State(2, front=state.front))
+                state = _State(2, front=state.front)
             else:
                 self.say("arithmetic is not enough: searching again with " + ", ".join(engine.functions))
-                state = self._saved(_State(1, front=state.front))
+                state = _State(1, front=state.front)
+            if self.memory is not None:
+                self.memory.save(state.to_dict())
         best = state.front.best
         self.say(f"simplest good equation: {sympy.N(best.expression, 4)}  (loss {best.loss:.3g})")
         return state.front
@@ -184,28 +186,24 @@ class _Search:
         done, best = state.restart + 1, front.best
         told = f"loss {best.loss:.3g}, complexity {best.complexity}: {str(sympy.N(best.expression, 4))[:70]}"
         self.say(f"search {done} of at most {self.engine.restarts}: {told}")
-        return self._saved(_State(state.stage, done, unchanged, front))
+        return _State(state.stage, done, unchanged, front)
 
     def _left(self) -> float:
         limit = self.engine.time_limit
         return np.inf if limit is None else limit - (time.monotonic() - self.begun)
 
     def _loaded(self) -> _State:
-        saved = None if self.memory is None else self.memory.load()
-        return _State() if saved is None else _State.from_dict(saved)
-
-    def _saved(self, state: _State) -> _State:
-        if self.memory is not None:
-            self.memory.save(state.to_dict())
-        return state
+        saved = self.memory and self.memory.load()
+        return _State.from_dict(saved) if saved else _State()
 
 
 def _same(before: Front | None, now: Front) -> bool:
     """Whether a restart has neither lowered the loss nor made the choice simpler."""
-    if before is None:
-        return False
-    no_better = now.equations[-1].loss > SAME * before.equations[-1].loss
-    return no_better and now.best.complexity >= before.best.complexity
+    return (
+        before is not None
+        and now.equations[-1].loss > SAME * before.equations[-1].loss
+        and now.best.complexity >= before.best.complexity
+    )
 
 
 def _evolve(
@@ -215,7 +213,7 @@ def _evolve(
     from pyoperon.sklearn import SymbolicRegressor
 
     # in units of their spreads, since operon draws its constants near 1
-    scale, unit = _spread(points.X), float(_spread(points.y))
+    scale, unit = spread(points.X), float(spread(points.y))
     regressor = SymbolicRegressor(
         allowed_symbols=",".join((*functions, "constant", "variable")),
         objectives=["mse", "length"],
@@ -240,17 +238,9 @@ def _evolve(
         regressor.fit(points.X / scale, points.y / unit)
         texts = [regressor.get_model_string(e["tree"], DIGITS) for e in regressor.pareto_front_]
     columns = [f"X{i + 1}" for i in range(len(scale))]  # operon's own names, in units of the spreads
-    undo = {
-        sympy.Symbol(c): sympy.Symbol(n) / sympy.Float(float(s))
-        for c, n, s in zip(columns, points.names, scale, strict=True)
-    }
+    given = [sympy.Symbol(n) / sympy.Float(float(s)) for n, s in zip(points.names, scale, strict=True)]
+    undo = dict(zip(sympy.symbols(columns), given, strict=True))
     return [unit * found.xreplace(undo) for found in parse_all(texts, columns)]
-
-
-def _spread(values: Array) -> Array:
-    """Standard deviation of each column, one where a column is constant."""
-    spread = np.std(values, axis=0)
-    return np.where(spread > 0, spread, 1.0)
 
 
 def _share(front: Front, points: Points) -> float:

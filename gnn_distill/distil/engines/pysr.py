@@ -55,24 +55,20 @@ class PySREngine(TrimmingEngine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_int("symbolic.engine.iterations", self.iterations, 1)
+        for name, low in {"iterations": 1, "batch_size": 10, "save_every": 1}.items():
+            check_int(f"symbolic.engine.{name}", getattr(self, name), low)
         check_int("symbolic.engine.maxsize", self.maxsize, 7, 200)
-        check_int("symbolic.engine.batch_size", self.batch_size, 10)
-        check_int("symbolic.engine.save_every", self.save_every, 1)
         if self.time_limit is not None:
             check_range("symbolic.engine.time_limit", self.time_limit, 1.0)
         check_range("symbolic.engine.parsimony", self.parsimony, 0.0, 10.0)
 
-    def arguments(
-        self, seed: int, *, weighted: bool = False, guesses: Sequence[str] = (), seconds: float | None = None
-    ) -> dict[str, Any]:
+    def arguments(self, seed: int, *, weighted: bool = False, guesses: Sequence[str] = ()) -> dict[str, Any]:
         """The keyword arguments of `pysr.PySRRegressor`; one thread, so that a seed decides all.
 
         Args:
             seed: of the search.
             weighted: whether points have weights.
             guesses: equations to start from, in Julia's notation.
-            seconds: time limit.
         """
         loss = "loss(x, y, w) = w * abs(x - y)" if weighted else "loss(x, y) = abs(x - y)"
         return {
@@ -86,7 +82,7 @@ class PySREngine(TrimmingEngine):
             "parsimony": self.parsimony,
             "maxsize": self.maxsize,
             "niterations": self.iterations,
-            "timeout_in_seconds": seconds,
+            "timeout_in_seconds": self.time_limit,
             "batching": self.batching,
             "batch_size": self.batch_size,
             "guesses": list(guesses) or None,
@@ -119,12 +115,10 @@ class PySREngine(TrimmingEngine):
         except Exception as error:  # Julia's set-up may fail in any way at import
             raise InputError("symbolic", "pysr", f"{FIX} ({error})") from error
         begun = time.monotonic()
-        guesses = [] if front is None else in_julia(front)
-        weighted = bool(np.ptp(points.weights) > 0)
-        regressor = PySRRegressor(
-            **self.arguments(seed, weighted=weighted, guesses=guesses, seconds=self.time_limit)
-        )
-        given = points.weights if weighted else None
+        known = [] if front is None else [e.expression for e in front.equations]
+        guesses = [write(e).replace("**", "^") for e in known]  # in Julia's notation
+        given = points.weights if np.ptp(points.weights) > 0 else None
+        regressor = PySRRegressor(**self.arguments(seed, weighted=given is not None, guesses=guesses))
         while done < self.iterations:
             size = min(self.save_every, self.iterations - done)
             left = None if self.time_limit is None else self.time_limit - (time.monotonic() - begun)
@@ -134,9 +128,9 @@ class PySREngine(TrimmingEngine):
             regressor.fit(points.X, points.y, weights=given, variable_names=list(points.names))
             done += size
             found = front_from_rows(regressor.equations_.to_dict("records"), points)
-            if front is not None:
-                found = Front.on(points, [e.expression for f in (front, found) for e in f.equations])
-            front = found
+            known += [e.expression for e in found.equations]
+            front = Front.on(points, known)
+            known = [e.expression for e in front.equations]
             if memory is not None:
                 memory.save({"done": done, "front": front.to_dict()})
             best = front.best
@@ -145,11 +139,6 @@ class PySREngine(TrimmingEngine):
         if front is None:
             raise InputError("symbolic.engine.time_limit", self.time_limit, "give more time")
         return front
-
-
-def in_julia(front: Front) -> list[str]:
-    """The equations of a front in Julia's notation."""
-    return [write(e.expression).replace("**", "^") for e in front.equations]
 
 
 def front_from_rows(rows: Iterable[Mapping[str, Any]], points: Points) -> Front:

@@ -36,31 +36,21 @@ def complexity(expression: sympy.Expr) -> int:
     if expression.is_number or expression.is_Symbol:
         return 1
     if expression.is_Add:
-        return _sum_complexity(expression)
-    if expression.is_Mul or expression.is_Pow:
-        return _product_complexity(expression)
-    return 3 + sum(complexity(a) for a in expression.args)
-
-
-def _sum_complexity(expression: sympy.Expr) -> int:
-    negative = [t.could_extract_minus_sign() and not t.is_number for t in expression.args]
-    terms = [-t if flip else t for t, flip in zip(expression.args, negative, strict=True)]
-    unpaired = 2 if all(negative) else 0
-    return sum(complexity(t) for t in terms) + len(terms) - 1 + unpaired
-
-
-def _product_complexity(expression: sympy.Expr) -> int:
-    above, below = [], []
-    for factor in sympy.Mul.make_args(expression):
-        base, exponent = factor.as_base_exp()
-        divides = not factor.is_number and exponent.is_number and exponent.is_negative
-        if divides:
-            below.append(_power_complexity(base, -exponent))
-        else:
-            above.append(_power_complexity(base, exponent) if factor.is_Pow else complexity(factor))
-    if not below:
-        return sum(above) + len(above) - 1
-    return sum(above) + sum(below) + len(above) + len(below) - 1 + 1
+        negative = [t.could_extract_minus_sign() and not t.is_number for t in expression.args]
+        sizes = [complexity(-t if flip else t) for t, flip in zip(expression.args, negative, strict=True)]
+        extra = 2 if all(negative) else 0  # no positive term to subtract from: −1 · the sum
+    elif expression.is_Mul or expression.is_Pow:
+        sizes, extra = [], 0
+        for factor in sympy.Mul.make_args(expression):
+            base, exponent = factor.as_base_exp()
+            if not factor.is_number and exponent.is_number and exponent.is_negative:
+                sizes.append(_power_complexity(base, -exponent))
+                extra = 1  # one inv over all denominators
+            else:
+                sizes.append(_power_complexity(base, exponent) if factor.is_Pow else complexity(factor))
+    else:
+        return 3 + sum(complexity(a) for a in expression.args)
+    return sum(sizes) + len(sizes) - 1 + extra
 
 
 def _power_complexity(base: sympy.Expr, exponent: sympy.Expr) -> int:
@@ -68,8 +58,6 @@ def _power_complexity(base: sympy.Expr, exponent: sympy.Expr) -> int:
     if exponent.is_Integer:
         times = int(exponent)
         return min(times * inner + times - 1, inner + power)
-    if base == sympy.E:
-        return power
     return inner + power
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from gnn_distill.arrays import Array
 from gnn_distill.errors import check_choice
@@ -94,11 +95,8 @@ def draw(r: Array, count: int, how: str, rng: np.random.Generator) -> Index:
     order = rng.permutation(len(r))
     if how == "random" or len(r) <= count:
         return np.sort(order[:count])
-    _, group = np.unique(strata(r)[order], return_inverse=True)
-    arranged = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[arranged], np.arange(group.max() + 1))
-    rank = np.empty(len(r), dtype=np.int64)  # of each edge within its stratum
-    rank[arranged] = np.arange(len(r)) - starts[group[arranged]]
+    group = strata(r)[order]
+    rank = pd.Series(group).groupby(group).cumcount().to_numpy()  # of each edge within its stratum
     return np.sort(order[np.argsort(rank, kind="stable")[:count]])
 
 

@@ -75,8 +75,6 @@ def template(expression: sympy.Expr) -> Template:
             return symbols[-1]
         if node.is_Pow and node.exp.is_Integer:
             return visit(node.base) ** node.exp
-        if node.is_Pow and node.base == sympy.E:
-            return sympy.exp(visit(node.exp))
         if node.is_Mul and node.args[0] is sympy.S.NegativeOne:
             return -visit(sympy.Mul(*node.args[1:]))
         return node.func(*[visit(a) for a in node.args]) if node.args else node

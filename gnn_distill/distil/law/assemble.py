@@ -50,14 +50,14 @@ def assembled(engine: Engine, recording: Recording, found: Found) -> Law | None:
     """The picked equations as one law, constants as they were found."""
     problem, picks = found.problem, found.picks
     if found.joint is not None:
-        parents = [p[k] for p, k in zip(found.joint.parents, picks, strict=True)]
-        verdicts = found.verdicts or (None,) * len(parents)
-        pairs = [(k, v) for k, v in zip(parents, verdicts, strict=True) if k is not None]
-        recovered = [k for k, v in pairs if v is not None and v.recovered]
-        index = next(iter([*recovered, *(k for k, _ in pairs)]), found.joint.front.choice)
+        front, parents = found.joint.front, [p[k] for p, k in zip(found.joint.parents, picks, strict=True)]
+        right = [v.recovered for v in found.verdicts] if found.verdicts else [False] * len(parents)
+        recovered = [k for k, known in zip(parents, right, strict=True) if known]
+        # of the components' picks the first that is the law, else the first that is no trivial equation
+        index = next((k for k in [*recovered, *parents] if k is not None), front.choice)
         if isinstance(engine, GivenEngine):
-            index = len(found.joint.front.equations) - 1  # what the user asked for, believed or not
-        return Law.along(found.joint.front.equations[index].expression, len(picks))
+            index = len(front.equations) - 1  # what the user asked for, believed or not
+        return Law.along(front.equations[index].expression, len(picks))
     expressions = [f.equations[k].expression for f, k in zip(found.fronts, picks, strict=True)]
     if problem.target == "pullback":
         return Law(tuple(expressions))

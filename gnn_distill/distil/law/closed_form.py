@@ -23,7 +23,7 @@ from gnn_distill.distil.expressions.front import complexity
 from gnn_distill.distil.expressions.parse import R, rounded, write
 from gnn_distill.distil.expressions.refine import forms
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import DELTAS
+from gnn_distill.physics.variables import DELTAS, Columns
 from gnn_distill.read.recording import Edges
 
 WORST_CONDITION = 1e3  # of the matrix that mixes force components into messages
@@ -46,7 +46,7 @@ class Nodes:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of `variables`: `vx vy [vz] m1`."""
-        return (*("vx", "vy", "vz")[: self.velocity.shape[1]], "m1")
+        return Columns(self.velocity.shape[1]).own_names
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,7 @@ class Law:
     @property
     def constants(self) -> list[list[sympy.Float]]:
         """The numeric constants of each component; ε of a central law, which is not fitted, is left out."""
-        if self.radial is not None:
-            return [constants(self.radial)] * len(self.components)
-        return [constants(f) for f in self.components]
+        return [constants(f if self.radial is None else self.radial) for f in self.components]
 
     def to_dict(self) -> dict[str, Any]:
         """Expressions and their numeric constants as plain data."""
@@ -131,15 +129,10 @@ def from_messages(expressions: Sequence[sympy.Expr], gauge: Gauge) -> Law | None
     matrix = np.stack([fit.slope for fit in gauge.robust])
     if matrix.shape[0] != matrix.shape[1] or not np.linalg.cond(matrix) < WORST_CONDITION:
         return None
-    inverse = np.linalg.inv(matrix)
-    offsets = [fit.offset for fit in gauge.robust]
     power = sympy.Symbol("m1") ** sympy.Float(gauge.p - 1.0)
-    parts = [(e - sympy.Float(a)) * power for e, a in zip(expressions, offsets, strict=True)]
-    return Law(
-        tuple(
-            sum((sympy.Float(c) * p for c, p in zip(row, parts, strict=True)), sympy.S(0)) for row in inverse
-        )
-    )
+    parts = [(e - sympy.Float(fit.offset)) * power for e, fit in zip(expressions, gauge.robust, strict=True)]
+    rows = [[sympy.Float(c) * p for c, p in zip(row, parts, strict=True)] for row in np.linalg.inv(matrix)]
+    return Law(tuple(sum(row, sympy.S(0)) for row in rows))
 
 
 def fit_one_body(law: Law, edges: Edges, nodes: Nodes) -> Law:
@@ -165,9 +158,7 @@ def fit_one_body(law: Law, edges: Edges, nodes: Nodes) -> Law:
 
 def _one_body(columns: Sequence[Array], rest: Array) -> tuple[Array, float]:
     """Coefficients of the columns [N] in the rest [N], without an offset, and the trimmed mean residual."""
-    values: Array = np.zeros(len(columns))
-    residual = rest
-    kept = np.ones(len(rest), dtype=bool)
+    values, residual, kept = np.zeros(len(columns)), rest, np.ones(len(rest), dtype=bool)
     for _ in range(20 if columns else 0):
         design = np.stack(columns, axis=1)
         values = np.asarray(np.linalg.lstsq(design[kept], rest[kept], rcond=None)[0], dtype=np.float64)
@@ -187,9 +178,8 @@ def compare(law: Law, edges: Edges, nodes: Nodes, network_mae: float) -> dict[st
     truth = edges.acceleration
     r2 = None
     if truth is not None:
-        kinds = {"robust": TRIM, "ols": 0.0}
         columns = list(zip(truth.T, law.pair(edges).T, strict=True))
-        r2 = {kind: [r_squared(t, p, trim) for t, p in columns] for kind, trim in kinds.items()}
+        r2 = {k: [r_squared(t, p, trim) for t, p in columns] for k, trim in (("robust", TRIM), ("ols", 0.0))}
     return {
         **law.to_dict(),
         "test": {"mae": float(error.mean())},

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import sympy
 from scipy.optimize import least_squares
 
+from gnn_distill.analyse.bootstrap import interval
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import Template, constants, evaluate, replaced
 from gnn_distill.distil.expressions.parse import MAX_EXPONENT, R
@@ -24,7 +25,6 @@ FIT_NODES = 8000
 RESOLUTION = float(np.finfo(np.float32).eps)  # smallest relative change of r that is believed
 MAX_SHIFT = 0.05  # the largest change of r, as for the mark * of a small constant inside r
 REPLICATES, ROUNDS = 200, 6
-LEVEL = 0.95
 
 
 def refit_law(law: Law, edges: Edges, nodes: Nodes) -> Law:
@@ -41,12 +41,10 @@ def refit_law(law: Law, edges: Edges, nodes: Nodes) -> Law:
         edges: edges of graphs not used for testing.
         nodes: all receivers of `edges`.
     """
-    problems = _problems(law, edges, nodes)
+    found = [_best(problems, f) for problems, f in _problems(law, edges, nodes)]
     if law.radial is not None:
-        found = _best(problems, law.radial)
-        return replace(Law.along(found, len(law.components)), one_body=law.one_body)
-    parts = [_best([problem], f) for problem, f in zip(problems, law.components, strict=True)]
-    return replace(law, components=tuple(parts))
+        return replace(Law.along(found[0], len(law.components)), one_body=law.one_body)
+    return replace(law, components=tuple(found))
 
 
 def intervals(law: Law, edges: Edges, nodes: Nodes, per_graph: int, seed: int = 0) -> list[list[list[float]]]:
@@ -62,11 +60,9 @@ def intervals(law: Law, edges: Edges, nodes: Nodes, per_graph: int, seed: int = 
         per_graph: nodes in a graph.
         seed: of the draws.
     """
-    problems, rng = _problems(law, edges, nodes), np.random.default_rng(seed)
-    if law.radial is not None:
-        return [_interval(problems, law.radial, per_graph, rng)] * len(law.components)
-    pairs = zip(problems, law.components, strict=True)
-    return [_interval([problem], f, per_graph, rng) for problem, f in pairs]
+    rng = np.random.default_rng(seed)
+    found = [_interval(problems, f, per_graph, rng) for problems, f in _problems(law, edges, nodes)]
+    return found if law.radial is None else found * len(law.components)
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,8 @@ class _Problem:
         return float(np.abs(self.residual(values)).mean()) if np.isfinite(values).all() else float("inf")
 
 
-def _problems(law: Law, edges: Edges, nodes: Nodes) -> list[_Problem]:
+def _problems(law: Law, edges: Edges, nodes: Nodes) -> list[tuple[list[_Problem], sympy.Expr]]:
+    """What is fitted together, with its equation: all components of a central law, else each by itself."""
     keep = edges.receiver < FIT_NODES
     x, receiver = edges.variables[keep], edges.receiver[keep]
     target = (nodes.acceleration - law.alone(nodes))[:FIT_NODES]
@@ -109,7 +106,10 @@ def _problems(law: Law, edges: Edges, nodes: Nodes) -> list[_Problem]:
         d = np.linalg.norm(edges.delta[keep], axis=1)
         factor = edges.delta[keep] / np.where(d > 0, d, 1.0)[:, None]
     columns = zip(factor.T, target.T, strict=True)
-    return [_Problem(x, edges.names, receiver, along, a) for along, a in columns]
+    problems = [_Problem(x, edges.names, receiver, along, a) for along, a in columns]
+    if law.radial is not None:
+        return [(problems, law.radial)]
+    return [([problem], f) for problem, f in zip(problems, law.components, strict=True)]
 
 
 def _best(problems: Sequence[_Problem], f: sympy.Expr) -> sympy.Expr:
@@ -184,9 +184,7 @@ def _interval(
     for _ in range(REPLICATES):
         counts = np.bincount(rng.integers(graphs, size=graphs), minlength=graphs)[graph].astype(float)
         draws.append(centre + _optimum(residual, slopes, counts))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
-    return [[float(a), float(b)] for a, b in zip(low, high, strict=True)]
+    return [interval(drawn) for drawn in np.transpose(draws)]
 
 
 def _optimum(residual: Array, slopes: Array, counts: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -34,23 +35,17 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
         content: that of `law.json`.
         folder: where to.
     """
+    built = {key: list(content.get(key) or []) for key in ("acceleration", "one_body", "further")}
     texts = {
         "law.tex": latex(law),
         "law_sympy.py": in_sympy(law),
-        "law_numpy.py": in_numpy(law, content.get("further") or ()),
+        "law_numpy.py": in_numpy(law, built["further"]),
     }
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    module = LawModule.from_law(content)
-    saved = {
-        "acceleration": list(content["acceleration"]),
-        "one_body": list(content.get("one_body") or []),
-        "further": list(content.get("further") or []),
-        "state_dict": module.state_dict(),
-    }
-    buffer = io.BytesIO()
-    torch.save(saved, buffer)
+    buffer = io.BytesIO()  # torch writes the name of a file into it, and the temporary one has another
+    torch.save(built | {"state_dict": LawModule.from_law(content).state_dict()}, buffer)
     with atomic(folder / "law.pt") as temporary:
         temporary.write_bytes(buffer.getbuffer())
     return [folder / name for name in (*texts, "law.pt")]
@@ -62,10 +57,10 @@ def latex(law: Law) -> str:
     names = {s: variables.latex(str(s)) for s in symbols}
     alone = law.one_body or (sympy.S.Zero,) * len(law.components)
     lines = []
-    for axis, pair, single in zip(AXES, law.components, alone, strict=False):
-        rest = "" if single == 0 else " + " + sympy.latex(rounded(single, 6), symbol_names=names)
-        right = rf"\sum_j \left[ {sympy.latex(rounded(pair, 6), symbol_names=names)} \right]{rest}"
-        lines.append(rf"  a_{axis} &= {right}".replace("+ -", "- "))
+    for axis, *terms in zip(AXES, law.components, alone, strict=False):
+        pair, single = (sympy.latex(rounded(term, 6), symbol_names=names) for term in terms)
+        rest = "" if terms[1] == 0 else f" + {single}"
+        lines.append(rf"  a_{axis} &= \sum_j \left[ {pair} \right]{rest}".replace("+ -", "- "))
     body = " \\\\\n".join(lines)
     note = f"% r = |\\Delta| + {SOFTENING:g}; 1: receiver, 2: sender"
     return f"{note}\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
@@ -107,13 +102,11 @@ def in_numpy(law: Law, further: Sequence[str] = ()) -> str:
     names = ", ".join(f"d{a}" for a in AXES[: len(pair)])
     speeds = ", ".join(f"v{a}" for a in AXES[: len(pair)])
     used = {str(s) for f in law.components for s in f.free_symbols}
-    columns = {
-        sided(name, side): f"features[{end}, {k}]"
-        for k, name in enumerate(further)
-        for side, end in ((1, "i"), (2, "j"))
-    }
-    more = "".join(f", {name}" for name in columns if name in used)
-    given = "".join(f", {column}" for name, column in columns.items() if name in used)
+    more = given = ""  # further columns that the law uses, as parameters and as arguments
+    for (k, name), (side, end) in itertools.product(enumerate(further), ((1, "i"), (2, "j"))):
+        if sided(name, side) in used:
+            more += f", {sided(name, side)}"
+            given += f", features[{end}, {k}]"
     lines = [
         '"""The distilled law. Made by gnn_distill; needs NumPy only."""',
         "",

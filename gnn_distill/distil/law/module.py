@@ -73,33 +73,25 @@ class LawModule(nn.Module):
         """Accelerations [B, n, D] of particles with features x [B, n, F]."""
         x = x.to(self.constants.dtype)
         n, dim, columns = x.shape[1], self.dim, Columns(self.dim, self.further)
-        receiver, sender = all_pairs(n, x.device) if self._edges is None else self._edges
+        if self._edges is None:
+            receiver, sender = torch.nonzero(~torch.eye(n, dtype=torch.bool, device=x.device)).T
+        else:
+            receiver, sender = self._edges
         one, two = x[:, receiver], x[:, sender]
         delta = one[..., :dim] - two[..., :dim]
-        named = dict(zip(DELTAS, delta.unbind(-1), strict=False))
-        named |= {"r": delta.norm(dim=-1) + SOFTENING} | self._numbers()
+        numbers = {f"c{k}": c for k, c in enumerate(self.constants)}
+        named = dict(zip(DELTAS, delta.unbind(-1), strict=False)) | numbers
+        named |= {"r": delta.norm(dim=-1) + SOFTENING}
         named |= columns.properties(one, 1) | columns.properties(two, 2)
         pairs = _stacked(self._pair, named, like=named["r"])
         pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force
         total = pairs.new_zeros(*x.shape[:2], dim).index_add(1, receiver, pairs)
-        return total + self._single(x) if self._alone else total
-
-    def _single(self, x: Tensor) -> Tensor:
-        columns = Columns(self.dim)
-        velocity = x[..., columns.velocity].unbind(-1)
-        named = dict(zip(VELOCITIES, velocity, strict=False)) | {"m1": x[..., columns.mass]}
-        return _stacked(self._alone, named | self._numbers(), like=named["m1"])
-
-    def _numbers(self) -> dict[str, Tensor]:
-        return {f"c{k}": c for k, c in enumerate(self.constants)}
+        if not self._alone:
+            return total
+        own = dict(zip(VELOCITIES, x[..., columns.velocity].unbind(-1), strict=False)) | numbers
+        return total + _stacked(self._alone, own | {"m1": x[..., columns.mass]}, like=x[..., columns.mass])
 
 
 def _stacked(terms: Sequence[Function], named: Mapping[str, Tensor], like: Tensor) -> Tensor:
     """Values of the terms side by side, each of the shape of `like`."""
     return torch.stack([term(named).to(like).expand_as(like) for term in terms], dim=-1)
-
-
-def all_pairs(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """Receivers and senders of all ordered pairs of n particles."""
-    index = torch.nonzero(~torch.eye(n, dtype=torch.bool, device=device))
-    return index[:, 0], index[:, 1]

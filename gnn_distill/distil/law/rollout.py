@@ -5,14 +5,13 @@ Shapes: S trajectories, T frames, n particles, D space dims.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.integrate import RK45
+from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from gnn_distill.arrays import Array
@@ -71,10 +70,6 @@ class Course(NamedTuple):
     ended: str | None
 
 
-class _SpentError(Exception):
-    """No further accelerations may be asked for."""
-
-
 def trajectories(edges: int) -> int:
     """How many trajectories of so many edges each may have `ENOUGH` evaluations together, at least one."""
     return max(1, EDGES // (ENOUGH * max(1, edges)))
@@ -93,41 +88,31 @@ def follow(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATION
     """
     x0, v0 = tracks.positions[:, 0], tracks.velocities[:, 0]
     shape, half = x0.shape, x0.size
-    asked = itertools.count(1)
+    asked, times = 0, tracks.times
 
     def derivative(_: float, y: Array) -> Array:
-        if next(asked) > limit:
-            raise _SpentError
+        nonlocal asked
+        asked += 1
+        if asked > limit:
+            return np.full_like(y, np.nan)  # a step of NaN fails, and the solver returns what it has reached
         x, v = y[:half].reshape(shape), y[half:].reshape(shape)
         return np.concatenate([v.ravel(), accelerations(x, v).ravel()])
 
-    found = np.full((len(tracks.times), 2 * half), np.nan)
+    found = np.full((len(times), 2 * half), np.nan)
     found[0] = np.concatenate([x0.ravel(), v0.ravel()])
-    try:
-        with np.errstate(all="ignore"):
-            reached = _integrate(derivative, tracks.times, found)
-        ended = None if reached else "a step failed"
-    except _SpentError:
+    ended: str | None = "a step failed"
+    with np.errstate(all="ignore"):
+        # from a derivative that is not finite the solver would look for a first step for ever
+        if np.isfinite(derivative(times[0], found[0])).all():
+            span = float(times[0]), float(times[-1])
+            solved = solve_ivp(derivative, span, found[0], t_eval=times, rtol=TOLERANCE, atol=TOLERANCE)
+            if len(solved.t):  # not even one frame where the first step fails
+                found[: len(solved.t)] = solved.y.T
+            ended = None if solved.success else ended
+    if asked > limit:
         ended = f"{limit} evaluations were spent"
     x, v = (part.reshape(-1, *shape).swapaxes(0, 1) for part in np.split(found, 2, axis=1))
     return Course(x, v, ended)
-
-
-def _integrate(derivative: Callable[[float, Array], Array], times: Array, found: Array) -> bool:
-    """Fill `found` [T, Y] from its first row on; whether the last one was reached."""
-    first, last = float(times[0]), float(times[-1])
-    if not np.isfinite(derivative(first, found[0])).all():
-        return False
-    solver = RK45(derivative, first, found[0], last, rtol=TOLERANCE, atol=TOLERANCE)
-    while solver.status == "running":
-        before = solver.t
-        solver.step()
-        if solver.status == "failed":
-            return False
-        passed = np.flatnonzero((times > before) & (times <= solver.t))
-        if len(passed):
-            found[passed] = solver.dense_output()(times[passed]).T
-    return True
 
 
 def position_error(positions: Array, tracks: Tracks) -> Array:
@@ -228,13 +213,9 @@ def roll_out(
 
 def _law_of_energy(evidence: Evidence, n: int) -> ForceLaw | None:
     """The true law if particles interact as it says, all or along a chain; energies are summed like that."""
-    law = evidence.law
-    if law is None:
-        return None
-    receiver, sender = evidence.model.edges(n)
-    joined = np.zeros((n, n), dtype=bool)
-    joined[receiver.numpy(), sender.numpy()] = True
-    usual = chain(n) if law.graph == "chain" else ~np.eye(n, dtype=bool)
+    joined, law = np.zeros((n, n), dtype=bool), evidence.law
+    joined[tuple(part.numpy() for part in evidence.model.edges(n))] = True
+    usual = chain(n) if law and law.graph == "chain" else ~np.eye(n, dtype=bool)
     return law if np.array_equal(joined, usual) else None
 
 

@@ -7,8 +7,7 @@ that no fit has seen, in the middle and beyond it at both ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.points import Points, strata
 from gnn_distill.distil.expressions.refine import QUICK, refit
 from gnn_distill.distil.verdict.judge import Verdict
+from gnn_distill.physics.variables import DELTAS
 
 OUTSIDE = 0.15
 """Share of the edges beyond the middle, at each end of the range of r."""
@@ -53,10 +53,6 @@ class Extrapolation:
     beyond: tuple[float | None, ...]
     reason: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
-
 
 def extrapolate(front: Front, seen: Points, unseen: Points) -> Extrapolation:
     """Judge the equations of a front by held-out edges and a wider range.
@@ -81,10 +77,8 @@ def extrapolate(front: Front, seen: Points, unseen: Points) -> Extrapolation:
         finite = all(np.isfinite(values).all() for values in wide)
         inside.append(_mean(error[inner]))
         beyond.append(_mean(error[~inner]) if finite else np.inf)
-    good = [
-        i for i in range(len(beyond)) if beyond[i] <= SLACK * min(beyond) and inside[i] <= SLACK * min(inside)
-    ]
-    chosen = good[0] if good else int(np.argmin(np.add(inside, beyond)))
+    good = (np.array(inside) <= SLACK * min(inside)) & (np.array(beyond) <= SLACK * min(beyond))
+    chosen = int(np.argmax(good) if good.any() else np.argmin(np.add(inside, beyond)))
     return Extrapolation(chosen, _plain(inside), _plain(beyond), _reason(front, chosen, inside, beyond))
 
 
@@ -121,7 +115,7 @@ def _scale(r: Array, y: Array) -> Array:
 
 def _stretched(points: Points, factor: float) -> Array:
     """The inputs with all lengths multiplied."""
-    lengths = [name in ("dx", "dy", "dz", "r") for name in points.names]
+    lengths = np.isin(points.names, (*DELTAS, "r"))
     return np.where(lengths, factor, 1.0) * points.X
 
 
@@ -137,11 +131,11 @@ def _plain(values: Sequence[float]) -> tuple[float | None, ...]:
 
 
 def _reason(front: Front, chosen: int, inside: Sequence[float], beyond: Sequence[float]) -> str:
-    rivals = [i for i in range(len(beyond)) if i < chosen and np.isfinite(beyond[i])]
+    rivals = [error for error in beyond[:chosen] if np.isfinite(error)]
     text = (
         f"relative error {inside[chosen]:.3g} on unseen edges of middle length, {beyond[chosen]:.3g} on "
         "shorter and longer ones than its constants were fitted to"
     )
     if rivals:
-        text += f"; the best simpler equation has {min(beyond[i] for i in rivals):.3g} there"
+        text += f"; the best simpler equation has {min(rivals):.3g} there"
     return text

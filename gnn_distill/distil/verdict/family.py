@@ -167,31 +167,29 @@ class _Unknowns:
         return full
 
 
-def _unknowns(law: ForceLaw, target: Target, eps: tuple[float, float], power: float) -> _Unknowns:
-    spread = MAX_POWER if target == "components" else 0.0
-    params = np.array(law.params)
-    bounds = np.sort(np.stack([params / PARAM_FACTOR, params * PARAM_FACTOR]), axis=0)
-    return _Unknowns(
-        np.array([0.0, 0.0, power, *params]),
-        np.array([-eps[0], -eps[1], power - spread, *bounds[0]]),
-        np.array([*eps, power + spread, *bounds[1]]),
-    )
-
-
 def nearest_member(values: Array, law: ForceLaw, fresh: Fresh, target: Target) -> Member:
     """The member of the law's family that is nearest to `values` [S] at the fresh points.
 
     Differences are relative to the size of the force, so that every decade of r counts; R² is
     that of the part left when b is taken off.
     """
-    powers = (1.0,) if target == "pullback" else (1.0, 0.0)
+    powers, reach = ((1.0,), 0.0) if target == "pullback" else ((1.0, 0.0), MAX_POWER)
+    params = np.array(law.params)
+    low, high = np.sort(np.stack([params / PARAM_FACTOR, params * PARAM_FACTOR]), axis=0)
+
+    def fit(eps1: float, eps2: float, power: float) -> Member:
+        start = np.array([0.0, 0.0, power, *params])
+        least = np.array([-eps1, -eps2, power - reach, *low])
+        most = np.array([eps1, eps2, power + reach, *high])
+        return _fit(values, law, fresh, _Unknowns(start, least, most))
+
     r2 = attrgetter("r2")
-    best = max((_fit(values, law, fresh, _unknowns(law, target, (0.0, 0.0), p)) for p in powers), key=r2)
+    best = max((fit(0.0, 0.0, power) for power in powers), key=r2)
     # small constants inside r only where they are missed: each makes the fit slower and easier to mislead
     for eps in ((MAX_EPS, 0.0), (0.0, MAX_EPS), (MAX_EPS, MAX_EPS)):
         if not HOPELESS < best.r2 <= THRESHOLD:
             break
-        best = max(best, _fit(values, law, fresh, _unknowns(law, target, eps, best.power)), key=r2)
+        best = max(best, fit(*eps, best.power), key=r2)
     return best
 
 
@@ -270,8 +268,7 @@ def same_symbolically(expression: sympy.Expr, law: ForceLaw, member: Member, del
     coefficient. Cheap by construction: large expressions, powers and non-rational laws give False.
     """
     try:
-        other = _member_expression(law, member, deltas)
-        pairs = [sympy.fraction(sympy.together(e)) for e in (expression, other)]
+        pairs = [sympy.fraction(sympy.together(e)) for e in (expression, _expression(member, law, deltas))]
         if any(part.count_ops() > 60 or not part.is_polynomial() for pair in pairs for part in pair):
             return False
         (n1, d1), (n2, d2) = pairs
@@ -283,7 +280,7 @@ def same_symbolically(expression: sympy.Expr, law: ForceLaw, member: Member, del
     return bool(np.allclose(u, v, atol=3e-3 * np.abs(v).max(), rtol=0.0))
 
 
-def _member_expression(law: ForceLaw, member: Member, deltas: Sequence[str]) -> sympy.Expr:
+def _expression(member: Member, law: ForceLaw, deltas: Sequence[str]) -> sympy.Expr:
     r, m1, m2, q1, q2 = sympy.symbols("r m1 m2 q1 q2")
     power = sympy.Integer(round(member.power))
     size = law.magnitude(r + member.eps2, m1, m2, q1, q2, member.params) * m1**-power / (r + member.eps1)

@@ -121,7 +121,7 @@ def judge(
     fresh = fresh_points(law, dim, ranges or {}, fixed=fixed, further=further(names))
     if unknown := set(names) - fresh.columns.keys():
         raise InputError("names", sorted(unknown), f"use names from {', '.join(fresh.columns)}")
-    axes: list[int | None] = [k if target == "pullback" else None for k in range(len(fronts))]
+    axes = range(dim) if target == "pullback" else [None] * len(fronts)
     verdicts = [_judge_front(f, law, names, fresh, axis) for f, axis in zip(fronts, axes, strict=True)]
     if fixed:
         limit = f"; {', '.join(sorted(fixed))} never vary in the data, so nothing is said of them"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from matplotlib.figure import Figure
 
 from gnn_distill.errors import InputError, check_choice
@@ -15,7 +16,8 @@ from gnn_distill.report.figures import curves, fields, radial, residuals, rollou
 from gnn_distill.report.style import look, save
 from gnn_distill.runs.load import Run
 
-Draw = Callable[[Run, dict[str, Any]], Figure | None]
+CAPTIONS: dict[str, str] = yaml.safe_load((Path(__file__).parents[1] / "captions.yaml").read_text("utf-8"))
+"""What a reader sees in a figure, also in those over the runs of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Kind:
         gap: why there may be no figure although the stage has been run.
     """
 
-    draw: Draw
+    draw: Callable[[Run, dict[str, Any]], Figure | None]
     caption: str
     more: Callable[[Run], str] = lambda run: ""
     stage: str = "analyse"
@@ -42,82 +44,27 @@ class Kind:
         return f"{self.caption} {self.more(run)}".strip()
 
 
-def importance_reason(run: Run) -> str:
-    """Why these components, for this run."""
-    reason = ((run.analysis or {}).get("importance") or {}).get("reason")
-    return f"Selected: {reason}." if reason else ""
-
-
 FIGURES: dict[str, Kind] = {
-    "law": Kind(
-        radial.law,
-        "Each test edge is one point (darker: more of them): the part of the learned contribution that "
-        "points along the line between two particles, against their distance. Where the true force is a "
-        "function of r times one of masses and charges, the latter is divided out, so that all edges should "
-        "fall on one curve. Where the true law is not known, that of the equation found is divided out.",
-        edges=True,
-    ),
+    "law": Kind(radial.law, CAPTIONS["law"], edges=True),
     "trajectories": Kind(
-        trajectories.trajectories,
-        "Some of the trajectories, each in a frame of its own scale. Trails fade into the past; the markers, "
-        "larger for larger masses, stand where the last frame has the particles; colours are charges. "
-        "A frame leaves out particles that go more than six times as far as the middle one, and says so.",
-        trajectories.caption,
-        stage="simulate",
+        trajectories.trajectories, CAPTIONS["trajectories"], trajectories.caption, stage="simulate"
     ),
-    "pullback": Kind(
-        scatter.pullback,
-        "What one edge contributes to the acceleration of its receiver, read through the node model, against "
-        "the true F/m₁. Nothing is fitted: a perfect network lies on y = x.",
-        edges=True,
-    ),
-    "field": Kind(
-        fields.field,
-        "What a particle at the place of an arrow feels from the one in the middle. Length and colour show "
-        "the size, logarithmically; no arrow: exactly nothing. The raw messages show the same field turned, "
-        "mirrored or stretched, which a network is free to do; the node model undoes it.",
-        fields.caption,
-        edges=True,
-    ),
-    "residual": Kind(
-        residuals.residual,
-        "Where in r the network is wrong: its error on single pairs beside the size of the force. Blue "
-        "shading: all test edges of the sample, darker where there are more.",
-        edges=True,
-    ),
-    "messages": Kind(
-        scatter.messages,
-        "Each selected message component against the linear combination of the force components that fits it "
-        "best, in the best of the three gauges. The fit leaves out the worst 10 % of the edges; the picture "
-        "shows them.",
-        edges=True,
-    ),
+    "pullback": Kind(scatter.pullback, CAPTIONS["pullback"], edges=True),
+    "field": Kind(fields.field, CAPTIONS["field"], fields.caption, edges=True),
+    "residual": Kind(residuals.residual, CAPTIONS["residual"], edges=True),
+    "messages": Kind(scatter.messages, CAPTIONS["messages"], edges=True),
     "rollout": Kind(
         rollout.rollout,
-        "Network and distilled law integrated from the first frame of unseen trajectories: the median over "
-        "trajectories, and the quartiles as a band. Where particles meet closely, paths part exponentially, "
-        "so that the smallest error grows.",
+        CAPTIONS["rollout"],
         rollout.caption,
-        stage="distil",
+        "distil",
         gap="there was no trajectory to follow",
     ),
-    "importance": Kind(
-        curves.importance,
-        "How much each message dimension varies. A network that has found a force in D dimensions needs only "
-        "D of them.",
-        importance_reason,
-    ),
-    "relative_error": Kind(
-        curves.relative_error,
-        "R² is ruled by the few largest forces; this is how well a typical pair force of each size is known: "
-        "read through the node model, and from the selected messages by the fitted linear map.",
-    ),
-    "training": Kind(
-        curves.training,
-        "Loss on training and validation graphs, and how many message dimensions are in use.",
-        stage="train",
-    ),
+    "importance": Kind(curves.importance, CAPTIONS["importance"], curves.importance_reason),
+    "relative_error": Kind(curves.relative_error, CAPTIONS["relative_error"]),
+    "training": Kind(curves.training, CAPTIONS["training"], stage="train"),
 }
+"""In the order of the report."""
 
 
 def recorded(run: Run) -> dict[str, Any] | None:
@@ -166,10 +113,6 @@ def draw(run: Run, folder: Path) -> dict[str, Path]:
     for name, kind in FIGURES.items():
         path = folder / f"{name}.png"
         with look():
-            found = attempt(run, kind, arrays)
-            if found is None:
-                path.unlink(missing_ok=True)
-                continue
-            save(found, path)
-        drawn[name] = path
+            if save(attempt(run, kind, arrays), path):
+                drawn[name] = path
     return drawn

@@ -86,6 +86,12 @@ def importance(run: Run, arrays: dict[str, Any]) -> Figure | None:
     return figure
 
 
+def importance_reason(run: Run) -> str:
+    """Why these components, for this run."""
+    reason = ((run.analysis or {}).get("importance") or {}).get("reason")
+    return f"Selected: {reason}." if reason else ""
+
+
 def relative_error(run: Run, arrays: dict[str, Any]) -> Figure | None:
     """Median relative error per decade: of the pulled-back contribution, and of the fitted messages."""
     table = (run.analysis or {}).get("relative_error", {})

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from gnn_distill.report.text import number
 from gnn_distill.runs.load import Run
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """A named number as text, and what it means."""
 
     name: str
@@ -38,11 +37,9 @@ def data_rows(run: Run) -> list[Fact]:
         closer = f"1 % of the interacting pairs are closer than {number(near['p1'], 3)}"
         rows.append(Fact("closest approach", number(near["min"], 2), closer))
     if drift:
-        text = (
-            f"|ΔE| / max(1, |E|), largest of {drift['trajectories']:,} trajectories, median "
-            f"{number(drift['median'], 2)}; rounding to float32 alone gives 1e−7 to 1e−5"
-        )
-        rows.append(Fact("energy drift", number(drift["max"], 2), text))
+        of = f"|ΔE| / max(1, |E|), largest of {drift['trajectories']:,} trajectories"
+        median = f"median {number(drift['median'], 2)}; rounding to float32 alone gives 1e−7 to 1e−5"
+        rows.append(Fact("energy drift", number(drift["max"], 2), f"{of}, {median}"))
     if _simulated(run):
         rows.append(Fact("replaced trajectories", f"{data['replaced']:,}", "could not be integrated"))
     return rows
@@ -68,10 +65,9 @@ def data_line(run: Run) -> str | None:
     made = "simulated" if _simulated(run) else "data:"
     near = data["closest_approach"]
     closest = f", closest approach {number(near['min'], 2)}" if near else ""
-    return (
-        f"{made} {data['trajectories']:,} {_pieces(data)} of {data['frames']:,} frames, "
-        f"Σ|a| per graph {number(data['mean_abs_acceleration_per_graph'], 3)}{closest}"
-    )
+    a = number(data["mean_abs_acceleration_per_graph"], 3)
+    count = f"{data['trajectories']:,} {_pieces(data)} of {data['frames']:,} frames"
+    return f"{made} {count}, Σ|a| per graph {a}{closest}"
 
 
 FEATURES = {"m1": "mass", "q1": "charge", "v1": "velocity", "x1": "position", "f1": "further features"}
@@ -79,87 +75,57 @@ ENTERS = 0.05
 """A feature that changes scale or offset by less is not named."""
 
 
-def transform_rows(run: Run) -> list[Fact]:
-    """Facts for the table of the page; empty for a run without them."""
+def transform_rows(run: Run) -> Iterator[Fact]:
+    """Facts for the table of the page; none for a run without them."""
     analysis = run.analysis or {}
-    return [
-        *_selection(analysis),
-        *_power(analysis),
-        *_network(analysis.get("network_gauge") or {}),
-        *_mixing(analysis.get("mixing") or {}),
-    ]
-
-
-def _selection(analysis: dict[str, Any]) -> list[Fact]:
-    dims = analysis.get("effective_dimension")
-    if not dims:
-        return []
-    reason = (analysis.get("importance") or {}).get("reason", "")
-    selected = ", ".join(map(str, analysis["components"]))
-    spread = (
-        f"(Σλ)²/Σλ² of the messages' covariance; {dims['components_99']} principal components hold 99 % "
-        "of the variance"
-    )
-    return [
-        Fact("components", selected, reason),
-        Fact("effective dimension", number(dims["participation_ratio"], 3), spread),
-    ]
-
-
-def _power(analysis: dict[str, Any]) -> list[Fact]:
+    if dims := analysis.get("effective_dimension"):
+        reason = (analysis.get("importance") or {}).get("reason", "")
+        yield Fact("components", ", ".join(map(str, analysis["components"])), reason)
+        spread = f"{dims['components_99']} principal components hold 99 % of the variance"
+        ratio = number(dims["participation_ratio"], 3)
+        yield Fact("effective dimension", ratio, f"(Σλ)²/Σλ² of the messages' covariance; {spread}")
     gauge = analysis.get("gauge") or {}
-    if "p_interval" not in gauge:
-        return []
-    centred = "each receiver's mean taken off" if gauge.get("centred") else "with a constant offset"
-    offset = ", ".join(number(v, 2) for v in gauge["offset_std"])
-    return [
-        Fact(
-            "p by the law",
-            _with_interval(gauge["p"], gauge["p_interval"]),
-            f"messages ∝ F·m₁^(−p), {centred}",
-        ),
-        Fact("offset by the law", offset, "spread of receivers' means left over, in standard deviations"),
-    ]
+    if "p_interval" in gauge:
+        centred = "each receiver's mean taken off" if gauge.get("centred") else "with a constant offset"
+        yield Fact("p by the law", _with_interval(gauge), f"messages ∝ F·m₁^(−p), {centred}")
+        left = "spread of receivers' means left over, in standard deviations"
+        yield Fact("offset by the law", _numbers(gauge["offset_std"], ", ", 2), left)
+    yield from _network(analysis.get("network_gauge") or {})
+    mixing = analysis.get("mixing") or {}
+    if mixing.get("matrix"):
+        rows = "; ".join(_numbers(row, " ", 3) for row in mixing["matrix"])
+        yield Fact("mixing matrix B", f"[{rows}]", f"messages ≈ a + B·F, fit to {mixing['gauge']}")
+        if mixing.get("condition") is not None:
+            yield Fact("its condition number", number(mixing["condition"], 3), "1: a pure rotation")
+        if mixing.get("angle") is not None:
+            turn = f"{number(mixing['angle'], 3)}°{', with a reflection' if mixing['reflection'] else ''}"
+            yield Fact("its rotation", turn, "of the nearest orthogonal matrix")
 
 
-def _network(found: dict[str, Any]) -> list[Fact]:
-    rows = []
+def _network(found: dict[str, Any]) -> Iterator[Fact]:
+    """The gauge as the network itself shows it, without a law."""
     if found.get("p") is not None:
         meaning = "from the slopes of messages and pull-back when only m₁ is changed; uses no law"
-        rows.append(Fact("p read off the network", _with_interval(found["p"], found["p_interval"]), meaning))
+        yield Fact("p read off the network", _with_interval(found), meaning)
     if found.get("offset_std"):
-        offset = ", ".join(number(v, 2) for v in found["offset_std"])
-        rows.append(
-            Fact("offset read off the network", offset, "spread of messages averaged over rotations of Δ")
-        )
-    for key, name in (("scale", "scale depends on"), ("offset", "offset depends on")):
-        entering = {k: v for k, v in (found.get(key) or {}).items() if v is not None and v >= ENTERS}
-        if found.get(key):
-            named = sorted(entering.items(), key=lambda item: -item[1])
-            text = ", ".join(f"{FEATURES.get(k, k)} {number(v, 2)}" for k, v in named) or "nothing"
-            what = "median |Δ log| of the scale" if key == "scale" else "change of the offset"
-            rows.append(
-                Fact(name, text, f"{what} when the receiver has another one's feature; below 0.05 not shown")
-            )
-    return rows
+        spread = "spread of messages averaged over rotations of Δ"
+        yield Fact("offset read off the network", _numbers(found["offset_std"], ", ", 2), spread)
+    for key, what in (("scale", "median |Δ log| of the scale"), ("offset", "change of the offset")):
+        if not found.get(key):
+            continue
+        entering = [(v, k) for k, v in found[key].items() if v is not None and v >= ENTERS]
+        entering.sort(key=lambda item: -item[0])
+        text = ", ".join(f"{FEATURES.get(k, k)} {number(v, 2)}" for v, k in entering) or "nothing"
+        meaning = f"{what} when the receiver has another one's feature; below {ENTERS} not shown"
+        yield Fact(f"{key} depends on", text, meaning)
 
 
-def _mixing(found: dict[str, Any]) -> list[Fact]:
-    if not found.get("matrix"):
-        return []
-    rows = "; ".join(" ".join(number(v, 3) for v in row) for row in found["matrix"])
-    facts = [Fact("mixing matrix B", f"[{rows}]", f"messages ≈ a + B·F, fit to {found['gauge']}")]
-    if found.get("condition") is not None:
-        facts.append(Fact("its condition number", number(found["condition"], 3), "1: a pure rotation"))
-    if found.get("angle") is not None:
-        mirror = ", with a reflection" if found["reflection"] else ""
-        facts.append(
-            Fact("its rotation", f"{number(found['angle'], 3)}°{mirror}", "of the nearest orthogonal matrix")
-        )
-    return facts
+def _numbers(values: Sequence[float | None], between: str, digits: int) -> str:
+    return between.join(number(v, digits) for v in values)
 
 
-def _with_interval(value: float | None, limits: list[float | None] | None) -> str:
-    if not limits or None in limits:
-        return number(value, 4)
-    return f"{number(value, 4)} [{number(limits[0], 4)}, {number(limits[1], 4)}]"
+def _with_interval(found: dict[str, Any]) -> str:
+    """The power p with its interval, where that is known."""
+    limits = found["p_interval"]
+    known = limits and None not in limits
+    return number(found["p"]) + (f" [{_numbers(limits, ', ', 4)}]" if known else "")

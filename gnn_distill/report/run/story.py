@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
+from gnn_distill.distil.verdict.extrapolate import ROUGHLY
 from gnn_distill.distil.verdict.judge import STILL
+from gnn_distill.report.equations import plain_distance
 from gnn_distill.report.published import OLS_R2, ROBUST_R2, TEST_LOSS, cell
-from gnn_distill.report.run.doubts import doubts, headline, share
-from gnn_distill.report.text import law_title, mean, number, r2_text, with_signs
+from gnn_distill.report.text import capitalised, law_title, mean, number, r2_text, with_signs
 from gnn_distill.runs.load import Run, law_of
 
 GAP = 0.02
 """Force R² this far below the best gauge's is explained to the reader."""
 GOOD = 0.98
-Level = Literal["good", "partial", "bad", "open"]
+LITTLE = 0.5
+"""Error of the network, as a share of the mean |a|, from which on it has learned little."""
+RIGHT = 0.02
+"""Error of an equation on test accelerations, as a share of their mean, below which it holds whatever the
+network, which unseen edges are read off, may say."""
+OPEN = "The law behind these data is not known here: the equations were not checked against one."
+NONE = "No equation found holds on unseen edges: this is no law yet."
+MORE = "More runs, with other masses, charges and distances, help most."
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One row of the R² table, per component and mean; `interval` of the robust mean over trajectories."""
+    """One row of the R² table, per component; `interval_text` is that of the robust mean."""
 
     name: str
     label: str
     meaning: str
     robust: list[float | None]
     ols: list[float | None]
-    interval: tuple[float, float] | None = None
-
-    @property
-    def interval_text(self) -> str:
-        """Bootstrap interval of the robust mean; empty if there is none."""
-        return f"{r2_text(self.interval[0])} – {r2_text(self.interval[1])}" if self.interval else ""
+    interval_text: str = ""
 
     @property
     def robust_mean(self) -> float | None:
@@ -46,13 +48,28 @@ class Scores:
         return mean(self.ols)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The overall verdict: `level` sets the colour, `details` hold one line per component."""
 
-    level: Level
+    level: Literal["good", "partial", "bad", "open"]
     headline: str
     details: list[str]
+
+
+def told(run: Run) -> dict[str, Any]:
+    """What page and terminal both tell, by the names that the page's template has for it."""
+    return {
+        "title": capitalised(law_title(run)),
+        "variant": run.config.get("variant"),
+        "share": share_text(run, network_mae(run)),
+        "law_share": share_text(run, run.law["test"]["mae"]) if run.law else "",
+        "published": published(run),
+        "rows": r2_rows(run.analysis),
+        "explanations": explanations(run),
+        "plain": plain_distance(run.law or {}),
+        "outcome": outcome(run),
+        "missing": [*doubts(run), *missing(run)],
+    }
 
 
 def published(run: Run) -> dict[str, float | None]:
@@ -75,33 +92,24 @@ def r2_rows(analysis: dict[str, Any] | None) -> list[Scores]:
         "gauge": ("fitted gauge", f"messages against F·m₁^(−p) with p = {p} fitted{off}"),
         "pullback": ("pull-back", "contributions to the acceleration against F/m₁, on y = x"),
     }
-    scores = [
-        Scores(
-            name,
-            *words,
-            analysis["r2"][name]["robust"],
-            analysis["r2"][name]["ols"],
-            _interval(analysis, name),
-        )
-        for name, words in rows.items()
-        if name in analysis["r2"]
-    ]
+    scores = []
+    for name, words in rows.items():
+        if found := analysis["r2"].get(name):
+            limits = (analysis.get("r2_interval") or {}).get(name, {}).get("robust_mean") or [None]
+            interval = "" if None in limits else " – ".join(map(r2_text, limits))
+            scores.append(Scores(name, *words, found["robust"], found["ols"], interval))
     return [*scores[:-1], *_all_messages(analysis), *scores[-1:]]
-
-
-def _interval(analysis: dict[str, Any], name: str) -> tuple[float, float] | None:
-    limits = (analysis.get("r2_interval") or {}).get(name, {}).get("robust_mean")
-    return (limits[0], limits[1]) if limits and None not in limits else None
 
 
 def _all_messages(analysis: dict[str, Any]) -> list[Scores]:
     """The row of the best linear map from all messages, for the target that it reaches best."""
     found = analysis.get("subspace") or {}
     targets = {"force": "F", "acceleration": "F/m₁", "gauge": "F·m₁^(−p)"}
-    known = [name for name in targets if name in found and mean(found[name]["robust"]) is not None]
+    means = {name: mean(found[name]["robust"]) for name in targets if name in found}
+    known = {name: value for name, value in means.items() if value is not None}
     if not known:
         return []
-    name = max(known, key=lambda k: float(np.mean(found[k]["robust"])))
+    name = max(known, key=lambda k: known[k])
     dims = analysis.get("active_dims")
     meaning = f"best linear map from all {dims} unpruned messages to {targets[name]}, trajectories held out"
     return [Scores("subspace", "all messages", meaning, found[name]["robust"], found[name]["ols"])]
@@ -186,3 +194,93 @@ def verdict_line(entry: dict[str, Any]) -> str:
     word = "recovered" + (f" {verdict['marks']}" if verdict.get("marks") else "")
     word = word if verdict.get("recovered") is True else "not recovered"
     return f"{component_name(entry)}: {word} – {with_signs(str(verdict.get('reason') or 'no reason given'))}"
+
+
+def share(run: Run, mae: float | None) -> float | None:
+    """A mean absolute error of test accelerations as a share of the mean |a|; None if unknown."""
+    data = run.data
+    if mae is None or not data:
+        return None
+    mean = data["mean_abs_acceleration_per_graph"] / (data["particles"] * data["dim"])
+    return float(mae / mean) if mean > 0 else None
+
+
+def share_text(run: Run, mae: float | None) -> str:
+    """`6 % of the mean |a|`; empty if unknown."""
+    part = share(run, mae)
+    return "" if part is None else f"{_percent(part)} of the mean |a|"
+
+
+def network_mae(run: Run) -> float | None:
+    """The network's error on the test set; None if it was not analysed."""
+    test = (run.analysis or {}).get("test")
+    return test["mae"] if test else None
+
+
+def _percent(part: float) -> str:
+    if part < 1e-4:
+        return "below 0.01 %"
+    return f"{100 * part:.{0 if part >= 0.095 else 1 if part >= 0.0095 else 2}f} %"
+
+
+def doubts(run: Run) -> list[str]:
+    """Sentences about data and network that a reader of the law should know first; usually none."""
+    found = [f"{text}." for text in (run.data or {}).get("doubts") or []]
+    part = share(run, network_mae(run))
+    if part is not None and part >= LITTLE:
+        found.append(
+            f"The network's error is {_percent(part)} of the mean |a|, where always saying zero would have "
+            "100 %: it has learned little, so do not trust equations of it."
+        )
+    return found
+
+
+def missing(run: Run) -> list[str]:
+    """What the run directory lacks, and how to make it."""
+    judged = (run.path / "law.json").exists()
+    gaps = [
+        (not run.metrics, "train", "loss curves and the network"),
+        (run.analysis is None, "analyse", "test losses, R² and most figures"),
+        (run.equations is None or not judged, "distil", "the equations and the verdict"),
+    ]
+    lines = [f"The last attempt stopped: {error}"] if (error := run.status.get("error")) else []
+    if run.equations is not None and run.law is None and judged:
+        lines.append(
+            "No law was put together: these message components do not span a force. "
+            "The pull-back always gives one: symbolic.target=pullback."
+        )
+    lines += [
+        f"Stage {stage} has not been run: {what} are missing." for absent, stage, what in gaps if absent
+    ]
+    if stages := [stage for absent, stage, _ in gaps if absent]:
+        again = f"stages=[{','.join([*stages, 'report'])}] hydra.run.dir={run.path}"
+        lines.append(f"To fill the gap, give the command of this run again with {again}")
+    return lines
+
+
+def headline(entries: Sequence[dict[str, Any]], doubted: bool, left: float | None) -> str:
+    """What to think of the components of `equations.json`.
+
+    Args:
+        entries: the components.
+        doubted: something else is said to be wrong with data or network, which more data would not mend.
+        left: error of the law on test accelerations, as a share of the mean |a|; None if unknown.
+    """
+    if left is not None and left >= ROUGHLY:
+        found = f"The equation found is off by {left:.0%} of the mean |a|: this is no law yet."
+    elif (left is not None and left < RIGHT) or all(map(holds, entries)):
+        return OPEN
+    else:
+        found = NONE
+    return found if doubted else f"{found} {MORE}"
+
+
+def holds(entry: dict[str, Any]) -> bool:
+    """Whether a component's chosen equation holds at least roughly on unseen edges, inside and beyond.
+
+    Without a record of that it counts as holding.
+    """
+    extrapolation = entry.get("extrapolation") or {}
+    tried = [extrapolation[where] for where in ("inside", "beyond") if extrapolation.get(where)]
+    errors = [errors[extrapolation["equation"]] for errors in tried]
+    return all(error is not None and error < ROUGHLY for error in errors)

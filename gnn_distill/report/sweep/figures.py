@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
 
@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from gnn_distill.report import published
-from gnn_distill.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, look, save
+from gnn_distill.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, look, plain_ticks, save, single
 
 COLOURS = {"linear": BLUE, "exp": ORANGE, "cosine": GREEN}
 VARIANT_COLOURS = dict(zip(published.VARIANTS, (GREY, BLUE, ORANGE, "#CC79A7", GREEN), strict=True))
@@ -34,11 +34,6 @@ MEASURES = (
 Draw = Callable[[pd.DataFrame], Figure | None]
 
 
-def plain(value: float, _: object) -> str:
-    """A tick of a logarithmic axis; matplotlib's own are formulas, which are not set here."""
-    return f"{value:g}"
-
-
 def active_dims(runs: pd.DataFrame) -> Figure | None:
     """Active message dimensions against the epoch, for each pruning schedule."""
     pruned = runs[runs["schedule"].notna() & runs["trained"]]
@@ -48,8 +43,7 @@ def active_dims(runs: pd.DataFrame) -> Figure | None:
     usual = first[first["end"] == USUAL_END]
     shown = usual if len(usual) > 1 else first
     ends = sorted(shown["end"].unique())
-    figure = Figure(figsize=(6.2, 3.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single(3.8)
     for e in shown.itertuples():
         epoch, active = ([row[key] for row in e.job.run.metrics] for key in ("epoch", "active_dims"))
         colour, dash = COLOURS.get(e.schedule, BLACK), DASHES[ends.index(e.end) % len(DASHES)]
@@ -70,7 +64,7 @@ def sparsity(runs: pd.DataFrame) -> Figure | None:
     groups = {row: pair for row, pair in groups.items() if len(pair) == 2}
     if not groups:
         return None
-    figure, panels = _panels(list(groups))
+    figure, panels = _panels(len(groups))
     for axes, (row, pair) in zip(panels, groups.items(), strict=True):
         for variant, label, width in (("standard", "standard", 3.0), ("l1", "L1", 1.5)):
             std = np.sort(np.array(pair[variant], dtype=float))[::-1]
@@ -79,7 +73,7 @@ def sparsity(runs: pd.DataFrame) -> Figure | None:
             axes.plot(rank, std / top, color=colour, linewidth=width, label=label)
         axes.set(title=fill(row, TITLE), yscale="log", ylim=(1e-6, 2), xlabel="rank of the dimension")
         axes.set_ylabel("std / largest std")
-        axes.yaxis.set_major_formatter(FuncFormatter(plain))
+        plain_ticks(axes.yaxis, minor=False)
         axes.legend()
     return figure
 
@@ -89,13 +83,11 @@ def scores(runs: pd.DataFrame) -> Figure | None:
     scored = runs[runs["force_robust"].notna()]
     if scored.empty:
         return None
-    systems = {system: mine for system, mine in scored.groupby("system", sort=False)}
-    places = {system: _places(mine) for system, mine in systems.items()}
-    crowded = max(len(names) for names in places.values()) > FITTING
-    wide = crowded and max(len(name) for names in places.values() for name in names.values()) > SHORT
-    figure, panels = _panels(list(systems), wide=wide)
-    for axes, (system, mine) in zip(panels, systems.items(), strict=True):
-        names = places[system]
+    systems = [(system, mine, _places(mine)) for system, mine in scored.groupby("system", sort=False)]
+    crowded = max(len(names) for *_, names in systems) > FITTING
+    wide = crowded and max(len(name) for *_, names in systems for name in names.values()) > SHORT
+    figure, panels = _panels(len(systems), wide)
+    for axes, (system, mine, names) in zip(panels, systems, strict=True):
         index = {kind: k for k, kind in enumerate(names)}
         x = np.array([index[kind] for kind in zip(mine["variant"], mine["label"], strict=True)])
         for label, column, colour, marker in MEASURES:
@@ -117,9 +109,9 @@ def scores(runs: pd.DataFrame) -> Figure | None:
 
 def _places(mine: pd.DataFrame) -> dict[tuple[str, str], str]:
     """What has a place on the axis, variants in the published order, and what it is called there."""
-    known = {v: k for k, v in enumerate(published.VARIANTS)}
+    known = [*published.VARIANTS, *mine["variant"]]
     every = set(zip(mine["variant"], mine["label"], strict=True))
-    kinds = sorted(every, key=lambda kind: (known.get(kind[0], len(known)), kind))
+    kinds = sorted(every, key=lambda kind: (min(known.index(kind[0]), len(published.VARIANTS)), kind))
     several = mine["variant"].nunique() > 1
     return {
         (variant, label): ", ".join([variant] * (several or not label) + [label] * bool(label))
@@ -132,57 +124,47 @@ def losses(runs: pd.DataFrame) -> Figure | None:
     trained = runs[runs["trained"]]
     if trained.empty:
         return None
-    rows = {row: mine for row, mine in trained.groupby("row", sort=False)}
-    figure, panels = _panels(list(rows))
-    for axes, (row, mine) in zip(panels, rows.items(), strict=True):
+    rows = list(trained.groupby("row", sort=False))
+    figure, panels = _panels(len(rows))
+    for axes, (row, mine) in zip(panels, rows, strict=True):
         for e in mine.drop_duplicates("variant").itertuples():
-            epoch = [m["epoch"] + 1 for m in e.job.run.metrics]
-            loss = [m.get("val_mae_per_graph", np.nan) for m in e.job.run.metrics]
-            axes.plot(epoch, loss, color=VARIANT_COLOURS.get(e.variant, BLACK), label=e.variant)
+            points = [(m["epoch"] + 1, m.get("val_mae_per_graph", np.nan)) for m in e.job.run.metrics]
+            colour = VARIANT_COLOURS.get(e.variant, BLACK)
+            axes.plot(*zip(*points, strict=True), color=colour, label=e.variant)
         axes.set(title=fill(row, TITLE), yscale="log", xlabel="epoch", ylabel="validation mae_per_graph")
-        axes.yaxis.set_major_formatter(FuncFormatter(plain))
-        axes.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else ""))
+        plain_ticks(axes.yaxis)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=8.5)
     return figure
 
 
-def _panels(titles: Sequence[str], wide: bool = False) -> tuple[Figure, list[Axes]]:
-    columns = 1 if wide else min(COLUMNS, len(titles))
-    rows = -(-len(titles) // columns)
+def _panels(count: int, wide: bool = False) -> tuple[Figure, list[Axes]]:
+    columns = 1 if wide else min(COLUMNS, count)
+    rows = -(-count // columns)
     size = (8.4, 3.9 * rows) if wide else (4.6 * columns + 0.4, 3.1 * rows + 0.2)
     figure = Figure(figsize=size, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
-    for axes in panels[len(titles) :]:
+    for axes in panels[count:]:
         axes.remove()
-    return figure, panels[: len(titles)]
+    return figure, panels[:count]
 
 
-FIGURES: dict[str, tuple[Draw, str]] = {
-    "scores": (
-        scores,
-        "Robust R² of each variant; one point for each seed. Negative values are drawn at 0.",
-    ),
-    "active_dims": (active_dims, "How fast the schedules mask message dimensions."),
-    "sparsity": (
-        sparsity,
-        "Standard deviation of every message dimension over test edges, largest first, relative to the "
-        "largest. An L1 penalty is there to silence most dimensions; without one they share the work.",
-    ),
-    "losses": (losses, "Validation loss while training; first seed."),
+FIGURES: dict[str, Draw] = {
+    "scores": scores,
+    "active_dims": active_dims,
+    "sparsity": sparsity,
+    "losses": losses,
 }
+"""In the order of the page; what is seen in them stands in `captions.yaml`."""
 
 
 def draw_across(runs: pd.DataFrame, folder: Path) -> dict[str, Path]:
     """Draw the figures that the runs allow, and remove those that they no longer support."""
     drawn = {}
-    for name, (draw, _) in FIGURES.items():
+    for name, draw in FIGURES.items():
         path = folder / f"{name}.png"
-        with look(), matplotlib.rc_context({"text.parse_math": False}):  # names are text, whatever is in them
-            figure = draw(runs)
-            if figure is None:
-                path.unlink(missing_ok=True)
-                continue
-            save(figure, path)
-        drawn[name] = path
+        # Names are text, whatever is in them: matplotlib sets no formulas here.
+        with look(), matplotlib.rc_context({"text.parse_math": False}):
+            if save(draw(runs), path):
+                drawn[name] = path
     return drawn

@@ -1,4 +1,4 @@
-"""Text for Markdown, CSV and LaTeX: whatever a run holds, it can do no more there than be read."""
+"""Text for CSV and LaTeX: whatever a run holds, it can do no more there than be read."""
 
 from __future__ import annotations
 
@@ -18,13 +18,6 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def csv_text(frame: pd.DataFrame) -> str:
     """A frame as CSV, without its index."""
     return frame.rename(columns=in_cell).map(in_cell).to_csv(index=False, lineterminator="\n")
-
-
-def in_markdown(text: str) -> str:
-    """One line of Markdown that holds neither HTML nor links nor bars."""
-    text = " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("|", "\\|").replace("](", "]\\(").replace("`", "\\`")
 
 
 def in_cell(value: object) -> object:

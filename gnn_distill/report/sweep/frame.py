@@ -80,6 +80,7 @@ def _row(job: Job, run: Run) -> dict[str, Any]:
     place = {"n": data.get("n"), "dim": data.get("dim")}
     unusual = [f"{key} = {value}" for key, value in place.items() if value != SETTING[key] and value]
     test, r2, best = (analysis.get(key) or {} for key in ("test", "r2", "best"))
+    validation = (analysis.get("validation") or {}).get("best") or {}
     schedule, end = schedule_of(config) or (None, None)
     return {
         "job": job,
@@ -96,15 +97,14 @@ def _row(job: Job, run: Run) -> dict[str, Any]:
         "mae": _number(test.get("mae")),
         "mae_per_graph": _number(test.get("mae_per_graph")),
         "law_mae": _number(((run.law or {}).get("test") or {}).get("mae")),
-        "force_robust": _number(mean((r2.get("force") or {}).get("robust") or [])),
-        "force_ols": _number(mean((r2.get("force") or {}).get("ols") or [])),
-        "pullback_robust": _number(mean((r2.get("pullback") or {}).get("robust") or [])),
+        **{
+            f"{target}_{fit}": _number(mean((r2.get(target) or {}).get(fit) or []))
+            for target, fit in (("force", "robust"), ("force", "ols"), ("pullback", "robust"))
+        },
         "best_robust": _number(best.get("robust_mean")),
         "best_ols": _number(best.get("ols_mean")),
         "gauge": best.get("gauge"),
-        "validation_robust": _number(
-            ((analysis.get("validation") or {}).get("best") or {}).get("robust_mean")
-        ),
+        "validation_robust": _number(validation.get("robust_mean")),
         **{f"marks_{target}": _marks(run.equations or {}, target) for target in TARGETS},
     }
 
@@ -115,8 +115,7 @@ def _number(value: float | None) -> float:
 
 def _marks(equations: dict[str, Any], target: str) -> str | None:
     """The verdicts on a target's components in one line; empty without them, None if not searched for."""
-    also = equations.get("also")
-    found = equations if equations.get("target") == target else (also or {}).get(target)
+    found = equations if equations.get("target") == target else (equations.get("also") or {}).get(target)
     if not isinstance(found, dict):
         return None
     components = found.get("components") or []

@@ -35,11 +35,8 @@ def summary(jobs: Sequence[Job]) -> str:
 
 def show_jobs(jobs: Sequence[Job], console: Console) -> None:
     """Print all jobs, one line each, and below them what went wrong in those that failed."""
-    table = Table(
-        box=box.SIMPLE,
-        title=f"{len(jobs)} job{'s' * (len(jobs) != 1)}: {summary(jobs)}",
-        title_justify="left",
-    )
+    title = f"{len(jobs)} job{'s' * (len(jobs) != 1)}: {summary(jobs)}"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left")
     table.add_column("state")
     table.add_column("job", overflow="fold")
     table.add_column("seconds", justify="right")

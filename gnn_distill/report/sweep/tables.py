@@ -10,9 +10,9 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from gnn_distill.report import published
-from gnn_distill.report.sweep.formats import LATEX, csv_text, in_markdown
+from gnn_distill.report.sweep.formats import LATEX, csv_text
 from gnn_distill.report.sweep.frame import TARGETS
-from gnn_distill.report.text import number, r2_text
+from gnn_distill.report.text import in_markdown, number, r2_text
 
 SCHEDULES, ENDS = ("linear", "exp", "cosine"), (0.65, 0.75, 0.85)
 

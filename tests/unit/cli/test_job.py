@@ -7,7 +7,6 @@ import os
 import pytest
 from omegaconf import OmegaConf
 
-from gnn_distill import compose
 from gnn_distill.cli.job import cores_of_a_job, share_cores
 from gnn_distill.pipeline.keys import stage_keys
 
@@ -45,19 +44,18 @@ def test_jobs_side_by_side_share_the_cores(launcher, cores, share, monkeypatch: 
     ],
 )
 def test_a_job_searches_no_more_components_at_a_time_than_it_has_cores(
-    asked, threads, jobs, monkeypatch: pytest.MonkeyPatch
+    asked, threads, jobs, compose, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
-    config = compose(asked)
+    config = compose(*asked)
     keys = stage_keys(OmegaConf.to_container(config, resolve=True))
     share_cores(config, OmegaConf.create({"n_jobs": 2}))
     assert (config.threads, config.symbolic.jobs) == (threads, jobs)
-    assert (
-        stage_keys(OmegaConf.to_container(config, resolve=True)) == keys
-    )  # what is asked for stays the same
+    # what is asked for stays the same
+    assert stage_keys(OmegaConf.to_container(config, resolve=True)) == keys
 
 
-def test_a_job_by_itself_has_what_it_asks_for():
-    config = compose(["symbolic.jobs=3"])
+def test_a_job_by_itself_has_what_it_asks_for(compose):
+    config = compose("symbolic.jobs=3")
     share_cores(config, OmegaConf.create({}))
     assert (config.threads, config.symbolic.jobs) == (None, 3)

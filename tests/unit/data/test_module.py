@@ -73,10 +73,16 @@ def test_too_little_data_is_refused(tmp_path):
         NBodyDataModule(data, "trajectories", 8, 0)
 
 
-def test_graphs_are_back_home_after_training(monkeypatch: pytest.MonkeyPatch):
+class Elsewhere(NBodyDataModule):
+    """Its graphs move to another device while training."""
+
+    def _resident(self, subset):
+        return subset.to(torch.device("meta"))
+
+
+def test_graphs_are_back_home_after_training():
     data = to_graphs(simulate(Simulation(Spring(), simulations=20, frames=4)))
-    module = NBodyDataModule(data, "trajectories", batch_size=8, seed=0)
-    monkeypatch.setattr(module, "_resident", lambda subset: subset.to(torch.device("meta")))
+    module = Elsewhere(data, "trajectories", batch_size=8, seed=0)
     module.train_dataloader(), module.val_dataloader()
     assert module.train.device.type == module.validation.device.type == "meta"
     module.teardown("fit")

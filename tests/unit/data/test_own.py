@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.own.neighbours import adjacency
 from gnn_distill.data.own.read import read
+from gnn_distill.data.own.tracks import check
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Spring
 
@@ -176,9 +178,19 @@ def loaded(tmp_path: Path, arrays: dict[str, np.ndarray], **options) -> np.ndarr
     return OwnData(str(tmp_path / "t.npz"), **options).load().adjacency
 
 
-@pytest.mark.parametrize("at_a_time", [1, 4_000_000])
-def test_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int):
-    monkeypatch.setattr("gnn_distill.data.own.neighbours._CHUNK", at_a_time)
+@pytest.mark.parametrize(("kind", "size"), [("nearest", {"neighbours": 2}), ("cutoff", {"radius": 1.0})])
+def test_graphs_are_the_same_however_many_are_made_at_a_time(tmp_path: Path, kind: str, size: dict):
+    np.savez(tmp_path / "t.npz", **oscillators())
+    seen = check(read(tmp_path / "t.npz", 2), tmp_path / "t.npz", 2)
+    x = np.random.default_rng(0).standard_normal((7, 4, 2))
+    options = {"neighbours": None, "radius": None} | size
+    whole = adjacency(kind, seen, x, **options)
+    assert whole is not None and whole.shape == (7, 4, 4) and whole.any()
+    for chunk in (1, 40):
+        assert (adjacency(kind, seen, x, **options, chunk=chunk) == whole).all()
+
+
+def test_graphs(tmp_path: Path):
     line = np.array([0.0, 1.0, 3.0, 3.5])
     x = np.zeros((3, 2, 4, 2))
     x[..., 0] = line
@@ -202,6 +214,12 @@ def test_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int)
     assert cutoff is not None
     distance = np.linalg.norm(x[:, :, :, None] - x[:, :, None], axis=-1).reshape(6, 4, 4)
     assert (cutoff == ((distance < 2.2) & ~np.eye(4, dtype=bool))).all() and cutoff.any()
+
+
+def test_numbers_of_a_torch_file_keep_their_digits(tmp_path: Path):
+    arrays = {name: torch.from_numpy(value) for name, value in oscillators().items()}
+    torch.save({k: v for k, v in arrays.items() if k != "times"} | {"dt": 0.01}, tmp_path / "t.pt")
+    assert OwnData(str(tmp_path / "t.pt")).load().spacing == pytest.approx(0.01, rel=1e-14)
 
 
 def test_edges_of_the_file_run_from_sender_to_receiver(tmp_path: Path):

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from gnn_distill.data import summary
 from gnn_distill.data.graphs import ParticleData, chain, to_graphs
-from gnn_distill.data.summary import energy_drift, examples, summarise
+from gnn_distill.data.summary import ENERGY_TRAJECTORIES, LONGEST, energy_drift, examples, summarise
 from gnn_distill.physics.energy import conserves_energy
 from gnn_distill.physics.laws import Coulomb, Damped, Discontinuous, ForceLaw, Spring, String, Superposition
 from gnn_distill.physics.simulate import Simulation, simulate
@@ -81,18 +80,16 @@ def test_only_interacting_pairs_count() -> None:
     assert closest(np.zeros((2, 3, 3), dtype=bool)) is None
 
 
-def test_chunks_and_samples_change_nothing_but_quantiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_and_samples_change_nothing_but_quantiles() -> None:
     rng = np.random.default_rng(0)
     adjacency = rng.random((120, 4, 4)) < 0.5
     data = replace(made(Coulomb()), adjacency=adjacency)
     whole = summarise(data, None)
-    monkeypatch.setattr(summary, "CHUNK", 50)
-    parts = summarise(data, None)
+    parts = summarise(data, None, chunk=50)
     mean = "mean_abs_acceleration_per_graph"
     assert parts.pop(mean) == pytest.approx(whole.pop(mean), rel=1e-12)
     assert parts == whole
-    monkeypatch.setattr(summary, "SAMPLE", 480)  # 60 of 120 graphs
-    fewer = summarise(data, None)
+    fewer = summarise(data, None, chunk=50, sample=480)  # 60 of 120 graphs
     assert fewer["closest_approach"]["min"] == whole["closest_approach"]["min"]
     assert fewer["abs_acceleration"]["max"] == whole["abs_acceleration"]["max"]
     assert fewer["abs_acceleration"]["p50"] != whole["abs_acceleration"]["p50"]
@@ -157,10 +154,9 @@ def test_a_kink_keeps_energy_and_a_jump_does_not() -> None:
     assert conserves_energy(Damped(drag=0.0)) and not conserves_energy(Damped(drag=0.1))
 
 
-def test_energy_of_few_trajectories_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summary, "ENERGY_TRAJECTORIES", 5)
-    drift = energy_drift(made(Spring()), Spring())
-    assert drift is not None and drift["trajectories"] == 5
+def test_energy_of_few_trajectories_only() -> None:
+    drift = energy_drift(made(Spring(), sims=ENERGY_TRAJECTORIES + 10, frames=2), Spring())
+    assert drift is not None and drift["trajectories"] == ENERGY_TRAJECTORIES
 
 
 def test_examples_are_whole_trajectories() -> None:
@@ -174,9 +170,9 @@ def test_examples_are_whole_trajectories() -> None:
     assert len(examples(made(Spring(), sims=3))["positions"]) == 3
 
 
-def test_long_examples_are_thinned_from_first_to_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summary, "LONGEST", 4)
-    data = made(Spring())
+def test_long_examples_are_thinned_from_first_to_last() -> None:
+    data = line(0.0, 1.0, frames=3 * (LONGEST - 1) + 1)
+    data.features[:, 1, 1] = np.arange(data.frames)
     found = examples(data)
-    assert found["frame"].tolist() == [0, 3, 6, 9]
-    np.testing.assert_array_equal(found["positions"][0], data.features[[0, 3, 6, 9], :, :2])
+    assert found["frame"].tolist() == list(range(0, data.frames, 3))
+    np.testing.assert_array_equal(found["positions"][0], data.features[::3, :, :2])

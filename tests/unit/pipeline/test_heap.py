@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnn_distill.pipeline.heap import give_back_freed_memory, keep_freed_memory
+from gnn_distill.cli.job import give_back_freed_memory
+from gnn_distill.pipeline.machine import keep_freed_memory
 
 
 def resident() -> float:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from gnn_distill.cli.job import complete_before
-from gnn_distill.pipeline.config import register
 from gnn_distill.pipeline.keys import stage_keys
 from gnn_distill.pipeline.trust import code_hashes
 from gnn_distill.runs.directory import OUTPUTS, RunDirectory
@@ -40,18 +37,13 @@ def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def composed(*overrides: str) -> Any:
-    register()
-    with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        return compose("config", list(overrides))
-
-
-def keys(*overrides: str) -> dict[str, str]:
-    return stage_keys(OmegaConf.to_container(composed(*overrides), resolve=True))
+@pytest.fixture
+def keys(compose):
+    return lambda *overrides: stage_keys(OmegaConf.to_container(compose(*overrides), resolve=True))
 
 
 @pytest.mark.parametrize("key", PARTS)
-def test_an_edit_is_seen_by_the_stage_that_uses_it_and_those_after_it(key: str, ours: Path):
+def test_an_edit_is_seen_by_the_stage_that_uses_it_and_those_after_it(key: str, ours: Path, keys):
     target, stage = PARTS[key]
     before = keys(f"{key}={target}")
     assert keys(f"{key}={target}") == before
@@ -70,23 +62,25 @@ def test_the_file_of_a_base_class_counts_and_that_of_an_installed_package_does_n
     assert code_hashes({"callbacks": {"_target_": "lightning.pytorch.callbacks.Timer"}}) == {}
 
 
-def test_a_job_with_code_of_the_users_is_looked_at_before_it_counts_as_complete(ours: Path, tmp_path: Path):
+def test_a_job_with_code_of_the_users_is_looked_at_before_it_counts(
+    ours: Path, tmp_path: Path, keys, compose
+):
     for name, more in {"plain": [], "own": ["symbolic.engine._target_=ours.search.Search"]}.items():
         directory = RunDirectory(tmp_path / name)
         for stage, key in keys(*more).items():
             with directory.stage(stage, key):
                 for output in OUTPUTS[stage]:
                     directory.write_text(output, "")
-        assert not complete_before(composed(*more), directory.path)  # the last word is missing
+        assert not complete_before(compose(*more), directory.path)  # the last word is missing
         directory.finish()
-        assert complete_before(composed(*more), directory.path) is (name == "plain")
-    assert complete_before(composed("threads=1", "stages=[simulate]"), tmp_path / "plain")
-    assert not complete_before(composed("seed=1"), tmp_path / "plain")
+        assert complete_before(compose(*more), directory.path) is (name == "plain")
+    assert complete_before(compose("threads=1", "stages=[simulate]"), tmp_path / "plain")
+    assert not complete_before(compose("seed=1"), tmp_path / "plain")
     (tmp_path / "plain/law.json").unlink()
-    assert not complete_before(composed(), tmp_path / "plain")
+    assert not complete_before(compose(), tmp_path / "plain")
 
 
-def test_a_data_file_counts_by_its_content(tmp_path: Path):
+def test_a_data_file_counts_by_its_content(tmp_path: Path, keys):
     file = tmp_path / "tracks.csv"
     file.write_text("0")
     before = keys("dataset=own", f"dataset.path={file}")

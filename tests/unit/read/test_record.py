@@ -192,16 +192,12 @@ def test_the_force_field_needs_no_interaction(subset: Subset):
     )
 
 
-def test_the_force_field_looks_at_few_edges_whatever_the_data(
-    subset: Subset, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("gnn_distill.read.field.FIELD_EDGES", 240)
+def test_the_force_field_looks_at_few_edges_whatever_the_data(subset: Subset):
     model = watched()
-    field(model, subset, [0, 1], np.ones(2))
+    field(model, subset, [0, 1], np.ones(2), edges=240)
     assert model.most == 240
-    monkeypatch.setattr("gnn_distill.read.field.FIELD_EDGES", 1)  # less than one graph has
     model = watched()
-    field(model, subset, [0, 1], np.ones(2))
+    field(model, subset, [0, 1], np.ones(2), edges=1)  # less than one graph has
     assert model.most <= 13**2
 
 

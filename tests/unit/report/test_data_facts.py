@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from gnn_distill.physics.laws import Coulomb, ForceLaw, Spring
 from gnn_distill.physics.simulate import Simulation, simulate
 from gnn_distill.report.figures.all import FIGURES, draw
 from gnn_distill.report.figures.trajectories import FAR, frame, trajectories
+from gnn_distill.report.run.facts import data_rows
 from gnn_distill.report.run.story import outcome
 from gnn_distill.runs.directory import RunDirectory
 from gnn_distill.runs.load import read_run
@@ -57,22 +59,23 @@ def test_page_and_terminal_tell_the_numbers(spring: Path) -> None:
     page, terminal = words(spring)
     text = Text(page).text
     for expected in (
-        "The data graphs 4 particles in 2 dimensions 150,000", "1,500 trajectories", "mean over graphs 25.41",
-        "of one component 1.29", "below 68.8", "largest |a| 211,234", "closer than 0.217 0.0031",
-        "median 3.4e−08", "1.9e−07", "could not be integrated 17",
+        "150,000", "1,500", "25.41", "1.29", "68.8", "211,234", "0.217", "0.0031", "3.4e−08", "1.9e−07", "17"
     ):  # fmt: skip
         assert expected in text, expected
-    line = "simulated 1,500 trajectories of 100 frames, Σ|a| per graph 25.4, closest approach 0.0031"
-    assert line in " ".join(terminal.split())
+    told = next(line for line in terminal.splitlines() if "Σ|a|" in line)
+    assert re.findall(r"\d[\d,.]*\d", told) == ["1,500", "100", "25.4", "0.0031"]
     assert len(terminal.splitlines()) <= 40
 
 
 def test_what_is_not_known_is_left_out(spring: Path) -> None:
+    rows = {row.name for row in data_rows(read_run(spring))}
+    known = Text(words(spring)[0])
     change(spring, energy_drift=None, closest_approach=None, further=["size", "f2"])
     page, terminal = words(spring)
-    text = Text(page).text
-    assert "The data graphs" in text and "further columns size, f2" in text
-    assert "energy drift" not in text and "closest approach" not in text + terminal
+    left = {row.name for row in data_rows(read_run(spring))}
+    assert len(rows - left) == 2 and any("size, f2" in cell for cell in Text(page).of("td"))
+    assert len(Text(page).of("td")) == len(known.of("td")) - 2 * 2
+    assert len(re.findall(r"\d[\d,.]*", next(k for k in terminal.splitlines() if "Σ|a|" in k))) == 3
 
 
 def of_a_file(path: Path, **values: object) -> Path:
@@ -91,20 +94,19 @@ def test_notes_and_doubts_about_a_file_are_told(tmp_path: Path) -> None:
     page, terminal = words(path)
     text, terminal = Text(page).text, " ".join(terminal.split())
     assert doubt in text and doubt in terminal
-    assert "Velocities are derived." in text and "velocities are derived" not in terminal
-    assert "blocks of time of 30 frames 20" in text and "data: 20 blocks of time of 30 frames" in terminal
-    assert "tracks.csv, of unknown law; 4 particles" in text and "replaced trajectories" not in text
+    assert "elocities are derived" in text and "elocities are derived" not in terminal
+    assert "20" in Text(page).of("n") and re.search(r"\b20 .* 30 frames", terminal)
+    assert "tracks.csv" in text
 
 
 @pytest.mark.parametrize(("size", "told"), [(0.8, False), (0.08, True)])
 def test_a_network_that_learned_little_is_doubted(spring: Path, size: float, told: bool) -> None:
     change(spring, mean_abs_acceleration_per_graph=size * 8)
     page, terminal = words(spring)
-    percent = f"{100 * 0.0531 / size:.{0 if told else 1}f} % of the mean |a|"
+    percent = f"{100 * 0.0531 / size:.{0 if told else 1}f} %"
     for text in (Text(page).text, " ".join(terminal.split())):
-        assert f"mae 0.0531 ({percent})" in text
-        assert f"0.0123 ({100 * 0.0123 / size:.{0 if told else 1}f} % of the mean |a|)" in text
-        assert ("do not trust equations" in text) is told
+        assert percent in text and f"{100 * 0.0123 / size:.{0 if told else 1}f} %" in text
+    assert bool(Text(page).of("note")) is told
 
 
 def test_doubts_take_the_place_of_advice_to_collect_more(tmp_path: Path) -> None:
@@ -114,24 +116,25 @@ def test_doubts_take_the_place_of_advice_to_collect_more(tmp_path: Path) -> None
         entry["extrapolation"] = {"equation": 0, "beyond": [0.9] * len(entry["front"]), "reason": "told"}
     (path / "equations.json").write_text(json.dumps(equations))
     change(path, doubts=[], mean_abs_acceleration_per_graph=8 * 0.0123 / 0.07)
-    assert outcome(read_run(path)).headline.endswith("help most.")
+    advice = outcome(read_run(path)).headline
     change(path, doubts=["Particles are about 330 apart"])
-    assert outcome(read_run(path)).headline.endswith("no law yet.")
+    assert len(outcome(read_run(path)).headline) < len(advice) and "no law" in advice
 
 
 def test_an_equation_that_explains_little_is_no_law(tmp_path: Path) -> None:
     """Though it describes what the network does, near and far."""
     path = add_data(make_run(tmp_path / "run", law=None), Spring())
     change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.72)
-    assert "off by 72% of the mean |a|: this is no law yet" in outcome(read_run(path)).headline
+    refused = outcome(read_run(path)).headline
+    assert "72%" in refused and "no law" in refused
     change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.07)
-    assert "not known here" in outcome(read_run(path)).headline
+    assert "no law" not in outcome(read_run(path)).headline
 
 
 def test_older_runs_have_no_table(tmp_path: Path) -> None:
     page, terminal = words(make_run(tmp_path / "run"))
     assert read_run(tmp_path / "run").data is None and read_run(tmp_path / "run").trajectories() is None
-    assert "The data graphs" not in Text(page).text and "Σ|a| per graph" not in terminal
+    assert data_rows(read_run(tmp_path / "run")) == [] and "Σ|a|" not in page + terminal
 
 
 def test_table_and_figure_come_before_any_training(tmp_path: Path) -> None:
@@ -140,7 +143,7 @@ def test_table_and_figure_come_before_any_training(tmp_path: Path) -> None:
         (path / name).unlink()
     page, _ = report(path)
     assert synthetic.figures(path) == {"trajectories"}
-    assert "In detail" in page and "The data graphs" in Text(page).text
+    assert {row.value for row in data_rows(read_run(path))} <= set(Text(page).of("n"))
 
 
 def test_figure_is_first_in_detail_and_of_sensible_size(spring: Path) -> None:
@@ -194,9 +197,8 @@ def test_three_dimensions_are_projected_and_said_so(spring: Path, tmp_path: Path
     path = add_data(make_run(tmp_path / "solid", dim=3, recovered=(True,) * 3), Spring(), dim=3, sims=2)
     drawn = draw(read_run(path), path / "figures")
     assert "trajectories" in drawn
-    said = "projection on x and y"
-    assert said in FIGURES["trajectories"].tell(read_run(path))
-    assert said not in FIGURES["trajectories"].tell(read_run(spring))
+    solid, flat = (FIGURES["trajectories"].tell(read_run(p)) for p in (path, spring))
+    assert "projection" in solid and "projection" not in flat
 
 
 def test_a_particle_that_flies_off_is_cut_off_and_counted(spring: Path) -> None:
@@ -252,6 +254,6 @@ def test_a_poor_network_does_not_speak_against_an_equation_that_is_right(tmp_pat
         entry["extrapolation"] = {"equation": 0, "beyond": [0.9] * len(entry["front"]), "reason": "told"}
     (path / "equations.json").write_text(json.dumps(equations))
     change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.03)
-    assert "no law yet" in outcome(read_run(path)).headline
+    assert "no law" in outcome(read_run(path)).headline
     change(path, mean_abs_acceleration_per_graph=8 * 0.0123 / 0.01)
-    assert "not known here" in outcome(read_run(path)).headline
+    assert "no law" not in outcome(read_run(path)).headline

@@ -126,7 +126,7 @@ def test_what_is_missing_or_failed_can_be_seen(tmp_path: Path):
     assert [j.state for j in load_sweep(tmp_path).jobs] == ["complete", "complete", "failed", "waiting"]
     write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
     page = (tmp_path / "report/index.html").read_text()
-    assert "1 failed or" in page and "ValueError: no more" in page and "1 waiting" in page
+    assert page.count("ValueError: no more") == 1 and len(re.findall("<li>", page)) == 1
 
 
 def test_other_settings_are_other_rows(tmp_path: Path):
@@ -318,8 +318,8 @@ def test_half_written_runs_are_no_obstacle(tmp_path: Path):
     (no_config / "config.yaml").unlink()
     write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
     assert cell(table(tmp_path, "table2"), "spring", "bottleneck").seeds == 1
-    assert "2 failed or" in (page := (tmp_path / "report/index.html").read_text())
-    assert page.count("its files cannot be read") == 2
+    page = (tmp_path / "report/index.html").read_text()
+    assert sorted(re.findall(r"<li>([\w-]+):", page)) == ["broken", "no-config"]
 
 
 def test_status_says_what_runs_and_what_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -46,5 +46,5 @@ def test_known_counts():
     ("key", "bad"), [("end", 1.5), ("end", 0.0), ("target_dims", 0), ("sample", 0), ("schedule", "cosine")]
 )
 def test_bad_values_are_named(key: str, bad: object):
-    with pytest.raises(InputError, match=f"schedule.{'function' if key == 'schedule' else key}"):
+    with pytest.raises(InputError, match=f"callbacks.prune.{key}"):
         PruneMessages(**{"schedule": cosine, key: bad})

@@ -60,5 +60,5 @@ def test_state_round_trip():
 
 @pytest.mark.parametrize(("key", "bad"), [("tolerance", 1.0), ("patience", 0)])
 def test_bad_values_are_named(key: str, bad: float):
-    with pytest.raises(InputError, match=f"schedule.{key}"):
+    with pytest.raises(InputError, match=f"callbacks.prune.{key}"):
         Trials(**{key: bad})
