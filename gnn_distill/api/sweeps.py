@@ -15,8 +15,7 @@ from gnn_distill.report.style import look
 from gnn_distill.report.sweep.figures import FIGURES
 from gnn_distill.report.sweep.frame import Winner, frame, winner
 from gnn_distill.report.sweep.tables import Table, tables
-from gnn_distill.runs.sweep import Sweep
-from gnn_distill.runs.sweep import load_sweep as collect
+from gnn_distill.runs.sweep import Sweep, read_sweep
 
 
 @dataclass(frozen=True)
@@ -106,4 +105,4 @@ def load_sweep(path: str | Path) -> LoadedSweep:
     Raises:
         InputError: there is no run below it.
     """
-    return LoadedSweep(collect(path))
+    return LoadedSweep(read_sweep(path))

@@ -31,14 +31,14 @@ from rich.markup import escape
 from gnn_distill.errors import InputError
 from gnn_distill.report.sweep.status import show_jobs
 from gnn_distill.report.text import r2_text
-from gnn_distill.runs.sweep import load_sweep
+from gnn_distill.runs.sweep import read_sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `gnn-distill-report`; exit code 0 on success, 2 for bad input."""
     given = parser().parse_args(arguments)
     try:
-        sweeps = [load_sweep(folder) for folder in given.folders]
+        sweeps = [read_sweep(folder) for folder in given.folders]
         if given.status:
             for sweep in sweeps:
                 show_jobs(sweep.jobs, Console())

@@ -30,7 +30,7 @@ from gnn_distill.pipeline.explain import OF_INPUT, show
 from gnn_distill.report.sweep.status import show_jobs, unfinished
 from gnn_distill.runs.directory import RunDirectory
 from gnn_distill.runs.provenance import IRRELEVANT
-from gnn_distill.runs.sweep import PLAN, load_plan, load_sweep
+from gnn_distill.runs.sweep import PLAN, load_plan, read_sweep
 
 LONGEST = 120
 """Characters of a folder's name."""
@@ -106,7 +106,7 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Show all jobs of this command; exit code 1 unless each is complete."""
-        found = load_sweep(config.hydra.sweep.dir).jobs
+        found = read_sweep(config.hydra.sweep.dir).jobs
         jobs = [job for job in found if not self.jobs or job.name in self.jobs]
         show_jobs(jobs, Console(stderr=True))
         if unfinished(jobs):
@@ -188,7 +188,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     """Write `sweep.json`; jobs that earlier commands or others at work in this folder asked for stay in it.
 
     Two commands that start in the same instant may miss each other's jobs here. That costs nothing but their
-    names until they begin: a run directory has one writer (`RunDirectory.locked`), and `load_sweep` finds
+    names until they begin: a run directory has one writer (`RunDirectory.locked`), and `read_sweep` finds
     every run that has begun.
 
     Raises:

@@ -17,7 +17,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import R
 from gnn_distill.distil.expressions.points import DROP_OUTLIERS, Points, trim
-from gnn_distill.distil.expressions.refine import factored, forms, refit
+from gnn_distill.distil.expressions.refine import factored, refit, writings
 from gnn_distill.physics.variables import DELTAS
 
 CENTRAL = 3.0
@@ -67,7 +67,7 @@ def vector_fronts(front: Front, X: Array, names: Sequence[str], values: Array) -
         written = {
             form: i
             for i, equation in enumerate(front.equations)
-            for form in forms(factored(equation.expression) * sympy.Symbol(name) / R)
+            for form in writings(factored(equation.expression) * sympy.Symbol(name) / R)
         }
         fronts.append(Front.on(points, [*written, *trivial(points, name)]))
         parents.append(tuple(written.get(e.expression) for e in fronts[-1].equations))

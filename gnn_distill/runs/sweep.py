@@ -85,7 +85,7 @@ class Sweep:
         return self.path.resolve().name
 
 
-def load_sweep(path: str | Path) -> Sweep:
+def read_sweep(path: str | Path) -> Sweep:
     """Find all runs in a folder.
 
     Raises:

@@ -28,7 +28,7 @@ from gnn_distill.errors import InputError
 from gnn_distill.pipeline.config import register
 from gnn_distill.runs.directory import RunDirectory, RunIsBusyError
 from gnn_distill.runs.load import read_run
-from gnn_distill.runs.sweep import load_job, load_sweep
+from gnn_distill.runs.sweep import load_job, read_sweep
 from tests.conftest import TINY
 
 SMOKE = [
@@ -44,7 +44,7 @@ FOLDER = "multirun/smoke,dataset.frames=10,dataset.simulations=20"
 
 
 def states(folder: Path) -> dict[str, str]:
-    return {job.name: job.state for job in load_sweep(folder).jobs}
+    return {job.name: job.state for job in read_sweep(folder).jobs}
 
 
 def test_names_are_readable_and_stay_inside():
@@ -162,7 +162,7 @@ def test_other_settings_do_not_overwrite_a_sweep(tmp_path: Path):
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="gnn-distill -m"):
-        load_sweep(tmp_path)
+        read_sweep(tmp_path)
 
 
 def test_commands_at_work_in_one_folder_keep_each_others_jobs(tmp_path: Path, capsys):
@@ -181,9 +181,9 @@ def test_commands_at_work_in_one_folder_keep_each_others_jobs(tmp_path: Path, ca
     assert "1 job: 1 complete" in shown and "job-3" not in shown
 
     (tmp_path / "sweep.json").unlink()  # as if another command had written over it
-    assert [job.name for job in load_sweep(tmp_path).jobs] == ["job-2"]
+    assert [job.name for job in read_sweep(tmp_path).jobs] == ["job-2"]
     write_plan(tmp_path, Plan(None, [], {}, ["job-7"]))
-    assert [job.name for job in load_sweep(tmp_path).jobs] == ["job-7", "job-2"]
+    assert [job.name for job in read_sweep(tmp_path).jobs] == ["job-7", "job-2"]
 
 
 class Watch(Callback):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gnn_distill.cli.report import main
-from gnn_distill.runs.sweep import load_sweep
+from gnn_distill.runs.sweep import read_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def test_launchers_finish_what_can_be_finished(launcher: str, gnn_distill, tmp_p
     cache = tmp_path / "cache"
     axes = ["variant=standard,l1", "model.layers=2,0", "stages=[simulate,train]", f"cache={cache}"]
     done = gnn_distill(*SMOKE, *axes, f"hydra/launcher={launcher}", *more, cwd=tmp_path, code=1)
-    jobs = load_sweep(tmp_path / "multirun/smoke").jobs
+    jobs = read_sweep(tmp_path / "multirun/smoke").jobs
     assert sorted(job.state for job in jobs) == ["complete", "complete", "failed", "failed"]
     assert all(("layers=0" in job.name) == (job.state == "failed") for job in jobs)
     assert "2 failed" in done.stderr and "layers = 0" in done.stderr

@@ -30,7 +30,7 @@ from gnn_distill.pipeline.stages import fit
 from gnn_distill.report.run.page import render
 from gnn_distill.runs.files import file_hash, fingerprint
 from gnn_distill.runs.load import read_run
-from gnn_distill.runs.sweep import load_sweep
+from gnn_distill.runs.sweep import read_sweep
 from gnn_distill.train.checkpoint import load_weights, read_checkpoint
 from tests.conftest import TINY
 from tests.unit.pipeline.test_trust import SECRET, Bomb
@@ -203,7 +203,7 @@ def test_a_plan_names_jobs_of_its_own_sweep_only(tmp_path: Path):
     make(tmp_path, "elsewhere")
     make(tmp_path / "sweep", "mine")
     plan(tmp_path / "sweep", "mine", "../elsewhere", str(tmp_path / "elsewhere"), "a/../../elsewhere", "")
-    assert [job.name for job in load_sweep(tmp_path / "sweep").jobs] == ["mine"]
+    assert [job.name for job in read_sweep(tmp_path / "sweep").jobs] == ["mine"]
     with pytest.raises(InputError, match="inside"):
         check_inside(tmp_path / "elsewhere", tmp_path / "sweep")
 

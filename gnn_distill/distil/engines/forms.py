@@ -24,7 +24,7 @@ from gnn_distill.distil.expressions.evaluate import Function, compiled, evaluate
 from gnn_distill.distil.expressions.front import CHOICE_SLACK, Front, complexity
 from gnn_distill.distil.expressions.parse import R, parse, parse_all, write
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.expressions.refine import forms, template
+from gnn_distill.distil.expressions.refine import template, writings
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import DELTAS
 
@@ -289,7 +289,7 @@ class _Problem:
         values = dict(zip(map(sympy.Symbol, letters), numbers, strict=False))
         terms = zip(fit.amplitudes, fit.model.terms, strict=True)
         f = sympy.Add(*[sympy.Float(float(a)) * term.xreplace(values) for a, term in terms])
-        f = min(forms(f), key=lambda e: (len(template(e).symbols), complexity(e)))
+        f = min(writings(f), key=lambda e: (len(template(e).symbols), complexity(e)))
         told = [*zip(letters, fit.constants, strict=False), *zip(AMPLITUDES, fit.amplitudes, strict=False)]
         called = fit.model.name + "".join(f", {LENGTHS.get(n, n)} = {float(c):.4g}" for n, c in told)
         called += "" if product == 1 else f"; × {sympy.N(product, 3)}"

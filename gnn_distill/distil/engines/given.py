@@ -12,7 +12,7 @@ from gnn_distill.distil.engines.engine import Memory, Progress, TrimmingEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.expressions.refine import forms, mixed, refit
+from gnn_distill.distil.expressions.refine import mixed, refit, writings
 from gnn_distill.distil.joint import trivial
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import DELTAS
@@ -73,4 +73,4 @@ class GivenEngine(TrimmingEngine):
             given, own = given * deltas[0] / sympy.Symbol("r"), [deltas[0]]
         turned = [given.xreplace({own[0]: d}) for d in deltas] if len(own) == 1 else [given]
         blends = [b for e in turned for b in mixed(e, names)]
-        return list(dict.fromkeys(sympy.Float(1.0) * f for e in [*turned, *blends] for f in forms(e)))
+        return list(dict.fromkeys(sympy.Float(1.0) * f for e in [*turned, *blends] for f in writings(e)))

@@ -137,7 +137,7 @@ def deletions(expression: sympy.Expr) -> Iterator[sympy.Expr]:
             yield expression.func(*args[:i], smaller, *args[i + 1 :])
 
 
-def forms(expression: sympy.Expr) -> list[sympy.Expr]:
+def writings(expression: sympy.Expr) -> list[sympy.Expr]:
     """The same function written differently: as it is, multiplied out, common factors in front."""
     expanded = sympy.expand(expression)
     return list(dict.fromkeys([expression, expanded, factored(expression), factored(expanded)]))
@@ -146,7 +146,7 @@ def forms(expression: sympy.Expr) -> list[sympy.Expr]:
 def _lean(expression: sympy.Expr) -> list[sympy.Expr]:
     """The forms that are worth a fit: constants that say the same twice make it slow and no better."""
     most = max(MOST_CONSTANTS, len(template(expression).symbols))
-    short = [f for f in forms(expression) if len(str(f)) < LONGEST]
+    short = [f for f in writings(expression) if len(str(f)) < LONGEST]
     return [f for f in short if len(template(f).symbols) <= most]
 
 
@@ -269,7 +269,7 @@ def clean_front(
     fits += _pared(fits, fit_points, clean)
     # the same function may be shorter when it is written in another way; constants stay
     good = [e.expression for e in _front(fits, points.names).equations]
-    short = [f for f in dict.fromkeys(f for e in good for f in forms(e)) if len(str(f)) < LONGEST]
+    short = [f for f in dict.fromkeys(f for e in good for f in writings(e)) if len(str(f)) < LONGEST]
     flat = sympy.Float(float(np.median(points.y)))  # what every equation is measured against
     return Front.on(points, [flat, *(short or good)])
 

@@ -21,7 +21,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import constants, evaluate
 from gnn_distill.distil.expressions.front import complexity
 from gnn_distill.distil.expressions.parse import R, rounded, write
-from gnn_distill.distil.expressions.refine import forms
+from gnn_distill.distil.expressions.refine import writings
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import DELTAS, Columns
 from gnn_distill.read.recording import Edges
@@ -66,7 +66,7 @@ class Law:
     @classmethod
     def along(cls, radial: sympy.Expr, dim: int) -> Law:
         """The central law f·Δ/d in `dim` dimensions, with d = r − ε the distance itself."""
-        radial = min(reversed(forms(radial)), key=complexity)  # the last form has common factors in front
+        radial = min(reversed(writings(radial)), key=complexity)  # the last form has common factors in front
         direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in DELTAS[:dim]]
         return cls(tuple(radial * part for part in direction), radial=radial)
 

@@ -80,7 +80,7 @@ def evaluations(edges: int) -> int:
     return min(EVALUATIONS, EDGES // max(1, edges))
 
 
-def follow(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIONS) -> Course:
+def let_run(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIONS) -> Course:
     """Integrate from the first frame of `tracks` with an adaptive Runge–Kutta pair.
 
     It ends at the last frame, where a step fails since accelerations are not finite or too steep, or
@@ -142,7 +142,7 @@ def compare_rollouts(
         arrays["true_drift"] = tracks.drift(law, tracks.positions, tracks.velocities)
     summary: dict[str, Any] = {"trajectories": len(tracks.positions), "time": float(np.ptp(tracks.times))}
     for name, accelerations in movers.items():
-        x, v, ended = follow(accelerations, tracks, limit)
+        x, v, ended = let_run(accelerations, tracks, limit)
         error = position_error(x, tracks)
         arrays |= {f"{name}_positions": x, f"{name}_error": error}
         last = int(np.flatnonzero(np.isfinite(error).any(axis=0))[-1])

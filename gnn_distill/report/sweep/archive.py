@@ -16,7 +16,7 @@ OF_THE_MACHINE = {"config.yaml": ("cache",), "status.json": ("pid", "host")}
 
 
 def archive(sweeps: Sequence[Sweep], folder: Path) -> None:
-    """Copy settings and results of all runs to `folder`, one folder a sweep, for `load_sweep`."""
+    """Copy settings and results of all runs to `folder`, one folder a sweep, for `read_sweep`."""
     for sweep in sweeps:
         target = folder / sweep.name
         if sweep.plan:

@@ -20,7 +20,7 @@ from gnn_distill.distil.law.rollout import (
     Tracks,
     compare_rollouts,
     evaluations,
-    follow,
+    let_run,
 )
 from gnn_distill.physics.laws import Damped, Discontinuous, Spring, String
 from gnn_distill.physics.simulate import Simulation, simulate
@@ -192,11 +192,11 @@ def test_a_rollout_that_cannot_be_done_says_how_far_it_came():
     def explodes(x, v):
         return 1e3 * x * (1 + x**2)
 
-    x, _, ended = follow(lambda x, v: np.full_like(x, np.nan), tracks)
+    x, _, ended = let_run(lambda x, v: np.full_like(x, np.nan), tracks)
     assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, 1:]).all() and ended == "a step failed"
-    x, _, ended = follow(explodes, tracks, limit=300)
+    x, _, ended = let_run(explodes, tracks, limit=300)
     assert np.isfinite(x[:, 0]).all() and np.isnan(x[:, -1]).any() and ended == "300 evaluations were spent"
-    assert follow(lambda x, v: -x, tracks).ended is None
+    assert let_run(lambda x, v: -x, tracks).ended is None
 
 
 def test_a_rollout_that_meets_nan_ends_where_it_was():
@@ -208,7 +208,7 @@ def test_a_rollout_that_meets_nan_ends_where_it_was():
         return np.full_like(x, 1.0 if np.abs(x - tracks.positions[:, 0]).max() < until**2 / 2 else np.nan)
 
     still = replace(tracks, velocities=np.zeros_like(tracks.velocities))
-    x, _, ended = follow(pole, still)
+    x, _, ended = let_run(pole, still)
     assert ended == "a step failed"
     fallen = np.isfinite(x).all(axis=(0, 2, 3))
     assert fallen.tolist() == [True] * 6 + [fallen[6]] + [False] * 3

@@ -13,11 +13,11 @@ from gnn_distill.distil.expressions.refine import (
     clean_front,
     deletions,
     factored,
-    forms,
     mixed,
     pare,
     refit,
     template,
+    writings,
 )
 
 NAMES = ("dx", "dy", "r", "m1", "m2")
@@ -92,7 +92,7 @@ def test_deletions_offer_the_nearest_whole_exponent():
 def test_forms_are_equal_functions(text):
     points = points_of("dx")
     value = evaluate(parse(text, NAMES), points.X, NAMES)
-    for form in forms(parse(text, NAMES)):
+    for form in writings(parse(text, NAMES)):
         assert evaluate(form, points.X, NAMES) == pytest.approx(value, rel=1e-9, abs=1e-12)
 
 

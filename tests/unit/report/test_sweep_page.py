@@ -25,7 +25,7 @@ from gnn_distill.report.sweep.frame import frame, winner
 from gnn_distill.report.sweep.labels import differing, flatten, labels
 from gnn_distill.report.sweep.page import write_sweep_report
 from gnn_distill.report.sweep.tables import Table, tables
-from gnn_distill.runs.sweep import load_job, load_sweep
+from gnn_distill.runs.sweep import load_job, read_sweep
 
 CLASSES = {"spring": "Spring", "charge": "Coulomb", "r1": "InverseDistance"}
 HOSTILE = "<script>alert(1)</script>"
@@ -90,7 +90,7 @@ def plan(folder: Path, *jobs: str) -> None:
 
 
 def table(folder: Path, name: str, *more: Path) -> Table:
-    sweeps = [load_sweep(f) for f in (folder, *more)]
+    sweeps = [read_sweep(f) for f in (folder, *more)]
     return next(t for t in tables(frame(sweeps), [s.name for s in sweeps]) if t.name == name)
 
 
@@ -123,8 +123,8 @@ def test_what_is_missing_or_failed_can_be_seen(tmp_path: Path):
     states = {(r, c): cell(t, r, c).state for r in t.rows for c in t.columns}
     assert states.pop(("charge", "bottleneck")) == "failed"
     assert [k for k, v in states.items() if v == "done"] == [("charge", "kl"), ("spring", "bottleneck")]
-    assert [j.state for j in load_sweep(tmp_path).jobs] == ["complete", "complete", "failed", "waiting"]
-    write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
+    assert [j.state for j in read_sweep(tmp_path).jobs] == ["complete", "complete", "failed", "waiting"]
+    write_sweep_report([read_sweep(tmp_path)], tmp_path / "report")
     page = (tmp_path / "report/index.html").read_text()
     assert page.count("ValueError: no more") == 1 and len(re.findall("<li>", page)) == 1
 
@@ -148,7 +148,7 @@ def test_one_setting_changed_at_a_time_is_named_by_the_change(tmp_path: Path):
     t = table(tmp_path, "table2")
     rows = [f"{law}{more}" for law in ("charge", "spring") for more in ("", *CHANGES)]
     assert sorted(t.rows) == sorted(rows) and t.rows[0] == "charge" and t.rows[4] == "spring"
-    figure = scores(frame([load_sweep(tmp_path)]))
+    figure = scores(frame([read_sweep(tmp_path)]))
     assert figure is not None and [axes.get_title() for axes in figure.axes] == ["charge", "spring"]
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert ticks == ["bottleneck", "basis=raw", "node=mlp", "optimiser=adam"]
@@ -230,7 +230,7 @@ CHANGES = (", basis=raw", ", node=mlp", ", optimiser=adam")
 def test_r2_is_compared_with_as_many_decimals_as_were_published(tmp_path: Path, name, key, ours, good):
     make(tmp_path, "a", **{key: ours})
     assert cell(table(tmp_path, name), "spring", "bottleneck").good == good
-    write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
+    write_sweep_report([read_sweep(tmp_path)], tmp_path / "report")
     page = (tmp_path / "report/index.html").read_text()
     section = page.partition(f'<section id="{name}">')[2].partition("</section>")[0]
     assert ('class="key"' in section) is good  # bold
@@ -248,7 +248,7 @@ def grid(folder: Path) -> None:
 
 def test_pruning_grid_is_won_on_validation_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     grid(tmp_path)
-    best = winner(frame([load_sweep(tmp_path)]))
+    best = winner(frame([read_sweep(tmp_path)]))
     assert best is not None and best.overrides == "schedule=exp schedule.end=0.75"
     assert best.validation == pytest.approx(0.99905)
     main([str(tmp_path)])
@@ -297,7 +297,7 @@ def test_page_is_self_contained_and_hostile_text_is_shown(tmp_path: Path):
     folder = tmp_path / "sweep"
     make(folder, "a", variant="standard")
     make(folder, "b", variant="l1", law="spring", name_of=HOSTILE)
-    write_sweep_report([load_sweep(folder)], tmp_path / "out")
+    write_sweep_report([read_sweep(folder)], tmp_path / "out")
     page = (tmp_path / "out/index.html").read_text()
     assert HOSTILE not in page and "&lt;script&gt;alert(1)" in page
     assert page.count("<script") == 1
@@ -306,7 +306,7 @@ def test_page_is_self_contained_and_hostile_text_is_shown(tmp_path: Path):
     assert "http" not in re.sub(r'data:[^"]*', "", page)
     assert {p.stem for p in (tmp_path / "out/figures").iterdir()} == {"scores", "sparsity", "losses"}
     again = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    write_sweep_report([load_sweep(folder)], tmp_path / "out")
+    write_sweep_report([read_sweep(folder)], tmp_path / "out")
     assert {p: p.read_bytes() for p in again} == again
 
 
@@ -316,7 +316,7 @@ def test_half_written_runs_are_no_obstacle(tmp_path: Path):
     (broken / "analysis.json").write_text("{")
     no_config = make(tmp_path, "no-config", seed=2)
     (no_config / "config.yaml").unlink()
-    write_sweep_report([load_sweep(tmp_path)], tmp_path / "report")
+    write_sweep_report([read_sweep(tmp_path)], tmp_path / "report")
     assert cell(table(tmp_path, "table2"), "spring", "bottleneck").seeds == 1
     page = (tmp_path / "report/index.html").read_text()
     assert sorted(re.findall(r"<li>([\w-]+):", page)) == ["broken", "no-config"]
@@ -335,7 +335,7 @@ def test_status_says_what_runs_and_what_was_killed(tmp_path: Path, capsys: pytes
         main([str(tmp_path / "nowhere")])
     assert stop.value.code == 2 and "gnn-distill -m" in capsys.readouterr().err.replace("\n", " ")
     with pytest.raises(InputError):
-        load_sweep(tmp_path / "nowhere")
+        read_sweep(tmp_path / "nowhere")
 
 
 def test_archive_gives_the_same_tables_and_keeps_the_machine_to_itself(tmp_path: Path):
@@ -347,7 +347,7 @@ def test_archive_gives_the_same_tables_and_keeps_the_machine_to_itself(tmp_path:
         (path / "messages.npz").write_bytes(b"large")
     main([str(sweep), "--archive", str(tmp_path / "kept")])
     kept = tmp_path / "kept/sweep"
-    before, after = (load_sweep(folder) for folder in (sweep, kept))
+    before, after = (read_sweep(folder) for folder in (sweep, kept))
     made = [tables(frame([sweep]), ["x"]) for sweep in (before, after)]
     assert made[0] and [*map(repr, made[0])] == [*map(repr, made[1])]
     assert all(b.cells.equals(a.cells) for b, a in zip(*made, strict=True))
