@@ -5,8 +5,8 @@ Shapes: G graphs, n particles, E edges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,13 @@ class ParticleData:
         notes: how the data were made from a file, in sentences for the report.
         doubts: what keeps a law from being found in them, in sentences for the report.
         further: names of the features after charge and mass, one each.
+        order: of the equation of motion; where it is 1, `accelerations` holds velocities.
+        box: edges of the periodic box, None along an open axis; None where nothing is periodic.
+        kernel: K [W] where labels were derived from a window of W frames: they are Σ_k K_k a(t + k dt), the
+            true accelerations averaged so; empty where they are those of their own instant.
+        noise: error (RMS) of a component of the labels that scatter makes; 0 where they are as exact as the
+            file.
+        estimates: what the data alone tell, such as the diffusion constant: value, low, high by name.
     """
 
     features: npt.NDArray[np.float32]
@@ -79,11 +86,16 @@ class ParticleData:
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
+    order: int = 2
+    box: tuple[float | None, ...] | None = None
+    kernel: tuple[float, ...] = ()
+    noise: float = 0.0
+    estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     @property
     def columns(self) -> Columns:
         """Where the features stand."""
-        return _columns(self.features, self.accelerations, self.further)
+        return _columns(self.features, self.accelerations, self.further, self.box)
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ class Subset:
         edge_mask: where graphs differ, which of the common edges each has, bool [G, E]; else None.
         trajectory: number of the trajectory that each graph is a frame of [G]; None where each is its own.
         further: names of the features after charge and mass.
+        box: edges of the periodic box, see `ParticleData`.
     """
 
     features: Tensor
@@ -103,6 +116,7 @@ class Subset:
     edge_mask: Tensor | None = None
     trajectory: Tensor | None = None
     further: tuple[str, ...] = ()
+    box: tuple[float | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -121,7 +135,7 @@ class Subset:
     @property
     def columns(self) -> Columns:
         """Where the features stand."""
-        return _columns(self.features, self.accelerations, self.further)
+        return _columns(self.features, self.accelerations, self.further, self.box)
 
     def to(self, device: torch.device) -> Subset:
         """The same graphs on another device."""
@@ -133,7 +147,7 @@ class Subset:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Subset:
         mask, of = (None if part is None else change(part) for part in (self.edge_mask, self.trajectory))
-        return Subset(change(self.features), change(self.accelerations), mask, of, self.further)
+        return Subset(change(self.features), change(self.accelerations), mask, of, self.further, self.box)
 
     def chunks(self, size: int) -> Iterator[Subset]:
         """Consecutive parts of at most `size` graphs."""
@@ -174,9 +188,11 @@ def to_graphs(t: Trajectories, adjacency: npt.NDArray[np.bool_] | None = None) -
     return ParticleData(x.reshape(-1, *x.shape[2:]), a.reshape(-1, n, dim), frames, t.replaced, adjacency)
 
 
-def _columns(features: Any, accelerations: Any, further: tuple[str, ...]) -> Columns:
+def _columns(
+    features: Any, accelerations: Any, further: tuple[str, ...], box: tuple[float | None, ...] | None
+) -> Columns:
     dim = accelerations.shape[-1]
-    return Columns(dim, further) if further else Columns.of(dim, features.shape[-1])
+    return replace(Columns(dim, further) if further else Columns.of(dim, features.shape[-1]), box=box)
 
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

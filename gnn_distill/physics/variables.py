@@ -24,8 +24,13 @@ PROPERTIES = ("m1", "m2", "q1", "q2")
 VARIABLES = (*DELTAS, "r", *PROPERTIES)
 """What every pair has: Δ, the softened distance r = |Δ| + ε, masses and charges."""
 
-KNOWN = (*VARIABLES, "d", *VELOCITIES)
-"""The same with the plain distance d = |Δ|, and what acts on a single particle."""
+RELATIVE = ("wx", "wy", "wz")
+"""Components of the relative velocity w = v₁ − v₂."""
+MOVING = ("w", "uw")
+"""Relative speed |w|, and the speed u·w at which a pair draws apart, u = Δ/d."""
+
+KNOWN = (*VARIABLES, "d", *RELATIVE, *MOVING, *AXES, *VELOCITIES)
+"""The same with the plain distance d = |Δ|, relative velocities, and what acts on a single particle."""
 
 _FURTHER = re.compile(r"[A-Za-z]\w*[12]")
 _TAKEN = re.compile(r"([cdfmqrtuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|inv")
@@ -73,8 +78,10 @@ def latex(name: str) -> str:
     r"""A variable in LaTeX: `dx` is `\Delta x`, `m1` is `m_1`, `size2` is `\mathrm{size}_2`."""
     if name in DELTAS:
         return rf"\Delta {name[1]}"
-    if name in VELOCITIES:
-        return f"v_{name[1]}"
+    if name in (*VELOCITIES, *RELATIVE):
+        return f"{name[0]}_{name[1]}"
+    if name in MOVING:
+        return {"w": "|w|", "uw": r"(u \cdot w)"}[name]
     if name in PROPERTIES:
         return f"{name[0]}_{name[1]}"
     if _FURTHER.fullmatch(name):
@@ -96,15 +103,25 @@ class Columns:
     Args:
         dim: space dimensions D.
         further: names of the K columns after charge and mass.
+        box: edges of the periodic box, None along an open axis; None where nothing is periodic.
     """
 
     dim: int
     further: tuple[str, ...] = ()
+    box: tuple[float | None, ...] | None = None
 
     @classmethod
     def of(cls, dim: int, features: int) -> Columns:
         """The columns of so many features F; further ones are called `f1`, `f2` and so on."""
         return cls(dim, column_names([""] * (features - cls(dim).count)))
+
+    def separation(self, one: Any, two: Any) -> Any:
+        """Δ = x₁ − x₂ of features [..., F], arrays or tensors; in a periodic box its shortest image."""
+        delta = one[..., self.position] - two[..., self.position]
+        for k, edge in enumerate(self.box or ()):
+            if edge is not None:
+                delta[..., k] -= edge * (delta[..., k] / edge).round()
+        return delta
 
     @property
     def position(self) -> slice:
@@ -154,9 +171,20 @@ class Columns:
         return (*DELTAS[: self.dim], "r", *PROPERTIES, *sides)
 
     @property
+    def law_names(self) -> tuple[str, ...]:
+        """The same with what a law of moving pairs may read besides: `d wx wy [wz] w uw`."""
+        return (*self.pair_names, "d", *RELATIVE[: self.dim], *MOVING)
+
+    @property
     def own_names(self) -> tuple[str, ...]:
-        """What an equation for one particle may read: `vx vy [vz] m1`."""
-        return (*VELOCITIES[: self.dim], "m1")
+        """What an equation for one particle may read: `x y [z] vx vy [vz] m1 q1`, then further columns."""
+        place = (*AXES[: self.dim], *VELOCITIES[: self.dim], "m1", "q1")
+        return (*place, *(sided(name, 1) for name in self.further))
+
+    def own(self, features: Any) -> dict[str, Any]:
+        """`own_names` of particles with features [..., F], an array or a tensor; each of shape [...]."""
+        place = zip(self.own_names, range(2 * self.dim), strict=False)
+        return {name: features[..., k] for name, k in place} | self.properties(features, 1)
 
     def properties(self, features: Any, side: int) -> dict[str, Any]:
         """Mass, charge and further columns of particles by the names they have in equations.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
-from gnn_distill.physics.variables import PROPERTIES, Columns
+from gnn_distill.physics.variables import DELTAS, PROPERTIES, RELATIVE, Columns
 from gnn_distill.read.importance import Ranking
 
 
@@ -25,7 +25,7 @@ class Edges:
 
     Attributes:
         columns: of the features that the edges were read from.
-        delta: Δ, shape [E, D].
+        delta: Δ, shape [E, D]; `relative` velocities w = v₁ − v₂ likewise.
         r: softened distance d + ε, shape [E].
         properties: masses `m1` and `m2`, charges `q1` and `q2`, and the two values of each further column,
             by the names they have in equations, each [E].
@@ -35,6 +35,7 @@ class Edges:
 
     columns: Columns
     delta: Array
+    relative: Array
     r: Array
     properties: dict[str, Array]
     receiver: npt.NDArray[np.int64]
@@ -56,11 +57,21 @@ class Edges:
         known = (self.properties[name] for name in self.names if name in self.properties)
         return np.column_stack([self.delta, self.r, *known])
 
+    @property
+    def named(self) -> dict[str, Array]:
+        """All that a law of pairs may read, by name, each of shape [E]."""
+        d, dim = np.linalg.norm(self.delta, axis=1), self.columns.dim
+        known = dict(zip((*DELTAS[:dim], *RELATIVE[:dim]), (*self.delta.T, *self.relative.T), strict=True))
+        drawing_apart = (self.delta * self.relative).sum(axis=1) / np.where(d > 0, d, 1.0)
+        speed = np.linalg.norm(self.relative, axis=1)
+        return known | {"r": self.r, "d": d, "w": speed, "uw": drawing_apart} | self.properties
+
     def where(self, chosen: npt.NDArray[np.bool_]) -> Edges:
         """The edges for which `chosen` [E] holds."""
         kept = {name: values[chosen] for name, values in self.properties.items()}
         force = None if self.force is None else self.force[chosen]
-        return Edges(self.columns, self.delta[chosen], self.r[chosen], kept, self.receiver[chosen], force)
+        delta, relative = self.delta[chosen], self.relative[chosen]
+        return Edges(self.columns, delta, relative, self.r[chosen], kept, self.receiver[chosen], force)
 
     @property
     def acceleration(self) -> Array | None:
@@ -215,8 +226,10 @@ def edge_features(
     features = x.double().cpu().numpy()
     receiver, sender = (part.cpu().numpy() for part in graph)
     one, two = (features[:, side].reshape(graphs * len(side), -1) for side in (receiver, sender))
-    delta = one[:, columns.position] - two[:, columns.position]
+    delta = columns.separation(one, two)
+    relative = one[:, columns.velocity] - two[:, columns.velocity]
     known = columns.properties(one, 1) | columns.properties(two, 2)
     number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
     force = None if law is None else law.pair_force(delta, *(known[name] for name in PROPERTIES))
-    return Edges(columns, delta, np.linalg.norm(delta, axis=1) + SOFTENING, known, number, force)
+    softened = np.linalg.norm(delta, axis=1) + SOFTENING
+    return Edges(columns, delta, relative, softened, known, number, force)

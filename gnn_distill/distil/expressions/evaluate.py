@@ -85,15 +85,19 @@ def evaluate(expression: sympy.Expr, X: Array, names: Sequence[str]) -> Array:
 
     Where the expression has no finite real value the result is NaN or infinite.
     """
+    return at(expression, dict(zip(names, np.asarray(X, dtype=np.float64).T, strict=True)), len(X))
+
+
+def at(expression: sympy.Expr, columns: Mapping[str, Array], count: int) -> Array:
+    """The same at `count` points whose columns are given by name, each of shape [count]."""
     try:
         function = compiled(expression)
     except TypeError:
-        return np.full(len(X), np.nan)
-    columns = dict(zip(names, np.asarray(X, dtype=np.float64).T, strict=True))
+        return np.full(count, np.nan)
     if missing := {str(s) for s in expression.free_symbols} - columns.keys():
-        raise InputError("expression", sorted(missing), f"use the variables {', '.join(names)}")
+        raise InputError("expression", sorted(missing), f"use the variables {', '.join(columns)}")
     with np.errstate(all="ignore"):
-        return np.array(np.broadcast_to(function(columns), (len(X),)), dtype=np.float64)
+        return np.array(np.broadcast_to(function(columns), (count,)), dtype=np.float64)
 
 
 def constants(*expressions: sympy.Expr, exponents: bool = False) -> list[sympy.Float]:

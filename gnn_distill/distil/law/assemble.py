@@ -88,4 +88,4 @@ def edges_of(model: ParticleGNN, graphs: Subset) -> Edges:
 def nodes_of(graphs: Subset) -> Nodes:
     """All nodes of some graphs."""
     x, a = (part.flatten(0, 1).double().numpy() for part in (graphs.features, graphs.accelerations))
-    return Nodes(x[:, graphs.columns.velocity], x[:, graphs.columns.mass], a)
+    return Nodes(graphs.columns.own(x), a)

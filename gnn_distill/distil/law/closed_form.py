@@ -18,12 +18,12 @@ import sympy
 from gnn_distill.analyse.gauge import Gauge
 from gnn_distill.analyse.linear import TRIM, r_squared
 from gnn_distill.arrays import Array
-from gnn_distill.distil.expressions.evaluate import constants, evaluate
+from gnn_distill.distil.expressions.evaluate import at, constants
 from gnn_distill.distil.expressions.front import complexity
 from gnn_distill.distil.expressions.parse import R, rounded, write
 from gnn_distill.distil.expressions.refine import writings
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import DELTAS, Columns
+from gnn_distill.physics.variables import DELTAS, VELOCITIES
 from gnn_distill.read.recording import Edges
 
 WORST_CONDITION = 1e3  # of the matrix that mixes force components into messages
@@ -32,21 +32,16 @@ CLEARLY = 0.98  # a candidate must lower the error to this share
 
 @dataclass(frozen=True)
 class Nodes:
-    """The receivers: velocities [N, D], masses [N], accelerations [N, D]."""
+    """The receivers: what one-body terms read of them by name, each [N], and accelerations [N, D].
 
-    velocity: Array
-    mass: Array
+    Accelerations are velocities where the motion is of first order.
+    """
+
+    named: dict[str, Array]
     acceleration: Array
 
-    @property
-    def variables(self) -> Array:
-        """What one-body terms read, shape [N, D + 1]."""
-        return np.column_stack([self.velocity, self.mass])
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of `variables`: `vx vy [vz] m1`."""
-        return Columns(self.velocity.shape[1]).own_names
+    def __len__(self) -> int:
+        return len(self.acceleration)
 
 
 @dataclass(frozen=True)
@@ -57,11 +52,13 @@ class Law:
         components: what each pair contributes to its receiver.
         one_body: what a particle feels by itself; empty if nothing.
         radial: f where all components are f·Δ_k/d, else None.
+        order: of the equation of motion; in one of first order `acceleration` is the velocity.
     """
 
     components: tuple[sympy.Expr, ...]
     one_body: tuple[sympy.Expr, ...] = ()
     radial: sympy.Expr | None = None
+    order: int = 2
 
     @classmethod
     def along(cls, radial: sympy.Expr, dim: int) -> Law:
@@ -85,19 +82,19 @@ class Law:
 
     def pair(self, edges: Edges) -> Array:
         """Contributions of the edges, shape [E, D]; none where Δ = 0, which has no direction."""
-        x = edges.variables
-        found = np.stack([evaluate(f, x, edges.names) for f in self.components], axis=1)
+        named, count = edges.named, len(edges.r)
+        found = np.stack([at(f, named, count) for f in self.components], axis=1)
         return np.where((edges.delta == 0).all(axis=1, keepdims=True), 0.0, found)
 
     def alone(self, nodes: Nodes) -> Array:
         """One-body accelerations, shape [N, D]."""
         if not self.one_body:
             return np.zeros_like(nodes.acceleration)
-        return np.stack([evaluate(f, nodes.variables, nodes.names) for f in self.one_body], axis=1)
+        return np.stack([at(f, nodes.named, len(nodes)) for f in self.one_body], axis=1)
 
     def accelerations(self, edges: Edges, nodes: Nodes) -> Array:
         """Accelerations of the nodes that `edges` arrive at, shape [N, D]."""
-        return summed(self.pair(edges), edges.receiver, len(nodes.mass)) + self.alone(nodes)
+        return summed(self.pair(edges), edges.receiver, len(nodes)) + self.alone(nodes)
 
     @property
     def constants(self) -> list[list[sympy.Float]]:
@@ -112,6 +109,7 @@ class Law:
             "radial": None if self.radial is None else write(self.radial),
             "constants": [[float(c) for c in row] for row in self.constants],
             "one_body": [write(f) for f in self.one_body],
+            "order": self.order,
         }
 
 
@@ -141,12 +139,12 @@ def fit_one_body(law: Law, edges: Edges, nodes: Nodes) -> Law:
     Least trimmed squares on each subset of the three; the smallest within a few per cent of the best
     mean absolute residual is taken.
     """
-    rest = nodes.acceleration - summed(law.pair(edges), edges.receiver, len(nodes.mass))
+    rest = nodes.acceleration - summed(law.pair(edges), edges.receiver, len(nodes))
     terms = []
-    for k, name in enumerate(nodes.names[:-1]):
+    for k, name in enumerate(VELOCITIES[: rest.shape[1]]):
         v, m1 = sympy.Symbol(name), sympy.Symbol("m1")
-        drag = nodes.velocity[:, k]
-        columns = {sympy.S(1): np.ones_like(drag), v: drag, v / m1: drag / nodes.mass}
+        drag = nodes.named[name]
+        columns = {sympy.S(1): np.ones_like(drag), v: drag, v / m1: drag / nodes.named["m1"]}
         subsets = [s for size in range(4) for s in itertools.combinations(columns, size)]
         tried = [_one_body([columns[c] for c in subset], rest[:, k]) for subset in subsets]
         limit = min(error for _, error in tried) / CLEARLY

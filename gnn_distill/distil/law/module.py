@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gnn_distill.distil.expressions.evaluate import Backend, Function, compiled, constants, replaced
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import DELTAS, VELOCITIES, Columns
+from gnn_distill.physics.variables import DELTAS, Columns
 
 TORCH = Backend(
     {
@@ -55,7 +55,7 @@ class LawModule(nn.Module):
         super().__init__()
         self.dim, self.further = len(acceleration), tuple(further)
         columns = Columns(self.dim, self.further)
-        pair = [parse(text, columns.pair_names) for text in acceleration]
+        pair = [parse(text, columns.law_names) for text in acceleration]
         alone = [parse(text, columns.own_names) for text in one_body]
         numbers = constants(*pair, *alone)
         self.constants = nn.Parameter(torch.tensor([float(c) for c in numbers], dtype=torch.float64))
@@ -88,8 +88,7 @@ class LawModule(nn.Module):
         total = pairs.new_zeros(*x.shape[:2], dim).index_add(1, receiver, pairs)
         if not self._alone:
             return total
-        own = dict(zip(VELOCITIES, x[..., columns.velocity].unbind(-1), strict=False)) | numbers
-        return total + _stacked(self._alone, own | {"m1": x[..., columns.mass]}, like=x[..., columns.mass])
+        return total + _stacked(self._alone, columns.own(x) | numbers, like=x[..., columns.mass])
 
 
 def _stacked(terms: Sequence[Function], named: Mapping[str, Tensor], like: Tensor) -> Tensor:

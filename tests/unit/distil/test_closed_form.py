@@ -27,7 +27,8 @@ def world(law: ForceLaw, graphs: int = 400, seed: int = 0) -> tuple[Edges, Nodes
     edges = edge_features(torch.from_numpy(x), complete_graph(4), Columns(2), law)
     a = np.stack([np.bincount(edges.receiver, c) for c in edges.acceleration.T], axis=1)
     velocity, mass = x[..., 2:4].reshape(-1, 2), x[..., 5].reshape(-1)
-    return edges, Nodes(velocity, mass, a + law.one_body_acceleration(velocity, mass))
+    own = Columns(2).own(x.reshape(-1, 6))
+    return edges, Nodes(own, a + law.one_body_acceleration(velocity, mass))
 
 
 def law_of(*texts: str) -> Law:

@@ -66,7 +66,7 @@ def test_intervals_hold_the_constants_and_shrink_with_the_noise():
     widths = []
     for noise in (0.02, 0.2):
         noisy = type(nodes)(
-            nodes.velocity, nodes.mass, nodes.acceleration + noise * rng.normal(size=nodes.acceleration.shape)
+            nodes.named, nodes.acceleration + noise * rng.normal(size=nodes.acceleration.shape)
         )
         fitted = refit_law(Law.along(parse(RADIAL, NAMES), 2), edges, noisy)
         bounds = intervals(fitted, edges, noisy, 4)
@@ -83,9 +83,7 @@ def test_bootstrap_covers_the_truth():
     edges, nodes = world(Spring(), graphs=150)
     rng, inside = np.random.default_rng(1), []
     for _ in range(20):
-        noisy = type(nodes)(
-            nodes.velocity, nodes.mass, nodes.acceleration + 0.1 * rng.normal(size=nodes.acceleration.shape)
-        )
+        noisy = type(nodes)(nodes.named, nodes.acceleration + 0.1 * rng.normal(size=nodes.acceleration.shape))
         fitted = refit_law(Law.along(parse(RADIAL, NAMES), 2), edges, noisy)
         bounds = intervals(fitted, edges, noisy, 4)[0]
         pairs = zip(fitted.constants[0], bounds, strict=True)

@@ -72,7 +72,7 @@ def snapshot():
     edges = edge_features(x, complete_graph(4), Columns(2), Spring())
     a = np.stack([np.bincount(edges.receiver, c) for c in edges.acceleration.T], axis=1)
     flat = x.flatten(0, 1).double().numpy()
-    return x, edges, Nodes(flat[:, 2:4], flat[:, 5], a)
+    return x, edges, Nodes(Columns(2).own(flat), a)
 
 
 def test_the_law_in_every_form_leaves_such_pairs_out(tmp_path: Path):
