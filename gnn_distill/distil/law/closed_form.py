@@ -7,8 +7,8 @@ per component. Shapes: E edges, N nodes, D space dims, K variables per edge.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,12 +53,14 @@ class Law:
         one_body: what a particle feels by itself; empty if nothing.
         radial: f where all components are f·Δ_k/d, else None.
         order: of the equation of motion; in one of first order `acceleration` is the velocity.
+        functions: f along Δ/d, `u`, along the relative velocity, `w`, and across, `t`, where these are known.
     """
 
     components: tuple[sympy.Expr, ...]
     one_body: tuple[sympy.Expr, ...] = ()
     radial: sympy.Expr | None = None
     order: int = 2
+    functions: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
     @classmethod
     def along(cls, radial: sympy.Expr, dim: int) -> Law:
@@ -110,6 +112,7 @@ class Law:
             "constants": [[float(c) for c in row] for row in self.constants],
             "one_body": [write(f) for f in self.one_body],
             "order": self.order,
+            "functions": {key: write(f) for key, f in self.functions.items()},
         }
 
 

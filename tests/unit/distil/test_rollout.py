@@ -36,7 +36,7 @@ def evidence(
     of = torch.arange(trajectories).repeat_interleave(FRAMES)
     test = Subset(x, torch.zeros(len(x), n, 2), trajectory=of)
     recording: Any = None
-    return Evidence(model, recording, test, test, law or Spring(), spacing=0.05)
+    return Evidence(model, recording, test, test, test, law or Spring(), spacing=0.05)
 
 
 @pytest.mark.parametrize(("n", "expected"), [(4, 3), (31, 2), (46, 1), (112, 1)])
