@@ -89,6 +89,7 @@ class Evidence:
         whole: whether each trajectory lies in one part of the split; if not, graphs count one by one.
         spacing: time between two frames of a trajectory; None where it is unknown.
         seed: everything random follows from it.
+        order: of the equation of motion; where it is 1, accelerations are velocities.
     """
 
     model: ParticleGNN
@@ -99,6 +100,7 @@ class Evidence:
     whole: bool = True
     spacing: float | None = None
     seed: int = 0
+    order: int = 2
 
 
 @dataclass(frozen=True)

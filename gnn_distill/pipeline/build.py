@@ -98,6 +98,7 @@ class Experiment:
             whole=self.config["split"] == "trajectories",
             spacing=self.data.spacing,
             seed=self.config["seed"],
+            order=self.data.order,
         )
 
     @property
