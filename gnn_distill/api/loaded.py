@@ -20,7 +20,7 @@ from gnn_distill.data.graphs import Subset
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.law.closed_form import Law
-from gnn_distill.distil.law.export import latex
+from gnn_distill.distil.law.export import definitions, latex, names
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.verdict.extrapolate import borne_out
 from gnn_distill.distil.verdict.family import Target, constant_inputs
@@ -28,7 +28,7 @@ from gnn_distill.distil.verdict.judge import Verdict, data_ranges, judge
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics import variables
-from gnn_distill.physics.laws import SOFTENING, ForceLaw
+from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.physics.simulate import Simulation
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.explain import as_input
@@ -370,6 +370,6 @@ class DistilledLaw:
         simpler = len(plain) == len(self.acceleration)
         texts = (plain if simpler else self.acceleration, self.content.get("one_body") or [])
         pairs, alone = (tuple(parse(text) for text in part) for part in texts)
-        body = latex(Law(pairs, alone)).partition("\n")[2].strip().replace("align*", "aligned")
-        told = r"d = |\Delta|" if simpler else rf"r = |\Delta| + {SOFTENING:g}"
-        return rf"$${body} \qquad {told}$$"
+        law = Law(pairs, alone, order=self.content.get("order", 2))
+        body = latex(law).partition("\n")[2].strip().replace("align*", "aligned")
+        return rf"$${body} \qquad {', '.join(definitions(names(law)))}$$"

@@ -92,6 +92,7 @@ class Evidence:
         order: of the equation of motion.
         kernel: of the labels, see `gnn_distill.data.graphs.ParticleData`; `noise` and `estimates` likewise.
         seed: everything random follows from it.
+        order: of the equation of motion; where it is 1, accelerations are velocities.
     """
 
     model: ParticleGNN
@@ -107,6 +108,7 @@ class Evidence:
     noise: float = 0.0
     estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     seed: int = 0
+    order: int = 2
 
 
 @dataclass(frozen=True)

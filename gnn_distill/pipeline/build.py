@@ -103,6 +103,7 @@ class Experiment:
             noise=self.data.noise,
             estimates=self.data.estimates,
             seed=self.config["seed"],
+            order=self.data.order,
         )
 
     @property

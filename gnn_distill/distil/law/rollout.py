@@ -15,14 +15,14 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import chain
+from gnn_distill.data.graphs import Subset, chain
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.problem import Evidence
 from gnn_distill.physics.energy import Pairs, conserves_energy, drift, energy
 from gnn_distill.physics.laws import ForceLaw
 
 Accelerations = Callable[[Array, Array], Array]
-"""(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D]."""
+"""(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D], in first order velocities."""
 
 TOLERANCE = 1e-6
 EVALUATIONS = 24_000
@@ -39,9 +39,10 @@ class Tracks:
 
     Attributes:
         times: of the frames, shape [T].
-        positions: shape [S, T, n, D]; `velocities` likewise.
+        positions: shape [S, T, n, D], in a periodic box without jumps at its edges; `velocities` likewise.
         masses: shape [S, n]; `charges` likewise.
         pairs: which particles interact, for energies.
+        order: of the equation of motion; in one of first order velocities count for nothing.
     """
 
     times: Array
@@ -50,6 +51,7 @@ class Tracks:
     masses: Array
     charges: Array
     pairs: Pairs
+    order: int = 2
 
     def drift(self, law: ForceLaw, positions: Array, velocities: Array) -> Array:
         """Relative change of the energy along a rollout of these trajectories, shape [S, T]."""
@@ -61,7 +63,8 @@ class Course(NamedTuple):
     """Where a rollout led.
 
     Attributes:
-        positions: at the frames, shape [S, T, n, D], NaN from where it ended; `velocities` likewise.
+        positions: at the frames, shape [S, T, n, D], NaN from where it ended; `velocities` likewise, all NaN
+            in first order.
         ended: why it ended before the last frame; None where it did not.
     """
 
@@ -86,20 +89,20 @@ def let_run(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIO
     It ends at the last frame, where a step fails since accelerations are not finite or too steep, or
     where `limit` accelerations have been asked for, rejected steps and the first one's size included.
     """
-    x0, v0 = tracks.positions[:, 0], tracks.velocities[:, 0]
-    shape, half = x0.shape, x0.size
-    asked, times = 0, tracks.times
+    states = np.stack([tracks.positions[:, 0], tracks.velocities[:, 0]])[: tracks.order]
+    asked, times, shape = 0, tracks.times, states.shape
 
     def derivative(_: float, y: Array) -> Array:
         nonlocal asked
         asked += 1
         if asked > limit:
             return np.full_like(y, np.nan)  # a step of NaN fails, and the solver returns what it has reached
-        x, v = y[:half].reshape(shape), y[half:].reshape(shape)
-        return np.concatenate([v.ravel(), accelerations(x, v).ravel()])
+        x, *v = y.reshape(shape)
+        changes = accelerations(x, v[0] if v else np.zeros_like(x))
+        return np.concatenate([part.ravel() for part in (*v, changes)])
 
-    found = np.full((len(times), 2 * half), np.nan)
-    found[0] = np.concatenate([x0.ravel(), v0.ravel()])
+    found = np.full((len(times), states.size), np.nan)
+    found[0] = states.ravel()
     ended: str | None = "a step failed"
     with np.errstate(all="ignore"):
         # from a derivative that is not finite the solver would look for a first step for ever
@@ -111,8 +114,8 @@ def let_run(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIO
             ended = None if solved.success else ended
     if asked > limit:
         ended = f"{limit} evaluations were spent"
-    x, v = (part.reshape(-1, *shape).swapaxes(0, 1) for part in np.split(found, 2, axis=1))
-    return Course(x, v, ended)
+    x, *v = found.reshape(len(times), *shape).swapaxes(0, 1).swapaxes(1, 2)
+    return Course(x, v[0] if v else np.full_like(x, np.nan), ended)
 
 
 def position_error(positions: Array, tracks: Tracks) -> Array:
@@ -180,8 +183,8 @@ def roll_out(
 
     Returns:
         Arrays of `rollout.npz` and a summary for `law.json`; None where there is no trajectory to follow:
-        single frames, an unknown time between them, edges that change with time, or further features that
-        may do so.
+        single frames, an unknown time between them, or edges, masses, charges or further columns that change
+        with time.
     """
     truth = _truth(evidence, count)
     if truth is None:
@@ -191,10 +194,12 @@ def roll_out(
     first = test.features[: count * frames : frames].double().numpy()
     n = first.shape[1]
 
+    home = _home(test)
+
     def mover(predict: Callable[[Tensor], Tensor], kind: torch.dtype) -> Accelerations:
         @torch.no_grad()
         def accelerations(x: Array, v: Array) -> Array:
-            state = np.concatenate([x, v, first[..., columns.constant]], axis=-1)
+            state = np.concatenate([home(x), v, first[..., columns.constant]], axis=-1)
             return np.asarray(predict(torch.from_numpy(state).to(kind)).double().numpy())
 
         return accelerations
@@ -225,19 +230,46 @@ def _truth(evidence: Evidence, wanted: int) -> Tracks | None:
     of = test.trajectory
     frames = 1 if of is None else int((of == of[0]).sum())
     followed = evidence.whole and wanted > 0 and frames > 1 and test.edge_mask is None
-    if not followed or evidence.spacing is None or columns.further:
+    if not followed or evidence.spacing is None:
         return None
     n = test.features.shape[1]
     receiver, sender = (part.numpy() for part in evidence.model.edges(n))
     count = min(wanted, len(test) // frames, trajectories(len(receiver)))
     x: Array = test.features[: count * frames].double().numpy()
     x = x.reshape(count, frames, *x.shape[1:])
+    if (x[..., columns.constant] != x[:, :1, :, columns.constant]).any():
+        return None
     once = receiver < sender
+    places = x[..., columns.position]
+    for k, edge in enumerate(columns.box or ()):
+        if edge is not None:
+            places[..., k] = np.unwrap(places[..., k], axis=1, period=edge)
     return Tracks(
         evidence.spacing * np.arange(frames, dtype=np.float64),
-        x[..., columns.position],
+        places,
         x[..., columns.velocity],
         x[:, 0, :, columns.mass],
         x[:, 0, :, columns.charge],
         (receiver[once], sender[once]),
+        evidence.order,
     )
+
+
+def _home(graphs: Subset) -> Callable[[Array], Array]:
+    """What shifts positions [..., D] by whole edges of the box to where those of the graphs lie.
+
+    Nothing is shifted along an axis on which the graphs' own positions go beyond one box.
+    """
+    if graphs.box is None:
+        return lambda x: x
+    x = graphs.features[..., graphs.columns.position].double().flatten(0, 1).numpy()
+    low, span, edges = x.min(axis=0), np.ptp(x, axis=0), np.array(graphs.box, dtype=np.float64)
+    held = np.isfinite(edges) & (span <= edges)
+
+    def shifted(x: Array) -> Array:
+        turns = np.floor((x[..., held] - low[held]) / edges[held])
+        moved = x.copy()
+        moved[..., held] -= turns * edges[held]
+        return moved
+
+    return shifted

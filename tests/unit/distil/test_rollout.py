@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 
+from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, chain
 from gnn_distill.distil.law.rollout import ENOUGH, evaluations, roll_out
 from gnn_distill.distil.problem import Evidence
@@ -29,7 +30,7 @@ def evidence(
 ) -> Evidence:
     torch.manual_seed(0)
     x = torch.randn(FRAMES * trajectories, n, 6)
-    x[..., 5] = 1.0
+    x[..., 4:] = 1.0
     model = ParticleGNN(2, 2, width=4, layers=1)
     if joined is not None:
         model.connect(*map(torch.from_numpy, np.nonzero(joined)))
@@ -59,6 +60,63 @@ def test_a_rollout_that_ends_early_is_told_of():
 
 def test_nothing_is_followed_where_no_trajectory_was_asked_for():
     assert roll_out(evidence(4), LAW, 0) is None
+
+
+def along(times: Array, start: Array, speed: Array, rest: Any) -> Array:
+    """Graphs of particles that move straight on, one trajectory; features [T, n, F]."""
+    places = start + np.asarray(times)[:, None, None] * speed
+    constant = np.broadcast_to(np.asarray(rest, dtype=float), (*places.shape[:2], np.shape(rest)[-1]))
+    return np.concatenate([places, np.broadcast_to(speed, places.shape), constant], axis=-1)
+
+
+def seen(x: Array, **more: Any) -> Evidence:
+    """Evidence of one trajectory with features [T, n, F], two of them further columns where F is 8."""
+    further = ("size", "theta")[: x.shape[-1] - 6]
+    box, order = more.get("box"), more.get("order", 2)
+    a = torch.zeros(*x.shape[:2], 2)
+    test = Subset(torch.from_numpy(x).float(), a, None, torch.zeros(len(x)), further, box)
+    model, recording = ParticleGNN(2, 2, width=4, layers=1, extra_features=len(further)), cast(Any, None)
+    return Evidence(model, recording, test, test, None, spacing=TIMES[1], order=order)
+
+
+TIMES = 0.1 * np.arange(6)
+START, SPEED = np.array([[0.2, 0.5], [1.9, -0.4]]), np.array([[1.0, 0.0], [-3.0, 0.5]])
+
+
+def test_further_columns_that_stay_are_read_and_those_that_change_forbid_a_rollout():
+    x = along(TIMES, START, SPEED, [[0, 1, 2, 0.3], [0, 1, 0, 0.5]])
+    law = {"acceleration": ["0", "0"], "one_body": ["size1", "0"], "further": ["size", "theta"]}
+    rolled = roll_out(seen(x), law, 1)
+    assert rolled is not None
+    assert rolled[0]["law_error"][0] == pytest.approx(TIMES**2 / np.sqrt(2), abs=1e-5)
+    x[3, 0, 7] += 1e-3
+    assert roll_out(seen(x), law, 1) is None
+
+
+def test_in_first_order_the_law_is_the_velocity():
+    x = along(TIMES, START, 0 * SPEED, [[0, 1], [0, 1]])
+    x[..., :2] = START * np.exp(-0.5 * TIMES)[:, None, None]  # velocities in the features say nothing
+    law = {"acceleration": ["0", "0"], "one_body": ["-0.5*x", "-0.5*y"], "order": 1}
+    evidence = seen(x, order=1)
+    rolled = roll_out(evidence, law, 1)
+    assert rolled is not None and rolled[1]["law"]["position_error"] < 1e-5
+    with torch.no_grad():
+        for parameter in evidence.model.parameters():
+            parameter.zero_()
+    rolled = roll_out(evidence, law, 1)  # a network that says zero stands still
+    assert rolled is not None and (rolled[0]["network_positions"] == rolled[0]["true_positions"][:, :1]).all()
+
+
+def test_in_a_box_tracks_have_no_jumps_and_the_law_reads_positions_inside():
+    x = along(TIMES, START, SPEED, [[0, 1], [0, 1]])
+    straight = x[..., :2].copy()
+    x[..., 0] %= 2.0
+    law = {"acceleration": ["0", "0"], "box": [2.0, None]}
+    rolled = roll_out(seen(x, box=(2.0, None)), law, 1)
+    assert rolled is not None and rolled[0]["true_positions"][0] == pytest.approx(straight, abs=1e-6)
+    assert rolled[1]["law"]["position_error"] < 1e-5
+    read = roll_out(seen(x, box=(2.0, None)), law | {"one_body": ["0", "log(2.05 - x) + log(x + 0.05)"]}, 1)
+    assert read is not None and np.isfinite(read[0]["law_error"]).all()  # NaN outside of the box
 
 
 @pytest.mark.parametrize(
