@@ -89,10 +89,9 @@ class Evidence:
         law: the true law, to compare with; None where it is unknown.
         whole: whether each trajectory lies in one part of the split; if not, graphs count one by one.
         spacing: time between two frames of a trajectory; None where it is unknown.
-        order: of the equation of motion.
+        order: of the equation of motion; where it is 1, accelerations are velocities.
         kernel: of the labels, see `gnn_distill.data.graphs.ParticleData`; `noise` and `estimates` likewise.
         seed: everything random follows from it.
-        order: of the equation of motion; where it is 1, accelerations are velocities.
     """
 
     model: ParticleGNN
@@ -108,7 +107,6 @@ class Evidence:
     noise: float = 0.0
     estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     seed: int = 0
-    order: int = 2
 
 
 @dataclass(frozen=True)

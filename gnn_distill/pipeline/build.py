@@ -103,7 +103,6 @@ class Experiment:
             noise=self.data.noise,
             estimates=self.data.estimates,
             seed=self.config["seed"],
-            order=self.data.order,
         )
 
     @property

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, View
 from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
@@ -21,9 +20,9 @@ from gnn_distill.distil.expressions.parse import write
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.motion.choose import Tried
-from gnn_distill.distil.motion.fit import Fit, Form, fit, typical
+from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.law import left, numbers, spread, written
-from gnn_distill.distil.motion.samples import Motion, motion
+from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import IDLE, Chosen, Parts, Rows, Search, candidates
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Work
@@ -40,13 +39,11 @@ class Distilled:
 
     Attributes:
         equations: the content of `equations.json`.
-        law: the law; None where no part of the network has a closed form.
-        content: the content of `law.json`.
+        law: the law, and the content of `law.json`; None where no part of the network has a closed form.
     """
 
     equations: dict[str, Any]
-    law: Law | None
-    content: dict[str, Any] | None
+    law: tuple[Law, dict[str, Any]] | None
 
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
@@ -73,8 +70,8 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     found |= {"mass_slope": None, "joint": None}
     found["components"] = [_entry(key, front, chosen) for key, front in fronts.items()]
     if not chosen.form.terms:
-        return Distilled(found, None, None)
-    return Distilled(found, *_law(evidence, chosen))
+        return Distilled(found, None)
+    return Distilled(found, _law(evidence, chosen))
 
 
 def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
@@ -130,7 +127,9 @@ def _graphs(one: Subset | View, two: Subset | View) -> Subset | View:
         return None if any(p is None for p in parts) else torch.cat(parts)
 
     x, a = torch.cat([one.features, two.features]), torch.cat([one.accelerations, two.accelerations])
-    return replace(one, features=x, accelerations=a, edge_mask=both("edge_mask"), trajectory=both("trajectory"))
+    return replace(
+        one, features=x, accelerations=a, edge_mask=both("edge_mask"), trajectory=both("trajectory")
+    )
 
 
 def _points(evidence: Evidence, settings: Settings, keys: Sequence[str]) -> dict[str, Points]:
