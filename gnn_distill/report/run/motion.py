@@ -52,16 +52,22 @@ def told(run: Run) -> dict[str, Any] | None:
         "outcome": trust(run),
         "quantity": "accelerations" if _order(run) == 2 else "velocities",
         "errors": errors(law),
-        "doubts": list(dict.fromkeys([*doubts(run), *(law.get("doubts") or ())])),
+        "doubts": list(dict.fromkeys([*_doubts(run), *(law.get("doubts") or ())])),
         "missing": missing(run),
         "level": level(law),
         "estimates": [
-            (name, number(value), f"{number(low)} to {number(high)}")
+            (name.replace("_", " "), number(value), f"{number(low)} to {number(high)}")
             for name, (value, low, high) in (law.get("estimates") or {}).items()
         ],
         "potential": potential(law),
         "compared": compared(run),
     }
+
+
+def _doubts(run: Run) -> list[str]:
+    """Those of the data; that of a network with large errors only where the law has no verdict."""
+    found, of_data = doubts(run), len((run.data or {}).get("doubts") or [])
+    return found[:of_data] if (run.law or {}).get("trust") else found
 
 
 def title(run: Run) -> str:
@@ -74,8 +80,8 @@ def names(law: dict[str, Any]) -> str:
     """The names of the law's parts in one line; empty where none has one."""
     pairs = {text for text in (law.get("names") or {}).values() if text not in ("", "given", "nothing")}
     alone = [text for text in law.get("own") or () if text]
-    parts = [*sorted(pairs), f"one-body: {', '.join(map(with_signs, alone))}" if alone else ""]
-    return capitalised("; ".join(filter(None, parts)))
+    parts = {"pair": sorted(pairs), "one-body": list(map(with_signs, alone))}
+    return "; ".join(f"{kind}: {', '.join(found)}" for kind, found in parts.items() if found)
 
 
 def trust(run: Run) -> Outcome:
