@@ -21,9 +21,10 @@ from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import Form, fit, typical
-from gnn_distill.distil.motion.law import left, numbers, spread, written
+from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import IDLE, Chosen, Parts, Rows, Search, candidates
+from gnn_distill.distil.motion.trust import alike, errors, verdict
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Work
 from gnn_distill.read.pairs import pair_functions
@@ -82,7 +83,7 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
     law = written(last, columns, evidence.order)
     bounds, alone = numbers(last, law, columns, spread(last, seen, evidence.seed))
     test = _rows(evidence, evidence.test, ALL, 5)
-    told = sum(c for k, c in test.network.items()).reshape(test.motion.labels.shape)
+    told = np.add.reduce(list(test.network.values())).reshape(test.motion.labels.shape)
     content = law.to_dict() | {
         "intervals": bounds,
         "one_body_intervals": [a.tolist() for a in alone],
@@ -92,11 +93,12 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
         "noise": evidence.noise,
         "estimates": dict(evidence.estimates),
         "further": list(columns.further),
-        "doubts": [],
         "r2_truth": None,
-        **left(last, test.motion, told),
+        **errors(last, test.motion, told),
     }
-    return law, content
+    terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
+    trust, doubts = verdict(content, test.motion, evidence.noise)
+    return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
 
 
 def _told(tried: Tried, evidence: Evidence, key: str) -> dict[str, Any]:
