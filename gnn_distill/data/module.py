@@ -124,7 +124,8 @@ class NBodyDataModule(L.LightningDataModule):
             check_int("profile.validation_graphs", validation_graphs, 1)
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         self.graph, mask = common_edges(data.adjacency)
-        whole = Subset(x, a, mask, torch.arange(len(x)) // data.frames, data.further, data.box)
+        of = torch.arange(len(x)) // data.frames
+        whole = Subset(x, a, mask, of, data.further, data.box, data.softening)
         parts = split_indices(len(x), data.frames, split, seed)
         if memory_limit is None:
             memory_limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

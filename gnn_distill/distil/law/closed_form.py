@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,12 +53,14 @@ class Law:
         one_body: what a particle feels by itself; empty if nothing.
         radial: f where all components are f·Δ_k/d, else None.
         order: of the equation of motion; in one of first order `acceleration` is the velocity.
+        functions: f along Δ/d, `u`, along the relative velocity, `w`, and across, `t`, where these are known.
     """
 
     components: tuple[sympy.Expr, ...]
     one_body: tuple[sympy.Expr, ...] = ()
     radial: sympy.Expr | None = None
     order: int = 2
+    functions: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
     @classmethod
     def along(cls, radial: sympy.Expr, dim: int) -> Law:
@@ -71,8 +73,9 @@ class Law:
     def of(cls, content: Mapping[str, Any]) -> Law:
         """The law of a `law.json`."""
         pairs, alone = (tuple(map(parse, content.get(key) or ())) for key in ("acceleration", "one_body"))
-        radial = content.get("radial")
-        return cls(pairs, alone, None if radial is None else parse(radial), content.get("order", 2))
+        radial, functions = content.get("radial"), content.get("functions") or {}
+        order, known = content.get("order", 2), {key: parse(f) for key, f in functions.items()}
+        return cls(pairs, alone, None if radial is None else parse(radial), order, known)
 
     def with_signs(self, names: Sequence[str]) -> Law:
         """The same law where the named variables are ±1: a power of one is the variable itself, or 1."""
@@ -117,6 +120,7 @@ class Law:
             "constants": [[float(c) for c in row] for row in self.constants],
             "one_body": [write(f) for f in self.one_body],
             "order": self.order,
+            "functions": {key: write(f) for key, f in self.functions.items()},
         }
 
 

@@ -37,7 +37,7 @@ def evidence(
     of = torch.arange(trajectories).repeat_interleave(FRAMES)
     test = Subset(x, torch.zeros(len(x), n, 2), trajectory=of)
     recording: Any = None
-    return Evidence(model, recording, test, test, law or Spring(), spacing=0.05)
+    return Evidence(model, recording, test, test, test, law or Spring(), spacing=0.05)
 
 
 @pytest.mark.parametrize(("n", "expected"), [(4, 3), (31, 2), (46, 1), (112, 1)])
@@ -76,7 +76,7 @@ def seen(x: Array, **more: Any) -> Evidence:
     a = torch.zeros(*x.shape[:2], 2)
     test = Subset(torch.from_numpy(x).float(), a, None, torch.zeros(len(x)), further, box)
     model, recording = ParticleGNN(2, 2, width=4, layers=1, extra_features=len(further)), cast(Any, None)
-    return Evidence(model, recording, test, test, None, spacing=TIMES[1], order=order)
+    return Evidence(model, recording, test, test, test, None, spacing=TIMES[1], order=order)
 
 
 TIMES = 0.1 * np.arange(6)
