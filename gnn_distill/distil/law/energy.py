@@ -52,7 +52,7 @@ class Pull:
     weight: sympy.Expr
 
 
-def potential(law: Law, farthest: float | None = None) -> sympy.Expr | None:
+def potential(law: Law, farthest: float | None = None, softening: float = SOFTENING) -> sympy.Expr | None:
     """V of the distance d (or r) with −dV/dd the pair force, in closed form.
 
     It is zero at infinity where it is finite there, else at the distance `farthest`, such as the largest
@@ -67,7 +67,7 @@ def potential(law: Law, farthest: float | None = None) -> sympy.Expr | None:
         None where pair forces are not central, read more than distance and properties, or break Newton's
         third law, for a law of first order, and where no elementary V is found in `SECONDS`.
     """
-    pull = pull_of(law)
+    pull = pull_of(law, softening)
     if pull is None or pull.force == 0:
         return None
     found: sympy.Expr | None = None
@@ -77,7 +77,7 @@ def potential(law: Law, farthest: float | None = None) -> sympy.Expr | None:
     return found if right else None
 
 
-def pull_of(law: Law) -> Pull | None:
+def pull_of(law: Law, softening: float = SOFTENING) -> Pull | None:
     """The pair force of a law of second order if it is central and reciprocal, else None."""
     radial = _radial(law) if law.order == 2 else None
     if radial is None:
@@ -85,8 +85,8 @@ def pull_of(law: Law) -> Pull | None:
     names = {str(s) for s in radial.free_symbols}
     if names - {"d", "r", *PROPERTIES, *further(sorted(names))}:
         return None
-    plain = radial.xreplace({R: D + SOFTENING}).replace(  # an ε that only takes back the softening is none
-        lambda part: part.is_Add and (part - D).is_number and bool(abs(part - D) < SOFTENING / 100),
+    plain = radial.xreplace({R: D + softening}).replace(  # an ε that only takes back the softening is none
+        lambda part: part.is_Add and (part - D).is_number and bool(abs(part - D) < softening / 100),
         lambda part: D,
     )
     shorter = radial.has(D) or not radial.has(R) or plain.count_ops() < radial.count_ops()
@@ -206,7 +206,7 @@ class Conserved:
     @classmethod
     def of(cls, law: Law, columns: Columns) -> Conserved | None:
         """None where energy is lost or gained, as with drag, or where none is known."""
-        pull = pull_of(law)
+        pull = pull_of(law, columns.softening)
         field = None if pull is None else _field(law, pull.weight)
         if pull is None or field is None or (columns.box and field != 0):
             return None
@@ -234,7 +234,7 @@ class Conserved:
         """Σ V over pairs up to a constant, by quadrature of the force, shape [S, T]."""
         one, two = (features[:, :, side] for side in pairs)
         distance = np.linalg.norm(self.columns.separation(one, two), axis=-1)
-        distance += SOFTENING if self.pull.distance == R else 0.0
+        distance += self.columns.softening if self.pull.distance == R else 0.0
         known = self.columns.properties(one[:, 0], 1) | self.columns.properties(two[:, 0], 2)
         known = {name: values.reshape(-1) for name, values in known.items()}
         factor, shape = self.pull.force.as_independent(self.pull.distance, as_Add=False)

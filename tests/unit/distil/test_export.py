@@ -149,6 +149,7 @@ CASES = {
         {"order": 1},
     ),
     "in a box": (("dx*(d**(-14) - d**(-8))", "dy*(d**(-14) - d**(-8))"), (), {"box": (3.0, None)}),
+    "not softened": (("m2*dx/r**2", "m2*dy/r**2"), (), {"softening": 0.0}),
     "driven along a column": (
         ("size2*dx/r", "size2*dy/r"),
         ("(1.3*cos(theta1) - vx)/0.5", "(1.3*sin(theta1) - vy)/0.5"),
@@ -167,7 +168,7 @@ def test_every_export_computes_the_same(case, tmp_path):
         law = Law(tuple(map(parse, pair)))
     law = replace(law, one_body=tuple(map(parse, alone)), order=more.get("order", 2))
     further, box, dim = more.get("further", ()), more.get("box"), len(law.components)
-    columns = Columns(dim, further, box)
+    columns = Columns(dim, further, box, more.get("softening", 0.01))
     rng = np.random.default_rng(5)
     x = torch.from_numpy(rng.uniform(-2, 2, (1, 5, columns.count)))
     x[..., columns.constant] = x[..., columns.constant].abs() + 0.3
@@ -175,7 +176,7 @@ def test_every_export_computes_the_same(case, tmp_path):
     one = x[0].numpy()
     expected = law.accelerations(edges, Nodes(columns.own(one), np.zeros((5, dim))))
     assert np.isfinite(expected).all() and np.abs(expected).min() > 1e-4
-    content = law.to_dict() | {"further": list(further), "box": box}
+    content = law.to_dict() | {"further": list(further), "box": box, "softening": columns.softening}
     module = LawModule.from_law(content)
     assert module(x)[0].detach().numpy() == pytest.approx(expected, rel=1e-12, abs=1e-12)
     found = written(tmp_path, law, content)
@@ -197,7 +198,7 @@ def test_every_export_computes_the_same(case, tmp_path):
     rebuilt.load_state_dict(saved["state_dict"])
     assert torch.equal(rebuilt(x), module(x)) and rebuilt.order == law.order
     if not alone:  # only pairs, and these are reciprocal
-        mass = one[:, columns.mass, None] if "m1" in names(law) else 1.0
+        mass = one[:, columns.mass, None] if {"m1", "m2"} & set(names(law)) else 1.0
         assert (mass * expected).sum(axis=0) == pytest.approx(np.zeros(dim), abs=1e-12)
 
 
@@ -244,6 +245,7 @@ def test_latex_says_what_its_names_are(law):
     assert tex.count("{") == tex.count("}") and r"\Delta x" in tex and "a_y &=" in tex
     assert tex.startswith("% r = |\\Delta| + 0.01; 1: receiver, 2: sender\n")
     first = Law(tuple(map(parse, ("uw*dx/d", "uw*dy/d"))), (parse("-x"), parse("-y")), order=1)
+    assert latex(law, 0.0).startswith("% r = |\\Delta| + 0;")
     tex = latex(first)
     assert r"v_x &=" in tex and r"(u \cdot w)" in tex and "a_x" not in tex
     assert tex.startswith(r"% d = |\Delta|; u = \Delta/|\Delta|; w = v_1 - v_2; 1: receiver")
