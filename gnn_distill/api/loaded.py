@@ -28,7 +28,7 @@ from gnn_distill.distil.verdict.judge import Verdict, data_ranges, judge
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics import variables
-from gnn_distill.physics.laws import ForceLaw
+from gnn_distill.physics.laws import SOFTENING, ForceLaw
 from gnn_distill.physics.simulate import Simulation
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.explain import as_input
@@ -371,5 +371,6 @@ class DistilledLaw:
         texts = (plain if simpler else self.acceleration, self.content.get("one_body") or [])
         pairs, alone = (tuple(parse(text) for text in part) for part in texts)
         law = Law(pairs, alone, order=self.content.get("order", 2))
+        softening = self.content.get("softening", SOFTENING)
         body = latex(law).partition("\n")[2].strip().replace("align*", "aligned")
-        return rf"$${body} \qquad {', '.join(definitions(names(law)))}$$"
+        return rf"$${body} \qquad {', '.join(definitions(names(law), softening))}$$"

@@ -43,8 +43,7 @@ def distilled_law(evidence: Evidence, engine: Engine, found: Found) -> tuple[Law
     bounds = intervals(law, edges, nodes, recording.n, evidence.seed)
     compared = compare(law, recording.edges, nodes_of(evidence.test), recording.mae)
     further = list(recording.edges.columns.further)
-    told = {"equations": found.picks, "intervals": bounds, "further": further, "box": evidence.test.box}
-    return law, {**told, **compared}
+    return law, {"equations": found.picks, "intervals": bounds, "further": further, **compared}
 
 
 def assembled(engine: Engine, recording: Recording, found: Found) -> Law | None:

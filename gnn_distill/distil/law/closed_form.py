@@ -20,7 +20,7 @@ from gnn_distill.analyse.linear import TRIM, r_squared
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import at, constants
 from gnn_distill.distil.expressions.front import complexity
-from gnn_distill.distil.expressions.parse import R, rounded, write
+from gnn_distill.distil.expressions.parse import R, parse, rounded, write
 from gnn_distill.distil.expressions.refine import writings
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import DELTAS, VELOCITIES
@@ -68,6 +68,14 @@ class Law:
         radial = min(reversed(writings(radial)), key=complexity)  # the last form has common factors in front
         direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in DELTAS[:dim]]
         return cls(tuple(radial * part for part in direction), radial=radial)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Law:
+        """The law of a `law.json`."""
+        pairs, alone = (tuple(map(parse, content.get(key) or ())) for key in ("acceleration", "one_body"))
+        radial, functions = content.get("radial"), content.get("functions") or {}
+        order, known = content.get("order", 2), {key: parse(f) for key, f in functions.items()}
+        return cls(pairs, alone, None if radial is None else parse(radial), order, known)
 
     def with_signs(self, names: Sequence[str]) -> Law:
         """The same law where the named variables are ±1: a power of one is the variable itself, or 1."""

@@ -5,7 +5,8 @@ Shapes: S trajectories, T frames, n particles, D space dims.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, chain
+from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.law.energy import Conserved
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.problem import Evidence
 from gnn_distill.physics.energy import Pairs, conserves_energy, drift, energy
@@ -23,6 +26,9 @@ from gnn_distill.physics.laws import ForceLaw
 
 Accelerations = Callable[[Array, Array], Array]
 """(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D], in first order velocities."""
+
+Drift = Callable[[Array, Array], Array]
+"""(positions, velocities), each [S, T, n, D] → relative change of the energy [S, T]."""
 
 TOLERANCE = 1e-6
 EVALUATIONS = 24_000
@@ -124,25 +130,29 @@ def position_error(positions: Array, tracks: Tracks) -> Array:
     return np.asarray(np.sqrt(apart.mean(axis=-1)), dtype=np.float64)
 
 
+def drift_under(law: ForceLaw, tracks: Tracks) -> Drift | None:
+    """Drift of the energy under a known law; None where that does not conserve it."""
+    return functools.partial(tracks.drift, law) if conserves_energy(law) else None
+
+
 def compare_rollouts(
-    movers: dict[str, Accelerations], tracks: Tracks, law: ForceLaw | None, limit: int = EVALUATIONS
+    movers: dict[str, Accelerations], tracks: Tracks, drift: Drift | None, limit: int = EVALUATIONS
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Roll out each of `movers` and compare it with the truth.
 
     Args:
         movers: by name, such as `network` and `law`.
         tracks: the truth.
-        law: the true law, for energies; energy is left out where it is unknown or not conserved.
+        drift: of the energy, which is left out where it is unknown or not conserved.
         limit: accelerations that each rollout may ask for.
 
     Returns:
         Arrays for `rollout.npz`: times, and for each name positions, error and drift; and a summary: medians
         over trajectories at the last frame that was reached, its time, and why it was the last.
     """
-    conserved = law is not None and conserves_energy(law)
     arrays: dict[str, Array] = {"times": tracks.times, "true_positions": tracks.positions}
-    if law is not None and conserved:
-        arrays["true_drift"] = tracks.drift(law, tracks.positions, tracks.velocities)
+    if drift is not None:
+        arrays["true_drift"] = drift(tracks.positions, tracks.velocities)
     summary: dict[str, Any] = {"trajectories": len(tracks.positions), "time": float(np.ptp(tracks.times))}
     for name, accelerations in movers.items():
         x, v, ended = let_run(accelerations, tracks, limit)
@@ -151,8 +161,8 @@ def compare_rollouts(
         last = int(np.flatnonzero(np.isfinite(error).any(axis=0))[-1])
         until = float(tracks.times[last] - tracks.times[0])
         summary[name] = {"position_error": _median(error[:, last]), "until": until, "ended": ended}
-        if law is not None and conserved:
-            arrays[f"{name}_drift"] = tracks.drift(law, x, v)
+        if drift is not None:
+            arrays[f"{name}_drift"] = drift(x, v)
             summary[name]["energy_drift"] = _median(arrays[f"{name}_drift"][:, last])
     return arrays, summary
 
@@ -207,8 +217,8 @@ def roll_out(
     model.eval()
     module = LawModule.from_law(law, model.edges(n))
     movers = {"network": mover(lambda x: model(x)[0], torch.float32), "law": mover(module, torch.float64)}
-    known = _law_of_energy(evidence, n)
-    arrays, summary = compare_rollouts(movers, truth, known, limit(count * len(model.edges(n)[0])))
+    drift = _drift(evidence, law, truth, first)
+    arrays, summary = compare_rollouts(movers, truth, drift, limit(count * len(model.edges(n)[0])))
     for name in movers:
         if why := summary[name]["ended"]:
             until = f"{summary[name]['until']:.3g} of {summary['time']:.3g}"
@@ -216,12 +226,35 @@ def roll_out(
     return arrays, summary
 
 
-def _law_of_energy(evidence: Evidence, n: int) -> ForceLaw | None:
-    """The true law if particles interact as it says, all or along a chain; energies are summed like that."""
-    joined, law = np.zeros((n, n), dtype=bool), evidence.law
+def _drift(evidence: Evidence, content: Mapping[str, Any], tracks: Tracks, first: Array) -> Drift | None:
+    """Drift of the energy under the true law, or where that is unknown under the distilled one.
+
+    None where it is not conserved, or where particles do not interact as the true law says or only one way.
+    The true law's is relative to max(1, |E|), the distilled one's to the largest kinetic energy of the truth.
+
+    Args:
+        evidence: the network and its test set.
+        content: of `law.json`.
+        tracks: the truth.
+        first: features of its first frames, shape [S, n, F].
+    """
+    n, law, columns = first.shape[1], evidence.law, evidence.test.columns
+    joined = np.zeros((n, n), dtype=bool)
     joined[tuple(part.numpy() for part in evidence.model.edges(n))] = True
-    usual = chain(n) if law and law.graph == "chain" else ~np.eye(n, dtype=bool)
-    return law if np.array_equal(joined, usual) else None
+    if law is not None:
+        usual = chain(n) if law.graph == "chain" else ~np.eye(n, dtype=bool)
+        return drift_under(law, tracks) if np.array_equal(joined, usual) else None
+    conserved = Conserved.of(Law.of(content), columns) if np.array_equal(joined, joined.T) else None
+    if conserved is None:
+        return None
+
+    def features(x: Array, v: Array) -> Array:
+        constant = first[:, None, :, columns.constant]
+        return np.concatenate([x, v, np.broadcast_to(constant, (*x.shape[:3], constant.shape[-1]))], axis=-1)
+
+    kinetic = conserved.kinetic(features(tracks.positions, tracks.velocities)).max(axis=1, keepdims=True)
+    scale = np.maximum(kinetic, np.finfo(float).tiny)
+    return lambda x, v: conserved.drift(features(x, v), tracks.pairs) / scale
 
 
 def _truth(evidence: Evidence, wanted: int) -> Tracks | None:

@@ -38,7 +38,7 @@ def rollout(run: Run, arrays: dict[str, Any]) -> Figure | None:
     panels[0].set(xlabel="time", ylabel="error of a position (rms)")
     if drift:
         _band(panels[1], times, stored["true_drift"], BLACK, "true trajectory, as stored")
-        panels[1].set(xlabel="time", ylabel="|E − E₀| / max(1, |E₀|)")
+        panels[1].set(xlabel="time", ylabel="relative drift of the energy")
     shown = {line.get_label(): line for axes in panels for line in axes.get_lines()}
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=len(shown))
     return figure

@@ -119,6 +119,24 @@ def test_in_a_box_tracks_have_no_jumps_and_the_law_reads_positions_inside():
     assert read is not None and np.isfinite(read[0]["law_error"]).all()  # NaN outside of the box
 
 
+def test_where_the_truth_is_not_known_the_energy_is_that_of_the_law():
+    x = along(TIMES, START, 0 * SPEED, [[0, 1], [0, 1]])
+    middle, apart = START.mean(axis=0), START - START.mean(axis=0)
+    turned = np.stack([np.cos(2 * TIMES), np.sin(2 * TIMES)], axis=1)[:, :, None, None]
+    across = apart[:, ::-1] * [-1, 1]
+    x[..., :2] = middle + turned[:, 0] * apart + turned[:, 1] * across  # a circle, as springs without length
+    x[..., 2:4] = 2 * (turned[:, 0] * across - turned[:, 1] * apart)
+    law: dict[str, Any] = {"acceleration": ["-2.0*dx", "-2.0*dy"]}
+    rolled = roll_out(seen(x), law, 1)
+    assert rolled is not None and rolled[0]["true_drift"].max() < 1e-6
+    assert rolled[1]["law"]["energy_drift"] < 1e-5 < 1e-2 < rolled[1]["network"]["energy_drift"]
+    one_way = seen(x)
+    one_way.model.connect(torch.tensor([0]), torch.tensor([1]))
+    for evidence, more in ((one_way, {}), (seen(x), {"one_body": ["-0.1*vx", "-0.1*vy"]})):
+        without = roll_out(evidence, law | more, 1)
+        assert without is not None and "energy_drift" not in without[1]["law"]
+
+
 @pytest.mark.parametrize(
     ("law", "joined", "known"),
     [
