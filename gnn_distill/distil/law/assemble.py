@@ -30,7 +30,7 @@ def distilled_law(evidence: Evidence, engine: Engine, found: Found) -> tuple[Law
     law = assembled(engine, recording, found)
     if law is None:
         return None
-    one_body = recording.pullback_kind == "odd"
+    one_body = recording.pullback_kind in ("odd", "pair")
     generator = torch.Generator().manual_seed(evidence.seed)
     some = validation[torch.randperm(len(validation), generator=generator)[: refit_graphs(recording.n)]]
     edges, nodes = edges_of(evidence.model, some), nodes_of(some)

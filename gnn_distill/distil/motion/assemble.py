@@ -50,13 +50,13 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    rows = [
+    few, seen, unseen = (
         _rows(evidence, evidence.train, FEW, 1),
         _rows(evidence, evidence.train, MANY, 2),
         _rows(evidence, evidence.validation, MANY, 3),
-    ]
-    size = typical(rows[2].motion.labels)
-    known = [k for k, c in rows[1].network.items() if k != "own" and typical(c) > IDLE * size]
+    )
+    size = typical(unseen.motion.labels)
+    known = [k for k, c in seen.network.items() if k != "own" and typical(c) > IDLE * size]
     points = _points(evidence, settings, known)
     fronts = {key: _front(work, key, points[key]) for key in known}
 
@@ -67,8 +67,13 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
         more = work.engine.more if isinstance(work.engine, FormsEngine) else None
         return candidates(points[key], front, key, more)
 
-    chosen = Search(*rows, evidence.order, forms, work.say).run()
-    found = {"engine": work.engine.name, "target": "functions", "variables": list(_names(points)), "also": {}}
+    chosen = Search(few, seen, unseen, evidence.order, forms, work.say).run()
+    found: dict[str, Any] = {
+        "engine": work.engine.name,
+        "target": "functions",
+        "variables": list(_names(points)),
+        "also": {},
+    }
     found |= {"mass_slope": None, "joint": None}
     found["components"] = [_entry(key, front, chosen) for key, front in fronts.items()]
     if not chosen.form.terms:
