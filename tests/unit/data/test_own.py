@@ -317,7 +317,7 @@ def test_short_names_of_columns(tmp_path: Path):
     assert short.features.shape[-1] == 6  # no further features
     both = [line + ",7" for line in long[1:]]
     (tmp_path / "both.csv").write_text("\n".join([long[0] + ",m", *both]) + "\n")
-    assert (OwnData(path=str(tmp_path / "both.csv")).load().features[..., 6] == 7).all()
+    assert (OwnData(str(tmp_path / "both.csv"), dynamics="second_order").load().features[..., 6] == 7).all()
 
 
 @pytest.mark.parametrize(
@@ -329,5 +329,5 @@ def test_few_runs_with_different_particles_are_warned_of(
     x = np.random.default_rng(0).normal(size=(sims, 60, 3, 2))
     file = tmp_path / "few.npz"
     np.savez(file, positions=x, velocities=x, accelerations=x, masses=np.array(masses, dtype=float))
-    OwnData(path=str(file)).load()
+    OwnData(str(file), dynamics="second_order").load()
     assert ("different particles" in caplog.text) is warned
