@@ -36,7 +36,7 @@ from gnn_distill.pipeline.machine import quiet
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms, plain_distance
 from gnn_distill.report.figures.all import figure
-from gnn_distill.report.run.terminal import LEGEND, show
+from gnn_distill.report.run.terminal import legend, show
 from gnn_distill.runs.load import Run, law_of, read_run
 from gnn_distill.train.checkpoint import load_weights
 
@@ -361,7 +361,7 @@ class DistilledLaw:
 
     def __str__(self) -> str:
         lines = [acceleration_text(*terms) for terms in law_terms(self.content)]
-        return "\n".join([*lines, LEGEND, *plain_distance(self.content)])
+        return "\n".join([*lines, legend(self.content), *plain_distance(self.content)])
 
     __repr__ = __str__
 

@@ -170,7 +170,7 @@ class OwnData:
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
         cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
         notes = [*seen.notes, *motion.notes, *moved, *([cut] if blocks > 1 else [])]
-        doubts = [*motion.doubts, *_doubts(seen)]
+        doubts = [*motion.doubts, *_doubts(seen, self.law is not None)]
         for sentence in (*notes, *doubts):
             log.warning("%s: %s", self.file, sentence)
         near = x[..., : self.dim]
@@ -186,6 +186,7 @@ class OwnData:
             further=seen.names,
             order=motion.order,
             box=box,
+            softening=0.0 if self.law is None else SOFTENING,
             kernel=motion.kernel if self.every == 1 else (),
             noise=motion.noise,
             estimates=motion.estimates,
@@ -249,12 +250,12 @@ class OwnData:
         return blocks
 
 
-def _doubts(seen: Observed) -> list[str]:
+def _doubts(seen: Observed, softened: bool) -> list[str]:
     """What may keep a law from being found in a file, beside errors of what is derived."""
     doubts, size, sims = [], _extent(seen.positions), len(seen.positions)
-    if 0 < size <= SMALLEST:
+    if softened and 0 < size <= SMALLEST:
         doubts.append(
-            f"Particles are about {size:.2g} apart, and equations read r = d + {SOFTENING:g}: change units, "
+            f"Particles are about {size:.2g} apart, and the law reads r = d + {SOFTENING:g}: change units, "
             f"that is divide all lengths in the file by about {size:.1g}"
         )
     kinds = np.stack([seen.charges, seen.masses, *np.moveaxis(seen.features, -1, 0)], -1)[:, 0]

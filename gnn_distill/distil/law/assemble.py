@@ -42,8 +42,9 @@ def distilled_law(evidence: Evidence, engine: Engine, found: Found) -> tuple[Law
         law = fit_one_body(law, edges, nodes)
     bounds = intervals(law, edges, nodes, recording.n, evidence.seed)
     compared = compare(law, recording.edges, nodes_of(evidence.test), recording.mae)
-    further = list(recording.edges.columns.further)
-    return law, {"equations": found.picks, "intervals": bounds, "further": further, **compared}
+    columns = recording.edges.columns
+    space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
+    return law, {"equations": found.picks, "intervals": bounds, **space, **compared}
 
 
 def assembled(engine: Engine, recording: Recording, found: Found) -> Law | None:
@@ -57,7 +58,8 @@ def assembled(engine: Engine, recording: Recording, found: Found) -> Law | None:
         index = next((k for k in [*recovered, *parents] if k is not None), front.choice)
         if isinstance(engine, GivenEngine):
             index = len(front.equations) - 1  # what the user asked for, believed or not
-        return Law.along(front.equations[index].expression, len(picks))
+        softening = recording.edges.columns.softening
+        return Law.along(front.equations[index].expression, len(picks), softening)
     expressions = [f.equations[k].expression for f, k in zip(found.fronts, picks, strict=True)]
     if problem.target == "pullback":
         return Law(tuple(expressions))

@@ -63,10 +63,11 @@ class Law:
     functions: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
     @classmethod
-    def along(cls, radial: sympy.Expr, dim: int) -> Law:
+    def along(cls, radial: sympy.Expr, dim: int, softening: float = SOFTENING) -> Law:
         """The central law f·Δ/d in `dim` dimensions, with d = r − ε the distance itself."""
         radial = min(reversed(writings(radial)), key=complexity)  # the last form has common factors in front
-        direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in DELTAS[:dim]]
+        distance = R - sympy.Float(softening) if softening else R
+        direction = [sympy.Symbol(name) / distance for name in DELTAS[:dim]]
         return cls(tuple(radial * part for part in direction), radial=radial)
 
     @classmethod
