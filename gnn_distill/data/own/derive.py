@@ -56,6 +56,11 @@ class Differentiator:
         """What each frame of the window counts in the derivative [window], for frames 1 apart."""
         return np.asarray(savgol_coeffs(self.window, self.order, deriv=derivative, use="dot"))
 
+    @property
+    def residual(self) -> Array:
+        """What each frame of the window counts in the distance of the middle one from the fit [window]."""
+        return np.eye(self.window)[self.half] - self.weights(0)
+
     def scatter(self, values: Array) -> float:
         """Size of the white noise that would leave the scatter of `values` about the fit.
 

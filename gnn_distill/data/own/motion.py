@@ -15,7 +15,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.data.own.derive import Differentiator
 from gnn_distill.data.own.steps import estimates, noise_of
 from gnn_distill.data.own.tracks import Observed, bad
-from gnn_distill.data.own.window import choose, smallest, smoothed
+from gnn_distill.data.own.window import Noise, choose, smallest, smoothed
 
 NOISY = 0.05  # share of a derivative that may be error from scatter before it is doubted
 FEWEST = 8  # frames that steps can be judged by
@@ -66,9 +66,10 @@ class Fitting:
     widest: int
     drop_edges: bool
 
-    def __call__(self, source: Array, derivative: int) -> Differentiator:
-        """The fit for a derivative of `source`."""
-        return Differentiator(self.window or choose(source, derivative, self.order, self.widest), self.order)
+    def __call__(self, source: Array, derivative: int, sums: int) -> Differentiator:
+        """The fit for a derivative of `source`, positions (2 sums of kicks) or velocities (1 sum)."""
+        window = self.window or choose(source, derivative, self.order, self.widest, sums)
+        return Differentiator(window, self.order)
 
     def check(self, seen: Observed) -> None:
         """Refuse tracks that are shorter than the narrowest fit."""
@@ -98,21 +99,21 @@ def second_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting) -
     noise, window = 0.0, 0
     if a is None:
         name, source, derivative = ("positions", x, 2) if v is None else ("velocities", v, 1)
-        fit = fitting(source, derivative)
+        fit = fitting(source, derivative, derivative)
         a, window = fit(source, dt, derivative), fit.window
-        kernel, noise = fit.kernel(derivative), fit.error(source, dt, derivative)
+        kernel, noise = fit.kernel(derivative), _noise(source, dt, derivative, fit, derivative)
         note, doubt = _described("accelerations", name, source, dt, derivative, fit, fitting)
         notes, doubts = [*notes, note], [*doubts, *doubt]
         if v is not None:
-            v, said = _smoothed("velocities", v, dt, fit, fitting)
+            v, said = _smoothed("velocities", v, dt, fit, fitting, 1)
             notes += said
     if v is None:
-        fit = fitting(x, 1)
+        fit = fitting(x, 1, 2)
         window = max(window, fit.window)
         v = fit(x, dt, 1)
         note, doubt = _described("velocities", "positions", x, dt, 1, fit, fitting)
         notes, doubts = [*notes, note], [*doubts, *doubt]
-        x, said = _smoothed("positions", x, dt, fit, fitting)
+        x, said = _smoothed("positions", x, dt, fit, fitting, 2)
         notes += said
     cut = slice(lost := window // 2 if fitting.drop_edges else 0, x.shape[1] - lost)
     x, v, a = (part[:, cut] for part in (x, v, a))
@@ -131,10 +132,10 @@ def first_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting, no
     if noisy:
         return _steps(seen, x, dt)
     fitting.check(seen)
-    fit = fitting(x, 1)
+    fit = fitting(x, 1, 2)
     note, doubts = _described("velocities", "positions", x, dt, 1, fit, fitting)
-    labels, noise = fit(x, dt, 1), fit.error(x, dt, 1)
-    x, said = _smoothed("positions", x, dt, fit, fitting)
+    labels, noise = fit(x, dt, 1), _noise(x, dt, 1, fit, 2)
+    x, said = _smoothed("positions", x, dt, fit, fitting, 2)
     cut = slice(lost := fit.half if fitting.drop_edges else 0, x.shape[1] - lost)
     x, labels = x[:, cut], labels[:, cut]
     made = (np.zeros_like(x), labels, fit.window, 1, fit.kernel(1), noise)
@@ -170,10 +171,10 @@ def _steps(seen: Observed, x: Array, dt: Array) -> Motion:
 
 
 def _smoothed(
-    name: str, source: Array, dt: Array, fit: Differentiator, fitting: Fitting
+    name: str, source: Array, dt: Array, fit: Differentiator, fitting: Fitting, sums: int
 ) -> tuple[Array, list[str]]:
     """`source` as the fit has it, with a note, where it is less noisy; else the file's own."""
-    if fitting.window or (smooth := smoothed(source, dt, fit)) is None:
+    if fitting.window or (smooth := smoothed(source, dt, fit, sums)) is None:
         return source, []
     return smooth, [f"{name} are those of a fit over {fit.window} frames, which is less noisy"]
 
@@ -194,19 +195,25 @@ def _described(
         return note, []
     percent = f"{100 * error / max(size, 1e-300):.0f} %"
     doubt = f"Scatter of the {of} makes an error of about {percent} in the {name} derived from them"
-    return note, [f"{doubt}: {_remedy(source, dt, derivative, fit, fitting)}"]
+    return note, [f"{doubt}: {_remedy(of, source, dt, derivative, fit, fitting)}"]
 
 
-def _remedy(source: Array, dt: Array, derivative: int, fit: Differentiator, fitting: Fitting) -> str:
+def _remedy(of: str, source: Array, dt: Array, derivative: int, fit: Differentiator, fitting: Fitting) -> str:
     """What makes the error of a derivative smaller."""
     if fitting.window is None:
         return "that is the window with the least error; track more exactly, or more frames"
-    window = choose(source, derivative, fit.order, source.shape[1] // 2)
+    window = choose(source, derivative, fit.order, source.shape[1] // 2, 2 if of == "positions" else 1)
     if window <= fit.window:
         return "track more exactly, or longer and with a wider dataset.window"
     error, size = _error_and_size(source, dt, derivative, Differentiator(window, fit.order))
     best = f"with dataset.window={window} it is about {100 * error / max(size, 1e-300):.0f} %"
     return best if error <= NOISY * size else f"{best}, which is still much; track more exactly"
+
+
+def _noise(source: Array, dt: Array, derivative: int, fit: Differentiator, sums: int) -> float:
+    """What scatter and random forces make of a derivative (RMS)."""
+    size = Noise.of(source, fit.order, sums).error(fit.weights(derivative))
+    return float(np.sqrt(size * (dt ** (-2.0 * derivative)).mean()))
 
 
 def _error_and_size(source: Array, dt: Array, derivative: int, fit: Differentiator) -> tuple[float, float]:
