@@ -119,9 +119,12 @@ def pull_back(
             in Δ, where single particles are accelerated, too; `pair` for a network of basis `isotropic`.
 
     Raises:
-        InputError: an unknown kind, or features of another shape than the network's.
+        InputError: a kind that is unknown or not for this network, or features of another shape than the
+            network's.
     """
     check_choice("kind", kind, PULLBACKS)
+    if kind == "pair" and model.frame is None:
+        raise InputError("kind", kind, "its messages are no pair vectors: take share, odd or path")
     x = torch.as_tensor(features, dtype=torch.float32)
     if x.ndim != 3:
         raise InputError("features", tuple(x.shape), "give [graphs, particles, features]")

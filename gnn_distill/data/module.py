@@ -23,6 +23,7 @@ from gnn_distill.errors import check_choice, check_int
 
 SPLITS = ("trajectories", "frames")
 FRACTIONS = (0.70, 0.15, 0.15)
+VALIDATION_STEPS = 50  # batches of `batch_edges` that an epoch is judged by at most
 DEVICE_FRACTION = 0.5  # of a GPU's free memory that each of training and validation graphs may fill
 
 
@@ -117,8 +118,8 @@ class NBodyDataModule(L.LightningDataModule):
         split: `trajectories` or `frames`.
         batch_size: graphs per training batch; the rest of an epoch that fills no batch is left out.
         seed: seed of the split and of the order of batches.
-        validation_graphs: validation graphs, drawn at random (in whole runs where labels span several frames), that an
-            epoch is judged by; all if None.
+        validation_graphs: validation graphs that an epoch is judged by, drawn at random, or in whole runs
+            where labels span several frames; all if None.
         memory_limit: bytes; half of the machine's memory if None.
         batch_edges: edges of a training batch, in the place of `batch_size`.
         least_batches: of an epoch; graphs of small data come several times.
@@ -141,8 +142,10 @@ class NBodyDataModule(L.LightningDataModule):
             check_int("profile.validation_graphs", validation_graphs, 1)
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         self.graph, mask = common_edges(data.adjacency)
+        self.judged: int | None = None  # validation graphs that an epoch is judged by; all if None
         if batch_edges is not None:
             batch_size = max(1, round(batch_edges / max(1.0, edges_per_graph(data))))
+            self.judged = VALIDATION_STEPS * batch_size
         of = torch.arange(len(x)) // data.frames
         whole = Subset(x, a, mask, of, data.further, data.box, data.softening)
         parts = split_indices(len(x), data.frames, split, seed)
@@ -176,7 +179,8 @@ class NBodyDataModule(L.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """Validation batches, in order."""
         self.validation = self._resident(self.validation)
-        return Batches(self.validation, 4 * self.batch_size, share=self._share())
+        judged = self.validation if self.judged is None else self.validation[: self.judged]
+        return Batches(judged, 4 * self.batch_size, share=self._share())
 
     def teardown(self, stage: str) -> None:
         """Give up the device's copies: what follows training works where the network then is."""

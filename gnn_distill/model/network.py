@@ -260,6 +260,9 @@ class ParticleGNN(MessagePassing):
 
     def _isotropic(self, velocities: bool, transverse: bool) -> PairFrame:
         """The frame of pairs; refuses what does not fit the basis."""
+        for key, switch in {"transverse": transverse, "reciprocal": self.reciprocal}.items():
+            if not isinstance(switch, bool):
+                raise InputError(f"model.{key}", switch, "give true or false")
         if self.message_dim != self.dim:
             raise InputError(
                 "model.message_dim", self.message_dim, f"a pair vector has {self.dim} components"

@@ -38,7 +38,7 @@ from gnn_distill.read.recording import Recording
 from gnn_distill.runs.directory import STAGES
 from gnn_distill.train.lit import Augmentation, DistilModule
 from gnn_distill.train.optim import Optimisation
-from gnn_distill.train.penalties import KLPenalty, NoPenalty
+from gnn_distill.train.penalties import KLPenalty, L1Penalty
 from gnn_distill.train.processes import check_ranks
 from gnn_distill.train.prune import PruneMessages
 
@@ -158,6 +158,14 @@ def check_settings(cfg: DictConfig) -> None:
     check_choice("pullback", cfg.pullback, ("auto", *PULLBACKS))
     check_choice("importance", cfg.importance, KINDS)
     check_choice("profile.loss", cfg.profile.loss, ("auto", "absolute", "squared"))
+    if cfg.model.get("basis") == ISOTROPIC:
+        parts = {
+            str(part.get("_target_")).split(".")[-1] for part in (*cfg.callbacks.values(), cfg.regulariser)
+        }
+        changed = parts & {kind.__name__ for kind in (PruneMessages, L1Penalty, KLPenalty)}
+        if cfg.variant not in ("none", "standard") or changed:
+            fix = "messages of model=isotropic are pair vectors, with none to spare: take model=additive"
+            raise InputError("variant", cfg.variant, f"{fix}, or variant=none")
     check_loggers(cfg.logger)
 
 
@@ -239,12 +247,7 @@ def squares(loss: str, data: ParticleData) -> bool:
 def check_together(module: DistilModule, callbacks: Sequence[L.Callback], cfg: DictConfig) -> None:
     """Refuse parts that are sound by themselves and do not fit each other."""
     model = module.model
-    if model.basis == ISOTROPIC:
-        nothing = not callbacks and isinstance(module.regulariser, NoPenalty)
-        if cfg.variant not in ("none", "standard") or not nothing:
-            fix = "messages of model=isotropic are the pair vectors, with none to spare: take model=additive"
-            raise InputError("variant", cfg.variant, f"{fix}, or variant=none")
-    elif cfg.pullback == "pair":
+    if model.basis != ISOTROPIC and cfg.pullback == "pair":
         raise InputError("pullback", "pair", "it is exact for model=isotropic only: give auto, share or odd")
     if not isinstance(model.head, GaussianHead):
         if cfg.importance == "kl":

@@ -192,7 +192,7 @@ BAD = [
     ("dataset.law._target_=no.such.Law", ["no.such.Law"]),
     ("profile.width=0", ["profile.width = 0"]),
     ("model.width=0", ["model.width = 0"]),
-    ("profile.basis=angles", ["profile.basis = 'angles'", "delta, polar, raw"]),
+    ("profile.basis=angles", ["profile.basis = 'angles'", "delta, isotropic, polar, raw"]),
     ("profile.simulations=0", ["profile.simulations = 0"]),
     ("dataset.simulations=0", ["dataset.simulations = 0"]),
     ("schedule.end=2", ["schedule.end = 2"]),
