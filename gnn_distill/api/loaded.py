@@ -36,6 +36,8 @@ from gnn_distill.pipeline.machine import quiet
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms, plain_distance
 from gnn_distill.report.figures.all import figure
+from gnn_distill.report.run.headline import headline
+from gnn_distill.report.run.motion import html
 from gnn_distill.report.run.terminal import legend, show
 from gnn_distill.runs.load import Run, law_of, read_run
 from gnn_distill.train.checkpoint import load_weights
@@ -200,6 +202,10 @@ class LoadedRun:
         found: Subset = getattr(self._experiment.datamodule, part)[:]
         return found
 
+    def _repr_html_(self) -> str | None:
+        """A notebook shows a law of motion as its report does; other runs as plain text."""
+        return html(self.files)
+
     def summary(self) -> None:
         """Print the run on one screen: `load_run(path).summary()`."""
         show(self.files, console())
@@ -360,12 +366,17 @@ class DistilledLaw:
         return LawModule.from_law(self.content, edges)
 
     def __str__(self) -> str:
+        if "functions" in self.content:
+            found = headline(self.content)
+            return "\n".join([found.text, *filter(None, ["; ".join(found.meanings)])])
         lines = [acceleration_text(*terms) for terms in law_terms(self.content)]
         return "\n".join([*lines, legend(self.content), *plain_distance(self.content)])
 
     __repr__ = __str__
 
     def _repr_latex_(self) -> str:
+        if "functions" in self.content and (found := headline(self.content)).tex:
+            return f"$${' '.join(found.tex)}$$"
         plain = [text for pair in self.acceleration if (text := in_distance(pair)) is not None]
         simpler = len(plain) == len(self.acceleration)
         texts = (plain if simpler else self.acceleration, self.content.get("one_body") or [])

@@ -12,7 +12,16 @@ import yaml
 from matplotlib.figure import Figure
 
 from gnn_distill.errors import InputError, check_choice
-from gnn_distill.report.figures import curves, fields, radial, residuals, rollout, scatter, trajectories
+from gnn_distill.report.figures import (
+    curves,
+    fields,
+    functions,
+    radial,
+    residuals,
+    rollout,
+    scatter,
+    trajectories,
+)
 from gnn_distill.report.style import look, save
 from gnn_distill.runs.load import Run
 
@@ -44,11 +53,14 @@ class Kind:
         return f"{self.caption} {self.more(run)}".strip()
 
 
+MOTION = "it belongs to laws of motion, made with model=isotropic, that have such a part"
 FIGURES: dict[str, Kind] = {
     "law": Kind(radial.law, CAPTIONS["law"], edges=True),
     "trajectories": Kind(
         trajectories.trajectories, CAPTIONS["trajectories"], trajectories.caption, stage="simulate"
     ),
+    "functions": Kind(functions.functions, CAPTIONS["functions"], gap=MOTION),
+    "own": Kind(functions.own, CAPTIONS["own"], gap=MOTION),
     "pullback": Kind(scatter.pullback, CAPTIONS["pullback"], edges=True),
     "field": Kind(fields.field, CAPTIONS["field"], fields.caption, edges=True),
     "residual": Kind(residuals.residual, CAPTIONS["residual"], edges=True),

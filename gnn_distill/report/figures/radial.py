@@ -37,7 +37,12 @@ SHOWN = (0.02, 0.98)
 
 
 def law(run: Run, arrays: dict[str, Any]) -> Figure | None:
-    """The learned radial force against r, with the true law and the distilled one."""
+    """The learned radial force against r, with the true law and the distilled one.
+
+    None for a law of functions, which a figure of their own shows.
+    """
+    if "functions" in (run.law or {}):
+        return None
     known = law_of(run.config)
     true = None if known is None else true_profile(known)
     told = true or distilled_profile(run)

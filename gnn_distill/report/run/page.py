@@ -12,10 +12,14 @@ import yaml
 from gnn_distill.report import published
 from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms
 from gnn_distill.report.figures.all import FIGURES
+from gnn_distill.report.run import motion
 from gnn_distill.report.run.facts import data_rows, transform_rows
 from gnn_distill.report.run.story import component_name, shown_equation, told, verdict_line
 from gnn_distill.report.text import AXES, data_url, fill, formula, number
 from gnn_distill.runs.load import Run
+
+ABOVE = ("functions", "own", "residual", "trajectories", "rollout")
+"""Figures that stand above the fold on the page of a law of motion."""
 
 
 def render(run: Run, figures: Mapping[str, Path]) -> str:
@@ -25,8 +29,10 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
         run: what `read_run` read.
         figures: PNG files by the names of `FIGURES`; they are embedded.
     """
-    terms = law_terms(run.law or {})
+    terms = [] if motion.of_motion(run) else law_terms(run.law or {})
     content = told(run) | {
+        "motion": motion.told(run),
+        "shown_above": ABOVE if motion.of_motion(run) else ("law", "trajectories"),
         "formula": formula(run),
         "profile": (run.config.get("profile") or {}).get("name"),
         "dataset": _dataset(run),
@@ -65,7 +71,8 @@ def _dataset(run: Run) -> dict[str, Any]:
 def fronts(run: Run) -> list[dict[str, Any]]:
     """The Pareto fronts with their marked equations."""
     equations = run.equations or {}
-    found = [_front(entry, run.law is not None) for entry in equations.get("components") or []]
+    told = run.law is not None and not motion.of_motion(run)
+    found = [_front(entry, told) for entry in equations.get("components") or []]
     for target, section in (equations.get("also") or {}).items():
         for entry in section["components"]:
             line = verdict_line(entry) if entry.get("verdict") else ""
@@ -87,7 +94,7 @@ def _front(entry: dict[str, Any], in_law: bool) -> dict[str, Any]:
         {**equation, "recovered": k == recovered, "marks": [mark for mark, at in marks.items() if at == k]}
         for k, equation in enumerate(entry["front"])
     ]
-    return {"name": component_name(entry), "line": "", "rows": rows}
+    return {"name": motion.component(entry), "line": "", "rows": rows}
 
 
 def law_rows(run: Run) -> list[dict[str, Any]]:

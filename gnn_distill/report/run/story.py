@@ -244,7 +244,8 @@ def missing(run: Run) -> list[str]:
         (run.equations is None or not judged, "distil", "the equations and the verdict"),
     ]
     lines = [f"The last attempt stopped: {error}"] if (error := run.status.get("error")) else []
-    if run.equations is not None and run.law is None and judged:
+    pulled = (run.equations or {}).get("target") != "functions"  # else the page's first words say it
+    if run.equations is not None and run.law is None and judged and pulled:
         lines.append(
             "No law was put together: these message components do not span a force. "
             "The pull-back always gives one: symbolic.target=pullback."

@@ -14,11 +14,13 @@ from rich.text import Text
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.report.equations import acceleration_text, law_terms
 from gnn_distill.report.run.facts import data_line
+from gnn_distill.report.run.motion import lines, of_motion
 from gnn_distill.report.run.story import Scores, told
 from gnn_distill.report.text import number, r2_text
 from gnn_distill.runs.load import Run
 
 COLOURS = {"good": "bold green", "partial": "bold yellow", "bad": "bold red", "open": "bold"}
+MOTION = {"law": "bold cyan", "small": "dim", "doubt": "yellow"}
 LONGEST = 600
 
 
@@ -32,6 +34,11 @@ def show(run: Run, console: Console) -> None:
             console.print(Text(short, style=style), highlight=False)
 
     console.print()
+    if of_motion(run):
+        for style, line in lines(run):
+            say(MOTION.get(style) or COLOURS.get(style, ""), line)
+        console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
+        return
     say("bold", f"{content['title']} · variant {content['variant']}")
     say("", data_line(run), _test_error(run, content))
     if content["rows"]:

@@ -1,0 +1,232 @@
+"""The functions of a law of motion against the distance, and what acts on a particle by itself.
+
+Shapes: E edges of the recorded sample, N particles, B bins, R distances, D space dims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import sympy
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.evaluate import at
+from gnn_distill.distil.expressions.parse import parse, write
+from gnn_distill.errors import InputError
+from gnn_distill.physics.laws import SOFTENING
+from gnn_distill.physics.variables import AXES, PROPERTIES, VELOCITIES, further, sided
+from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, note, span
+from gnn_distill.report.text import readable
+from gnn_distill.runs.load import Run
+
+TITLES = {"u": "along $\\Delta/d$", "w": "along $w = v_1 - v_2$", "t": "across $\\Delta$"}
+BINS, FEWEST = 30, 10
+MIDDLE = (0.01, 0.99)
+"""Of the distances: where data lie."""
+BAND = (0.1, 0.5, 0.9)
+BEYOND = 0.12
+"""By how much the axis goes on, as a part of the range of data."""
+WIDE = 30.0
+"""Ratio of the largest to the smallest size from which on an axis is logarithmic."""
+ARROWS = 150
+DISTANCE = sympy.symbols("d r")
+
+
+class Drawn(NamedTuple):
+    """One function: what the network says, and the law.
+
+    Attributes:
+        x: middles of the bins, shape [B].
+        band: the network's quantiles `BAND` in each bin, shape [3, B].
+        grid: distances [R], and `law` there [R]; empty where no law can be drawn.
+        share: what both are divided by, in words; empty if by nothing.
+    """
+
+    x: Array
+    band: Array
+    grid: Array
+    law: Array
+    share: str
+
+
+def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
+    """One panel for each function of the law: the network's values, and the law on top."""
+    told = (run.law or {}).get("functions") or {}
+    keys = [k for k in TITLES if f"function_{k}" in arrays and (k in told or not told)]
+    found = {k: one for k in keys if (one := _drawn(arrays, k, told.get(k))) is not None}
+    if not found:
+        return None
+    figure = Figure(figsize=(6.4, 0.6 + 3.9 * len(found)), layout="constrained")
+    panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
+    order = (run.law or {}).get("order", 2)
+    for axes, (key, one) in zip(panels, found.items(), strict=True):
+        _panel(axes, one, span(arrays["d"], MIDDLE))
+        over = f", divided by {one.share}" if one.share else ""
+        axes.set(title=f"Part {TITLES[key]} of a pair's {'acceleration' if order == 2 else 'velocity'}{over}")
+    panels[-1].set_xlabel("distance d = |Δ|")
+    return figure
+
+
+def _drawn(arrays: Mapping[str, Any], key: str, text: str | None) -> Drawn | None:
+    """What is to be drawn of a function; None where there are too few edges."""
+    d, values = (np.asarray(arrays[name], dtype=float) for name in ("d", f"function_{key}"))
+    named = _named(arrays, d)
+    low, high = span(d, MIDDLE)
+    more = BEYOND * (high - low)
+    grid = np.geomspace(max(low - more, low / 2), high + more, 300)
+    share, law, pair = "", np.empty(0), None
+    if text is not None and (told := _law(text, named)) is not None:
+        factor, rest = told
+        if rest.free_symbols <= set(DISTANCE):
+            law = at(rest, {"d": grid, "r": grid + SOFTENING}, len(grid))
+            values = values / at(factor, named, len(d)) if factor != 1 else values
+            share = "" if factor == 1 else readable(write(factor))
+        else:
+            pair = at(factor * rest, named, len(d))
+    known = np.isfinite(values) & np.isfinite(d)
+    d, values = d[known], values[known]
+    edges = np.unique(np.quantile(d, np.linspace(*MIDDLE, BINS + 1)))
+    number = np.digitize(d, edges) - 1
+    bins = [part for k in range(len(edges) - 1) if (part := number == k).sum() >= FEWEST]
+    if len(bins) < 2:
+        return None
+    x = np.array([np.median(d[part]) for part in bins])
+    band = np.array([np.quantile(values[part], BAND) for part in bins]).T
+    if pair is not None:
+        grid, law = x, np.array([np.nanmedian(pair[known][part]) for part in bins])
+    return Drawn(x, band, grid if len(law) else law, law, share)
+
+
+def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr] | None:
+    """A function as a factor of properties alone, with values that are not zero, times the rest."""
+    try:
+        expression = parse(text)
+    except InputError:
+        return None
+    if {str(s) for s in expression.free_symbols} - named.keys():
+        return None
+    factor, rest = expression.as_independent(*DISTANCE, as_Add=False)
+    size, factor = factor.as_coeff_Mul()
+    values = at(factor, named, len(named["d"]))
+    if not (np.isfinite(values).all() and (values != 0).all()):
+        factor, rest = sympy.S.One, factor * rest
+    return factor, size * rest
+
+
+def _named(arrays: Mapping[str, Any], d: Array) -> dict[str, Array]:
+    """What is known of the pairs by the names of equations."""
+    more = further([str(name) for name in arrays.get("variables", ())])
+    known = (*PROPERTIES, *more, "w", "uw")
+    return {"d": d, "r": d + SOFTENING} | {name: arrays[name] for name in known if name in arrays}
+
+
+def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:
+    low, middle, high = one.band
+    axes.axvspan(*data, color="#F1F3F6", zorder=0, label="where 98 % of the pairs lie")
+    axes.fill_between(one.x, low, high, color=BLUE, alpha=0.25, linewidth=0, label="network: 10–90 %")
+    axes.plot(one.x, middle, color=BLUE, marker="o", markersize=3.5, linewidth=0, label="network: median")
+    guide = np.concatenate([middle, one.law[(one.grid >= data[0]) & (one.grid <= data[1])]])
+    guide = guide[np.isfinite(guide)]
+    if len(one.law):
+        axes.plot(one.grid, one.law, color=ORANGE, linewidth=2.2, label="the law", zorder=4)
+    sides = np.concatenate([guide, *np.quantile(one.band, (0.05, 0.95), axis=1)])
+    _scale(axes, one, guide, sides)
+    axes.margins(x=0)
+    axes.set_xlim(*span(np.concatenate([one.x, one.grid]), (0.0, 1.0)))
+    axes.legend(loc="best", fontsize=9)
+
+
+def _scale(axes: Axes, one: Drawn, guide: Array, sides: Array) -> None:
+    """Straight lines for power laws and exponentials, limits that outliers do not move."""
+    size = np.abs(guide[guide != 0])
+    wide = len(size) > 0 and size.max() > WIDE * size.min()
+    if wide and (np.all(guide > 0) or np.all(guide < 0)):
+        sign = float(np.sign(guide[0]))
+        if sign < 0:
+            for line in axes.lines:
+                line.set_ydata(-np.asarray(line.get_ydata(), dtype=float))
+            for band in list(axes.collections):
+                band.remove()
+            axes.fill_between(one.x, -one.band[2], -one.band[0], color=BLUE, alpha=0.25, linewidth=0)
+            note(axes, "sign turned: it attracts", "lower left")
+        axes.set(yscale="log", ylim=(size.min() / 2, size.max() * 2), ylabel="−f" if sign < 0 else "f")
+        axes.set_xscale("log" if _bend(np.log(one.x), one) < _bend(one.x, one) else "linear")
+        return
+    axes.axhline(0, color=BLACK, linewidth=0.7)
+    bottom, top = float(sides.min(initial=0.0)), float(sides.max(initial=0.0))
+    pad = 0.08 * (top - bottom) or 1.0
+    axes.set(ylim=(bottom - pad, top + pad), ylabel="f")
+    if wide and bottom < 0 < top and len(size) > 3:
+        threshold = float(np.quantile(size, 0.5))
+        if max(-bottom, top) > WIDE * threshold:
+            axes.set_yscale("symlog", linthresh=threshold)
+
+
+def _bend(x: Array, one: Drawn) -> float:
+    """How far the logarithm of the median is from a straight line in x."""
+    y = np.log(np.abs(one.band[1]) + 1e-300)
+    return float(np.std(y - np.polyval(np.polyfit(x, y, 1), x)))
+
+
+def own(run: Run, arrays: dict[str, Any]) -> Figure | None:
+    """What acts on a particle by itself: arrows of network and law over positions, or over velocities."""
+    texts = (run.law or {}).get("one_body") or []
+    if not texts or any(f"own_{name}" not in arrays for name in "xvh"):
+        return None
+    x, v, h = (np.asarray(arrays[f"own_{name}"], dtype=float)[:ARROWS] for name in "xvh")
+    try:
+        parts = [parse(text) for text in texts]
+        law = _one_body(arrays, parts, x, v)
+        other = {"x": _one_body(arrays, parts, 0 * x, v), "v": _one_body(arrays, parts, x, 0 * v)}
+        rest = _one_body(arrays, parts, 0 * x, 0 * v)
+    except InputError:
+        return None
+    used = {str(s) for part in parts for s in part.free_symbols}
+    shown = {"x": ("position", x), "v": ("velocity", v)}
+    names = [key for key, letters in (("x", AXES), ("v", VELOCITIES)) if used & set(letters)] or ["x"]
+    if not (np.isfinite(law).all() and np.isfinite(h).all()) or x.shape[1] < 2:
+        return None
+    figure = Figure(figsize=(3.7 * len(names) + 0.4, 4.0), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
+        # Of a force of both, each panel shows the part that its axes rule: the law's other part is taken off.
+        off = other[name] - rest if len(names) == 2 else np.zeros_like(law)
+        off = off if np.isfinite(off).all() else np.zeros_like(law)
+        where, at_ = shown[name]
+        _arrows(axes, at_, h - off, law - off)
+        letters = [f"{'v_' if name == 'v' else ''}{axis}" for axis in AXES[:2]]
+        less = f",\nless the law's part by {'velocity' if name == 'x' else 'position'}" if off.any() else ""
+        axes.set(title=f"Over {where}{less}", xlabel=f"${letters[0]}$", ylabel=f"${letters[1]}$")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    return figure
+
+
+def _one_body(arrays: Mapping[str, Any], parts: list[sympy.Expr], x: Array, v: Array) -> Array:
+    """The law's one-body part at positions and velocities [N, D], shape [N, D]."""
+    named = {name: x[:, k] for k, name in enumerate(AXES[: x.shape[1]])}
+    named |= {name: v[:, k] for k, name in enumerate(VELOCITIES[: v.shape[1]])}
+    columns = {sided(name, 1): f"own_{name}" for name in ("m", "q")}
+    named |= {name: np.asarray(arrays[key])[: len(x)] for name, key in columns.items() if key in arrays}
+    return np.stack([at(part, named, len(x)) for part in parts], axis=1)
+
+
+def _arrows(axes: Axes, place: Array, network: Array, law: Array) -> None:
+    """Arrows in the plane of the first two axes; the longest is a tenth of the frame."""
+    (left, right), (low, high) = (span(place[:, k], (0.01, 0.99)) for k in range(2))
+    usual = float(np.quantile(np.hypot(*np.concatenate([network, law])[:, :2].T), 0.95)) or 1.0
+    scale = usual / (0.1 * max(right - left, high - low, 1e-12))
+    looks = (("network", network, BLUE, 0.007, 2), ("the law", law, ORANGE, 0.003, 3))
+    for label, vectors, colour, width, layer in looks:
+        axes.quiver(
+            *place[:, :2].T, *vectors[:, :2].T, angles="xy", scale_units="xy", scale=scale, color=colour,
+            width=width, label=label, zorder=layer,
+        )  # fmt: skip
+    edge = 0.12 * max(right - left, high - low) or 1.0
+    axes.set(xlim=(left - edge, right + edge), ylim=(low - edge, high + edge))
+    axes.set_aspect("equal")
+    axes.plot(*place[:, :2].T, ".", color=GREY, markersize=2, zorder=1)

@@ -1,0 +1,254 @@
+"""A law of motion in one line: a sum over the other particles, and what acts on a particle by itself.
+
+a₁ = Σ₂ 1.500 (0.6252/d + 1/d²) e^(−0.6252 d) Δ/d − 0.3001 v₁ − 0.7000 x₁
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sympy
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from gnn_distill.distil.expressions.evaluate import constants
+from gnn_distill.distil.expressions.parse import parse, write
+from gnn_distill.errors import InputError
+from gnn_distill.physics.variables import AXES, VELOCITIES
+from gnn_distill.report.run.formula import Tex, Text, digits, floats, name, shortened, summands, times, tree
+from gnn_distill.report.style import BLACK, look
+from gnn_distill.report.text import data_url, readable
+
+SIZE = 17.0
+"""Of the font of set formulas, in points."""
+WAYS = {"u": ("Δ", "d"), "w": ("w⃗", None), "t": ("Δ⊥", "d")}
+"""The vector of each function, and what divides it."""
+SAME = 1e-6
+"""Factors that differ by a smaller share are one factor."""
+
+
+class Constant(NamedTuple):
+    """A number of the law as the formula shows it, its interval, and the term in which it stands."""
+
+    value: str
+    interval: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A law in one line.
+
+    Attributes:
+        text: the whole line.
+        tex: the left-hand side, then each term with its sign, in LaTeX; empty where that fails.
+        constants: its numbers.
+        meanings: what its letters stand for.
+    """
+
+    text: str
+    tex: tuple[str, ...]
+    constants: tuple[Constant, ...]
+    meanings: tuple[str, ...]
+
+
+class _Term(NamedTuple):
+    """A summand: sign, tree, whether it is summed over the others, and the place of its numbers."""
+
+    sign: int
+    tree: ast.expr | None
+    paired: bool
+    place: str
+    components: tuple[ast.expr, ...] = ()
+
+
+def headline(law: Mapping[str, Any]) -> Headline:
+    """The law of `law.json` in one line; where it cannot be understood, as it is written there."""
+    try:
+        terms = list(_terms(law))
+        left = "a" if law.get("order", 2) == 2 else "v"
+        known = Known.of(law)
+        text = " ".join(filter(None, [f"{left}₁ =", *_written(terms, Text(known.short), "Σ₂ ", ", ")]))
+        tex = (rf"\mathbf{{{left}}}_1 =", *_written(terms, Tex(known.tex), r"\sum_{2} \, ", r",\, "))
+    except InputError:
+        found = [str(text) for text in (*(law.get("functions") or {}).values(), *(law.get("one_body") or ()))]
+        return Headline("; ".join(map(readable, found)), (), (), ())
+    return Headline(text, tuple(tex), tuple(_constants(terms, known)), tuple(_meanings(law, terms)))
+
+
+def _terms(law: Mapping[str, Any]) -> Iterator[_Term]:
+    dim = len(law.get("acceleration") or ())
+    for key, text in (law.get("functions") or {}).items():
+        vector, over = WAYS[key]
+        whole = times(tree(text), name("Δ×w" if key == "t" and dim == 3 else vector), over=over)
+        parts = summands(whole)
+        yield _Term(*parts[0], True, _place(law, key))
+    yield from _alone([str(text) for text in law.get("one_body") or ()])
+
+
+def _place(law: Mapping[str, Any], key: str) -> str:
+    return str((law.get("names") or {}).get(key) or f"term along {Text(str).name(WAYS[key][0])}")
+
+
+def _alone(texts: Sequence[str]) -> Iterator[_Term]:
+    """One-body terms: as vectors where a factor is the same on all axes, the rest by components."""
+    left = [list(sympy.Add.make_args(parse(text))) for text in texts]
+    left = [[term for term in row if term != 0] for row in left]
+    for vector, parts in _vectors(len(texts)).items():
+        for term in list(left[0]) if left else []:
+            factor = _short(term / parts[0], len(texts))
+            rows = [_found(row, term / parts[0] * part) for row, part in zip(left, parts, strict=True)]
+            where = [k for k in rows if k is not None]
+            if len(where) < len(left) or factor.free_symbols & set(sympy.symbols((*AXES, *VELOCITIES))):
+                continue
+            for row, k in zip(left, where, strict=True):
+                del row[k]
+            whole = times(_factor(factor), name(vector))
+            yield _Term(*summands(whole)[0], False, f"{Text(str).name(vector)} term")
+    if any(left):
+        yield _Term(1, None, False, "by axes", tuple(tree(write(sympy.Add(*row))) for row in left))
+
+
+def _vectors(dim: int) -> dict[str, tuple[sympy.Expr, ...]]:
+    """Vectors that a one-body term may point along, by their names in formulas."""
+    x, v = sympy.symbols(AXES[:dim]), sympy.symbols(VELOCITIES[:dim])
+    turned = {"v⊥": (v[1], -v[0]), "x⊥": (x[1], -x[0])} if dim == 2 else {}
+    return {"v⃗": tuple(v), **turned, "x⃗": tuple(x)} if dim else {}
+
+
+def _short(factor: sympy.Expr, dim: int) -> sympy.Expr:
+    """The factor with |v| and |x| as letters of their own."""
+    for letter, names in (("|v|", VELOCITIES), ("|x|", AXES)):
+        square = sympy.Add(*(sympy.Symbol(n) ** 2 for n in names[:dim]))
+        factor = factor.subs(square, sympy.Symbol(letter, positive=True) ** 2)
+    return factor
+
+
+def _factor(factor: sympy.Expr) -> ast.expr:
+    """A factor as a tree; the letters |v| and |x| are no words that `parse` would read."""
+    stand = {f"|{letter}|": f"{letter}abs" for letter in "vx"}
+    plain = factor.xreplace({s: sympy.Symbol(stand.get(str(s), str(s))) for s in factor.free_symbols})
+    found = ast.parse(write(plain), mode="eval").body
+    for leaf in ast.walk(found):
+        if isinstance(leaf, ast.Name) and leaf.id in stand.values():
+            leaf.id = f"|{leaf.id[0]}|"
+    return found
+
+
+def _found(row: Sequence[sympy.Expr], wanted: sympy.Expr) -> int | None:
+    """Where in a row of terms this one stands."""
+    factor, rest = wanted.as_coeff_Mul()
+    for k, term in enumerate(row):
+        other, same = term.as_coeff_Mul()
+        if same == rest and math.isclose(float(other), float(factor), rel_tol=SAME):
+            return k
+    return None
+
+
+@dataclass(frozen=True)
+class Known:
+    """The intervals of a law's numbers, by their sizes."""
+
+    intervals: tuple[tuple[float, tuple[float, float]], ...]
+
+    @classmethod
+    def of(cls, law: Mapping[str, Any]) -> Known:
+        """From `law.json`."""
+        alone = [[float(c) for c in constants(parse(str(text)))] for text in law.get("one_body") or ()]
+        rows = [*(law.get("constants") or ()), *alone]
+        bounds = [*(law.get("intervals") or ()), *(law.get("one_body_intervals") or ())]
+        pairs = [
+            (abs(value), (min(map(abs, around)), max(map(abs, around))))
+            for row, limits in zip(rows, bounds, strict=False)
+            for value, around in zip(row, limits, strict=False)
+            if around[0] * around[1] > 0
+        ]
+        return cls(tuple(pairs))
+
+    def around(self, value: float) -> tuple[float, float] | None:
+        """The interval of a number; None where there is none."""
+        found = (limits for known, limits in self.intervals if math.isclose(known, value, rel_tol=1e-9))
+        return next(found, None)
+
+    def short(self, value: float) -> str:
+        """A number with as many of four digits as its interval allows."""
+        return shortened(value, digits(value, self.around(value)))
+
+    def tex(self, value: float) -> str:
+        """The same in LaTeX."""
+        mantissa, _, power = self.short(value).partition("e")
+        return rf"{mantissa} \cdot 10^{{{power.replace('−', '-')}}}" if power else mantissa
+
+
+def _written(terms: Sequence[_Term], writer: Text | Tex, over: str, comma: str) -> Iterator[str]:
+    """Each term with its sign."""
+    for k, term in enumerate(terms):
+        sign = writer.minus if term.sign < 0 else "+" if k else ""
+        sign += writer.gap if k else ""
+        if term.tree is None:
+            body = f"({comma.join(writer(part) for part in term.components)})"
+        else:
+            body = (over if term.paired else "") + writer.product(term.tree)
+        yield sign + body
+
+
+def _constants(terms: Sequence[_Term], known: Known) -> Iterator[Constant]:
+    for term in terms:
+        trees = term.components if term.tree is None else (term.tree,)
+        for value in dict.fromkeys(v for part in trees for v in floats(part)):
+            around = known.around(value)
+            count = digits(value, around, 7) + 1 if around else 4
+            text = f"{shortened(around[0], count)} to {shortened(around[1], count)}" if around else ""
+            yield Constant(shortened(value, count), text, term.place)
+
+
+def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
+    """What the letters of a law stand for, in the order in which a reader meets them."""
+    trees = [part for term in terms for part in ((term.tree,) if term.tree else term.components)]
+    used = {leaf.id for one in trees for leaf in ast.walk(one) if isinstance(leaf, ast.Name)}
+    if not any(term.paired for term in terms):
+        yield "no particle acts on another one"
+        return
+    yield "Σ₂: sum over all other particles 2"
+    yield "Δ = x₁ − x₂, d = |Δ|"
+    if "r" in used:
+        yield "r = d + 0.01"
+    if used & {"w⃗", "w", "uw", "Δ×w"}:
+        yield "w = v₁ − v₂"
+    if "uw" in used:
+        yield "u = Δ/d"
+    if "Δ⊥" in used:
+        yield "Δ⊥ = (−Δy, Δx)"
+
+
+def images(tex: Sequence[str]) -> list[str]:
+    """Set formulas as `data:` addresses of SVG images that share one baseline; empty if one cannot be set."""
+    try:
+        return list(_images(tuple(tex)))
+    except ValueError:
+        return []
+
+
+@functools.lru_cache(maxsize=8)
+def _images(tex: tuple[str, ...]) -> tuple[str, ...]:
+    with look():
+        figure = Figure(figsize=(1, 1), dpi=72)
+        texts = [figure.text(0, 0, f"${one}$", fontsize=SIZE, color=BLACK) for one in tex]
+        boxes = [text.get_window_extent() for text in texts]
+        low, high = (f(edges) for f, edges in ((min, [b.y0 for b in boxes]), (max, [b.y1 for b in boxes])))
+        found = []
+        for text, box in zip(texts, boxes, strict=True):
+            for other in texts:
+                other.set_visible(other is text)
+            drawn = io.BytesIO()
+            frame = Bbox.from_extents(box.x0 - 2, low - 2, box.x1 + 2, high + 2)
+            inches = Bbox(frame.get_points() / 72)
+            figure.savefig(drawn, format="svg", metadata={"Date": None}, transparent=True, bbox_inches=inches)
+            found.append(data_url(drawn.getvalue(), "svg+xml"))
+    return tuple(found)

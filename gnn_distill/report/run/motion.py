@@ -1,0 +1,204 @@
+"""What page, terminal and notebook tell of a run whose law consists of functions: the law first."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gnn_distill.report.run.formula import Text
+from gnn_distill.report.run.headline import WAYS, Headline, headline, images
+from gnn_distill.report.run.story import Outcome, component_name, doubts, missing
+from gnn_distill.report.text import capitalised, law_title, number, readable, with_signs
+from gnn_distill.runs.load import Run
+
+COLOURS = {"exact": "good", "systematic": "partial", "level": "partial", "none": "bad"}
+"""How far a law holds, and how the page shows it."""
+GAUSS = math.sqrt(2 / math.pi)
+"""Mean size of a normal error of RMS one."""
+LINES, COLUMNS = 13, 95
+"""Of the terminal's last page, beside the path of the report; columns a little less, for words that wrap."""
+BEST = 6
+"""Compared forms that the page shows of each function."""
+NOTHING = "No law yet: no closed form was found for what the network has learned."
+
+
+class Error(NamedTuple):
+    """An error of accelerations (velocities, in first order) of unseen runs."""
+
+    name: str
+    size: str
+    share: str
+
+
+def of_motion(run: Run) -> bool:
+    """Whether equations and law of a run are those of a network of pair functions."""
+    functions = (run.equations or {}).get("target") == "functions"
+    return functions or "functions" in (run.law or {})
+
+
+def told(run: Run) -> dict[str, Any] | None:
+    """What page and terminal tell of such a run, by the names of the template; None for another one."""
+    if not of_motion(run):
+        return None
+    law = run.law or {}
+    found = headline(law) if law else None
+    return {
+        "title": title(run),
+        "formula": found,
+        "images": images(found.tex) if found else [],
+        "names": names(law),
+        "outcome": trust(run),
+        "quantity": "accelerations" if _order(run) == 2 else "velocities",
+        "errors": errors(law),
+        "doubts": list(dict.fromkeys([*doubts(run), *(law.get("doubts") or ())])),
+        "missing": missing(run),
+        "level": level(law),
+        "estimates": [
+            (name, number(value), f"{number(low)} to {number(high)}")
+            for name, (value, low, high) in (law.get("estimates") or {}).items()
+        ],
+        "potential": potential(law),
+        "compared": compared(run),
+    }
+
+
+def title(run: Run) -> str:
+    """What the data are, in a few words: the name of a file, or of a known law."""
+    path = (run.config.get("dataset") or {}).get("path")
+    return Path(str(path)).name if path else capitalised(law_title(run))
+
+
+def names(law: dict[str, Any]) -> str:
+    """The names of the law's parts in one line; empty where none has one."""
+    pairs = {text for text in (law.get("names") or {}).values() if text not in ("", "given", "nothing")}
+    alone = [text for text in law.get("own") or () if text]
+    parts = [*sorted(pairs), f"one-body: {', '.join(map(with_signs, alone))}" if alone else ""]
+    return capitalised("; ".join(filter(None, parts)))
+
+
+def trust(run: Run) -> Outcome:
+    """How far the law holds."""
+    told = (run.law or {}).get("trust") or (run.equations or {}).get("trust") or {}
+    if told:
+        return Outcome(COLOURS.get(told["level"], "open"), str(told["sentence"]), [])  # type: ignore[arg-type]
+    if run.law is None:
+        return Outcome("bad", NOTHING, [])
+    return Outcome("open", "How far this law holds has not been judged.", [])
+
+
+def _order(run: Run) -> int:
+    return int((run.law or {}).get("order", 2))
+
+
+def errors(law: dict[str, Any]) -> list[Error]:
+    """Mean absolute errors of law, network and labels, with their shares of the mean label."""
+    test, network = (law.get(key) or {} for key in ("test", "network"))
+    rows = [("the law", test.get("mae"), test.get("share"))]
+    rows.append(("the network", network.get("mae"), network.get("share")))
+    if noise := GAUSS * (law.get("noise") or 0.0):
+        usual = test["mae"] / test["share"] if test.get("share") else None
+        rows.append(("noise of the data", noise, noise / usual if usual else None))
+    return [Error(name, number(mae, 3), percent(share)) for name, mae, share in rows if mae is not None]
+
+
+def percent(share: float | None) -> str:
+    """A share in percent with two digits; empty if unknown."""
+    return "" if share is None else "below 0.01 %" if share < 1e-4 else f"{float(f'{100 * share:.2g}'):g} %"
+
+
+def level(law: dict[str, Any]) -> list[str]:
+    """Other forms that these data cannot tell from the law, each with its function."""
+    found = []
+    for key, forms in (law.get("level") or {}).items():
+        for form in forms:
+            name, expression = form.get("name") or "", form.get("expression")
+            text = f"f_{key} = {readable(expression)}" if expression else ""
+            found.append(f"{name} ({text})" if name and text else name or text)
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def potential(law: dict[str, Any]) -> str:
+    """The potential of the pair force in one line; empty where there is none."""
+    known = law.get("potential") or {}
+    if not known.get("expression"):
+        return ""
+    where = f", {known['reference']}" if known.get("reference") else ""
+    return f"U = {readable(known['expression'])}{where}"
+
+
+def compared(run: Run) -> list[dict[str, Any]]:
+    """The best of the forms that were compared on unseen runs, function by function, and the one chosen."""
+    entries = (run.equations or {}).get("components") or []
+    picked, found = (run.law or {}).get("names") or {}, []
+    for entry in entries:
+        key, rows = str(entry["dim"]), entry.get("compared") or []
+        shown = [
+            row for k, row in enumerate(rows) if k < BEST or row["name"] and row["name"] == picked.get(key)
+        ]
+        if shown:
+            more = len(rows) - len(shown)
+            found.append({"name": component(entry), "rows": shown, "chosen": picked.get(key), "more": more})
+    return found
+
+
+def component(entry: dict[str, Any]) -> str:
+    """The name of a component of `equations.json`, which may be a function."""
+    key = str(entry["dim"])
+    return function_name(key) if key in WAYS else component_name(entry)
+
+
+def function_name(key: str) -> str:
+    """`f_u, along Δ/d`: a function and its direction."""
+    vector, over = WAYS[key]
+    return f"f_{key}, along {Text(str).name(vector)}{f'/{over}' if over else ''}"
+
+
+def lines(run: Run) -> list[tuple[str, str]]:
+    """The last page in the terminal, the law first: each line with the name of its colour."""
+    content = told(run) or {}
+    formula: Headline | None = content["formula"]
+    outcome: Outcome = content["outcome"]
+    found = [("", f"{content['title']} · variant {run.config.get('variant')}")]
+    if formula:
+        values = [f"{c.value} [{c.interval}]" for c in formula.constants if c.interval]
+        found.append(("law", formula.text))
+        found.append(("small", " · ".join(filter(None, [content["names"], *formula.meanings]))))
+        found.append(("small", f"constants [95 % interval]: {', '.join(values)}" if values else ""))
+    found.append((outcome.level, outcome.headline))
+    rows = [f"{e.name} {e.size}{f' ({e.share})' if e.share else ''}" for e in content["errors"]]
+    if rows:
+        found.append(("", f"error on {content['quantity']} of unseen runs: {', '.join(rows)}"))
+    if content["level"]:
+        found.append(("doubt", f"These data cannot tell it from: {'; '.join(content['level'])}"))
+    found += [("doubt", text) for text in [*content["doubts"], *content["missing"]]]
+    return _fitting([(style, text) for style, text in found if text])
+
+
+def _fitting(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """As many as fit on `LINES`; what is small goes first, then the last doubts."""
+    if _height(found) > LINES:
+        found = [line for line in found if line[0] != "small"]
+    while _height(found) > LINES - 1 and found[-1][0] == "doubt":
+        found = found[:-1]
+    return found
+
+
+def _height(found: list[tuple[str, str]]) -> int:
+    return sum(-(-len(text) // COLUMNS) for _, text in found)
+
+
+def html(run: Run) -> str | None:
+    """The head of the page for a notebook; None for a run of another kind."""
+    content = told(run)
+    if content is None:
+        return None
+    formula = content["formula"]
+    law = f"<p><code>{escape(formula.text)}</code></p>" if formula else ""
+    if content["images"]:
+        style = "display: inline; max-width: 100%; margin: 0; vertical-align: middle"
+        law = "".join(f'<img src="{src}" alt="" style="{style}">' for src in content["images"])
+        law = f'<p role="img" aria-label="{escape(formula.text)}">{law}</p>'
+    rest = [content["names"], content["outcome"].headline, *content["doubts"]]
+    return law + "".join(f"<p>{escape(text)}</p>" for text in rest if text)

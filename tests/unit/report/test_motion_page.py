@@ -1,0 +1,146 @@
+"""Page, terminal and notebook of a run whose law consists of functions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gnn_distill import load_run
+from gnn_distill.report.figures.all import recorded
+from gnn_distill.report.figures.functions import functions, own
+from gnn_distill.report.run.formula import digits
+from gnn_distill.report.run.headline import headline, images
+from gnn_distill.report.style import look
+from gnn_distill.runs.load import read_run
+from tests.unit.report.test_run_page import Text, make_run, report, words
+
+U = "1.50012*(0.6252/d + d**(-2))*exp(-0.6252*d)"
+A, L, DRAG, TRAP = [1.49999, 1.50027], [0.62501, 0.62542], [-0.30013, -0.30001], [-0.70004, -0.69993]
+LAW: dict[str, Any] = {
+    "acceleration": [f"({U})*{axis}/d" for axis in ("dx", "dy")],
+    "radial": U,
+    "constants": [[1.50012, 0.6252, -0.6252]] * 2,
+    "intervals": [[A, L, [-L[1], -L[0]]]] * 2,
+    "one_body": ["-0.300078*vx - 0.699982*x", "-0.300078*vy - 0.699982*y"],
+    "one_body_intervals": [[DRAG, TRAP]] * 2,
+    "order": 2,
+    "functions": {"u": U},
+    "names": {"u": "screened Coulomb (Yukawa)"},
+    "own": ["trap", "drag"],
+    "level": {"u": [{"name": "exponential over r", "expression": "2.1*exp(-0.4*d)/d"}]},
+    "noise": 0.01,
+    "estimates": {"diffusion": [0.01, 0.0098, 0.0102]},
+    "potential": {"expression": "1.50012*exp(-0.6252*d)/d", "reference": "zero at infinity"},
+    "doubts": ["The doubt of the law.", "A doubt that is told twice."],
+    "trust": {"level": "exact", "sentence": "As exact as the data."},
+    "r2_truth": None,
+    "test": {"mae": 0.0095, "share": 0.009},
+    "network": {"mae": 0.02, "share": 0.019},
+}
+FORMULA = "a₁ = Σ₂ 1.500 (0.6252/d + 1/d²) e^(−0.6252 d) Δ/d − 0.3001 v₁ − 0.7000 x₁"
+
+
+def make_motion(path: Path, **changes: Any) -> Path:
+    """A run whose network knows a screened force in a trap with drag up to noise."""
+    make_run(path, law=None)
+    arrays = read_run(path).messages()
+    rng, d = np.random.default_rng(2), np.linalg.norm(arrays["delta"], axis=1)
+    u = 1.50012 * (0.6252 / d + d**-2.0) * np.exp(-0.6252 * d) * (1 + 0.03 * rng.normal(size=len(d)))
+    x, v = rng.normal(size=(2, 80, 2))
+    more = {"d": d, "function_u": u, "own_x": x, "own_v": v, "own_h": -0.3 * v - 0.7 * x}
+    np.savez(path / "messages.npz", **arrays, **more)
+    _write(path, "law", None if changes.get("law", LAW) is None else LAW | changes)
+    front = [{"complexity": 7, "loss": 0.01, "score": 0.9, "expression": "1.4*exp(-0.6*r)/r"}]
+    compared = [{"name": "screened Coulomb (Yukawa)", "constants": 2, "loss": 0.0099}]
+    compared += [{"name": "two exponentials", "constants": 4, "loss": 0.0111}]
+    entry = {"dim": "u", "front": front, "score_pick": 0, "choice": 0, "verdict": None, "extrapolation": None}
+    trust = {"level": "none", "sentence": "No law yet, for want of data."}
+    content = {"engine": "operon", "target": "functions", "variables": ["r"], "also": {}, "trust": trust}
+    _write(path, "equations", content | {"components": [entry | {"compared": compared}]})
+    return path
+
+
+def _write(path: Path, name: str, content: Any) -> None:
+    (path / f"{name}.json").write_text(json.dumps(content))
+
+
+def test_the_law_comes_first_and_once(tmp_path: Path) -> None:
+    path = make_motion(tmp_path / "run")
+    page, terminal = report(path)
+    text = Text(page)
+    (banner,) = text.of("banner")
+    assert text.of("banner") == text.of("good") and "As exact as the data." in banner
+    assert "creened Coulomb (Yukawa)" in banner and "trap, drag" in banner
+    assert page.count(f'aria-label="{FORMULA}"') == 1
+    assert text.of("formula") == [""] and "a_x" not in text.text and "r = " not in text.text
+    for told in ("As exact as the data.", *LAW["doubts"]):
+        assert text.text.count(told) == 1 and " ".join(terminal.split()).count(told) == 1
+    assert "exponential over r" in text.of("note")[0] and "1.50012" in text.text
+    assert len(text.of("details")) == 2 and "1.4 exp(−0.6 r)/r" in text.of("details")[0]
+    lines = [line for line in terminal.splitlines() if line.strip()]
+    assert len(lines) <= 15 and lines[1] == FORMULA and "0.9 %" in terminal and "1.9 %" in terminal
+    drawn = {p.stem for p in (path / "figures").iterdir()}
+    assert drawn == {"functions", "own", "field", "importance", "training"}
+
+
+def test_a_run_without_a_law_says_so(tmp_path: Path) -> None:
+    page, terminal = words(make_motion(tmp_path / "run", law=None))
+    (banner,) = Text(page).of("bad")
+    for shown in (banner, terminal):
+        assert "No law yet, for want of data." in shown
+    assert "pullback" not in page and not Text(page).of("formula")
+
+
+@pytest.mark.parametrize(
+    ("law", "expected"),
+    [
+        ({"functions": {"u": "-39.478*m2/d**2"}}, "a₁ = −Σ₂ 39.48 m₂ Δ/d³"),
+        ({"functions": {"w": "-0.51234/(d**2 + 1.25)"}, "order": 1}, "v₁ = −Σ₂ 0.5123 w/(d² + 1.250)"),
+        ({"functions": {"u": "1.5*d*exp(-2.5*d)", "t": "0.125*w"}},
+         "a₁ = Σ₂ 1.500 e^(−2.500 d) Δ + Σ₂ 0.1250 |w| Δ⊥/d"),
+        ({"one_body": ["0.5*vy - 0.2*vx*sqrt(vx**2 + vy**2)", "-0.5*vx - 0.2*vy*sqrt(vx**2 + vy**2) - 9.81"]},
+         "a₁ = −0.2000 |v₁| v₁ + 0.5000 (v_y, −v_x) + (0, −9.810)"),
+        ({"one_body": ["-0.5*x", "-0.25*y"]}, "a₁ = (−0.5000 x, −0.2500 y)"),
+        ({"one_body": ["-0.3*q1*vx/m1", "-0.3*q1*vy/m1"]}, "a₁ = −0.3000 q₁ v₁/m₁"),
+        ({"functions": {"u": "<b>"}}, "<b>"),
+    ],
+)  # fmt: skip
+def test_laws_are_vectors_where_they_can_be(law: dict[str, Any], expected: str) -> None:
+    found = headline({"acceleration": ["0", "0"], "functions": {}, "one_body": [], **law})
+    assert found.text == expected
+    assert len(images(found.tex)) == len(found.tex)
+
+
+def test_numbers_have_the_digits_that_intervals_allow(tmp_path: Path) -> None:
+    assert [digits(0.3, around) for around in (None, [0.28, 0.32], [0.2999, 0.3001])] == [4, 2, 4]
+    wide = {"intervals": [[[1.2, 1.8], L, [-L[1], -L[0]]]] * 2}
+    assert headline(LAW | wide).text == FORMULA.replace("1.500", "1.5")
+
+
+def test_figures_show_network_and_law(tmp_path: Path) -> None:
+    path = make_motion(tmp_path / "run")
+    run = read_run(path)
+    arrays = recorded(run) or {}
+    with look():
+        drawn, alone = functions(run, arrays), own(run, arrays)
+    assert drawn is not None and alone is not None
+    (axes,) = drawn.axes
+    law = next(line for line in axes.lines if line.get_label() == "the law")
+    d = np.asarray(law.get_xdata(), dtype=float)
+    np.testing.assert_allclose(law.get_ydata(), 1.50012 * (0.6252 / d + d**-2) * np.exp(-0.6252 * d))
+    assert axes.get_yscale() == "log" and len(alone.axes) == 2
+    for name in ("function_u", "own_h"):
+        less = {key: value for key, value in arrays.items() if key != name}
+        assert (functions if name == "function_u" else own)(run, less) is None
+
+
+def test_a_notebook_shows_the_same(tmp_path: Path) -> None:
+    run = load_run(make_motion(tmp_path / "run"))
+    assert str(run.law).splitlines()[0] == FORMULA
+    assert r"\mathbf{a}_1 =" in run.law._repr_latex_()
+    assert FORMULA in (run._repr_html_() or "")
+    assert load_run(make_run(tmp_path / "old"))._repr_html_() is None
