@@ -47,8 +47,8 @@ def charges(
     q, m = q[clear], m[clear]
     x, v = follow(acceleration, x[clear], v[clear], times)
     slowed = " − γ v₁/m₁" if per_mass else " − γ v₁"
-    law = "a = Σ k q₁ q₂/(m₁ d²) Δ/d" + (" + q₁ B (v_y, −v_x)/m₁" if field else "") + (slowed if drag else "")
-    constants = {"k": coupling} | ({"B": field} if field else {}) | ({"γ": drag} if drag else {})
+    law = "a = Σ C q₁ q₂/(m₁ d²) Δ/d" + (" + q₁ B (v_y, −v_x)/m₁" if field else "") + (slowed if drag else "")
+    constants = {"C": coupling} | ({"B": field} if field else {}) | ({"γ": drag} if drag else {})
     truth = Truth(
         2,
         law,
