@@ -3,7 +3,7 @@
     python benchmarks/cases.py make DIR overdamped trap align dust magnet drag --seed 1
     python benchmarks/neighbours.py DIR [NAME ...] [--basis gaussians powers] [--fit linear noisy]
 
-For each file, basis and estimator: the median relative error of the pair law on the truth's grid of distances,
+For each file, basis and estimator: the median relative error of the pair law on a grid of distances,
 the relative errors of the one-body terms, CPU seconds. Needs `pip install StochasticForceInference`, best in
 an environment of its own; prints a sentence and stops where that is missing. One thread, double precision.
 """
