@@ -122,7 +122,7 @@ def schema_rows(group: str) -> list[Row]:
 
 def matrix(group: str) -> str:
     """One table of all options: a row for each key, a column for each option."""
-    order = ("quick", "laptop", "paper", "smoke")
+    order = ("quick", "tracks", "laptop", "paper", "smoke")
     set_by = {o: yaml.safe_load((CONF / group / f"{o}.yaml").read_text()) for o in order}
     said, lines = documented(SCHEMA[group]), []
     for option in order:

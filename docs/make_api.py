@@ -32,7 +32,7 @@ Everything here is imported from `gnn_distill`; the force laws `Spring`, `Invers
 from gnn_distill import compose, load_run, run_pipeline
 from gnn_distill.physics.laws import Coulomb
 
-config = compose(["dataset=own", "dataset.path=tracks.csv", "variant=bottleneck"])
+config = compose(["dataset=own", "dataset.path=tracks.csv"])
 run = run_pipeline(config, "runs/first")
 print(run.law)  # the law in closed form
 run.judge(Coulomb())  # is it Coulomb's?

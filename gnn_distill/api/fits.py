@@ -17,7 +17,7 @@ from gnn_distill.analyse.linear import TRIM, Fit, fit_column
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.model.network import ParticleGNN
-from gnn_distill.read.pullback import contributions, odd_contributions
+from gnn_distill.read.pullback import contributions, odd_contributions, pair_contributions
 from gnn_distill.read.record import PULLBACKS
 
 PATH_POINTS = 5
@@ -101,7 +101,7 @@ def pull_back(
     model: ParticleGNN,
     features: Tensor | npt.ArrayLike,
     edge_mask: Tensor | None = None,
-    kind: Literal["share", "odd", "path"] = "share",
+    kind: Literal["share", "odd", "path", "pair"] = "share",
 ) -> PullBack:
     """Read the messages through the node model: contributions to the acceleration, no fit, no gauge.
 
@@ -116,12 +116,15 @@ def pull_back(
             `load_run(path).graphs().features`.
         edge_mask: which edges exist, bool [B, E]; all if None.
         kind: `share` of the whole prediction, `path` the same with a path-averaged Jacobian, or `odd` part
-            in Δ, where single particles are accelerated, too.
+            in Δ, where single particles are accelerated, too; `pair` for a network of basis `isotropic`.
 
     Raises:
-        InputError: an unknown kind, or features of another shape than the network's.
+        InputError: a kind that is unknown or not for this network, or features of another shape than the
+            network's.
     """
     check_choice("kind", kind, PULLBACKS)
+    if kind == "pair" and model.frame is None:
+        raise InputError("kind", kind, "its messages are no pair vectors: take share, odd or path")
     x = torch.as_tensor(features, dtype=torch.float32)
     if x.ndim != 3:
         raise InputError("features", tuple(x.shape), "give [graphs, particles, features]")
@@ -131,6 +134,8 @@ def pull_back(
     c, a = contributions(model, x, messages, edge_mask, PATH_POINTS if kind == "path" else 0)
     if kind == "odd":
         c = odd_contributions(model, x, messages, edge_mask)
+    elif kind == "pair":
+        c = pair_contributions(model, x, messages)
     receiver, sender = (part.cpu().numpy() for part in model.edges(x.shape[1]))
     pulled, predicted = (np.asarray(t.detach().double().cpu().numpy()) for t in (c, a))
     return PullBack(pulled, predicted, receiver, sender)

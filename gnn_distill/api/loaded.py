@@ -28,7 +28,7 @@ from gnn_distill.distil.verdict.judge import Verdict, data_ranges, judge
 from gnn_distill.errors import InputError, check_choice
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics import variables
-from gnn_distill.physics.laws import ForceLaw
+from gnn_distill.physics.laws import SOFTENING, ForceLaw
 from gnn_distill.physics.simulate import Simulation
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.explain import as_input
@@ -38,7 +38,7 @@ from gnn_distill.report.equations import acceleration_text, in_distance, law_ter
 from gnn_distill.report.figures.all import figure
 from gnn_distill.report.run.headline import headline
 from gnn_distill.report.run.motion import html
-from gnn_distill.report.run.terminal import LEGEND, show
+from gnn_distill.report.run.terminal import legend, show
 from gnn_distill.runs.load import Run, law_of, read_run
 from gnn_distill.train.checkpoint import load_weights
 
@@ -370,7 +370,7 @@ class DistilledLaw:
             found = headline(self.content)
             return "\n".join([found.text, *filter(None, ["; ".join(found.meanings)])])
         lines = [acceleration_text(*terms) for terms in law_terms(self.content)]
-        return "\n".join([*lines, LEGEND, *plain_distance(self.content)])
+        return "\n".join([*lines, legend(self.content), *plain_distance(self.content)])
 
     __repr__ = __str__
 
@@ -382,5 +382,6 @@ class DistilledLaw:
         texts = (plain if simpler else self.acceleration, self.content.get("one_body") or [])
         pairs, alone = (tuple(parse(text) for text in part) for part in texts)
         law = Law(pairs, alone, order=self.content.get("order", 2))
+        softening = self.content.get("softening", SOFTENING)
         body = latex(law).partition("\n")[2].strip().replace("align*", "aligned")
-        return rf"$${body} \qquad {', '.join(definitions(names(law)))}$$"
+        return rf"$${body} \qquad {', '.join(definitions(names(law), softening))}$$"

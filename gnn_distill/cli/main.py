@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gnn_distill import __version__
-from gnn_distill.pipeline.config import register
+from gnn_distill.pipeline.config import implied, register
 from gnn_distill.pipeline.explain import exit_code, show
 from gnn_distill.pipeline.trust import allow_typed, check_sources
 
@@ -51,6 +51,7 @@ def main() -> None:
     try:
         check_sources(sys.argv[1:])
         allow_typed(sys.argv[1:])
+        sys.argv += implied(sys.argv[1:])
         _hydra_main()
     except KeyboardInterrupt:
         if FLAGS & set(sys.argv[1:]):

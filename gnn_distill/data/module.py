@@ -23,6 +23,7 @@ from gnn_distill.errors import check_choice, check_int
 
 SPLITS = ("trajectories", "frames")
 FRACTIONS = (0.70, 0.15, 0.15)
+VALIDATION_STEPS = 50  # batches of `batch_edges` that an epoch is judged by at most
 DEVICE_FRACTION = 0.5  # of a GPU's free memory that each of training and validation graphs may fill
 
 
@@ -47,6 +48,14 @@ def split_indices(graphs: int, frames: int, how: str, seed: int) -> tuple[npt.ND
     return tuple((part[:, None] * unit + np.arange(unit)).reshape(-1) for part in parts)
 
 
+def edges_per_graph(data: ParticleData) -> float:
+    """Mean number of edges that exist in a graph."""
+    n = data.features.shape[1]
+    if data.adjacency is None:
+        return float(n * (n - 1))
+    return float(data.adjacency.sum() / (len(data.adjacency) if data.adjacency.ndim == 3 else 1))
+
+
 @dataclass(eq=False)
 class Batches:
     """Batches of a subset by index-select.
@@ -61,6 +70,7 @@ class Batches:
         epoch: number of the pass; in order if None.
         share: what this process takes of each batch.
         done: batches of the pass that were seen before a break-off, and are left out.
+        least: batches that a shuffled pass has at least; graphs then come several times.
     """
 
     subset: Subset | View
@@ -69,10 +79,11 @@ class Batches:
     epoch: Callable[[], int] | None = None
     share: Share = Share()
     done: Callable[[], int] = lambda: 0
+    least: int = 1
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.subset), self.batch_size)
-        return max(1, full) if self.epoch is not None else full + bool(rest)
+        return max(self.least, full) if self.epoch is not None else full + bool(rest)
 
     def __iter__(self) -> Iterator[Subset]:
         for picked in self._order().split(self.batch_size)[self.done() : len(self)]:
@@ -87,7 +98,9 @@ class Batches:
     def _order(self) -> Tensor:
         if self.epoch is None:
             return torch.arange(len(self.subset), device=self.subset.device)
-        order = np.random.default_rng([self.seed, self.epoch()]).permutation(len(self.subset))
+        rng, wanted = np.random.default_rng([self.seed, self.epoch()]), self.batch_size * len(self)
+        passes = 1 if self.least == 1 else -(-wanted // len(self.subset))
+        order = np.concatenate([rng.permutation(len(self.subset)) for _ in range(passes)])
         return torch.from_numpy(order).to(self.subset.device)
 
 
@@ -105,8 +118,11 @@ class NBodyDataModule(L.LightningDataModule):
         split: `trajectories` or `frames`.
         batch_size: graphs per training batch; the rest of an epoch that fills no batch is left out.
         seed: seed of the split and of the order of batches.
-        validation_graphs: validation graphs, drawn at random, that an epoch is judged by; all if None.
+        validation_graphs: validation graphs that an epoch is judged by, drawn at random, or in whole runs
+            where labels span several frames; all if None.
         memory_limit: bytes; half of the machine's memory if None.
+        batch_edges: edges of a training batch, in the place of `batch_size`.
+        least_batches: of an epoch; graphs of small data come several times.
     """
 
     def __init__(
@@ -117,6 +133,8 @@ class NBodyDataModule(L.LightningDataModule):
         seed: int,
         validation_graphs: int | None = None,
         memory_limit: int | None = None,
+        batch_edges: int | None = None,
+        least_batches: int = 1,
     ) -> None:
         super().__init__()
         check_int("profile.batch_size", batch_size, 1)
@@ -124,6 +142,10 @@ class NBodyDataModule(L.LightningDataModule):
             check_int("profile.validation_graphs", validation_graphs, 1)
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         self.graph, mask = common_edges(data.adjacency)
+        self.judged: int | None = None  # validation graphs that an epoch is judged by; all if None
+        if batch_edges is not None:
+            batch_size = max(1, round(batch_edges / max(1.0, edges_per_graph(data))))
+            self.judged = VALIDATION_STEPS * batch_size
         of = torch.arange(len(x)) // data.frames
         whole = Subset(x, a, mask, of, data.further, data.box, data.softening)
         parts = split_indices(len(x), data.frames, split, seed)
@@ -131,20 +153,24 @@ class NBodyDataModule(L.LightningDataModule):
             memory_limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
         fits = data.features.nbytes + data.accelerations.nbytes <= memory_limit
         train, validation, test = map(torch.from_numpy, parts)
-        if validation_graphs is not None:
+        if data.kernel and validation_graphs is not None:  # whole runs: their labels span several frames
+            validation = validation[: max(1, validation_graphs // data.frames) * data.frames]
+        elif validation_graphs is not None:
             validation = validation[np.random.default_rng([seed, 2]).permutation(len(validation))]
             validation = validation[:validation_graphs]
         self.train, self.validation = (whole[i] if fits else View(whole, i) for i in (train, validation))
         self.test = whole[test]
         check_edges(self.graph, mask, {"training": train, "validation": validation, "test": test})
         self._home = self.train, self.validation
-        self.split, self.batch_size, self.seed = split, batch_size, seed
+        self.split, self.batch_size, self.seed, self.least_batches = split, batch_size, seed, least_batches
 
     def train_dataloader(self) -> Batches:
         """Shuffled training batches; the graphs move to the device while training if they fit."""
         trainer = self.trainer
         self.train = self._resident(self.train)
-        shuffled = functools.partial(Batches, self.train, self.batch_size, self.seed)
+        shuffled = functools.partial(
+            Batches, self.train, self.batch_size, self.seed, least=self.least_batches
+        )
         if trainer is None:
             return shuffled(lambda: 0)
         progress = trainer.fit_loop.epoch_loop.batch_progress
@@ -153,7 +179,8 @@ class NBodyDataModule(L.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """Validation batches, in order."""
         self.validation = self._resident(self.validation)
-        return Batches(self.validation, 4 * self.batch_size, share=self._share())
+        judged = self.validation if self.judged is None else self.validation[: self.judged]
+        return Batches(judged, 4 * self.batch_size, share=self._share())
 
     def teardown(self, stage: str) -> None:
         """Give up the device's copies: what follows training works where the network then is."""

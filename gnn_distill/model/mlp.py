@@ -20,29 +20,37 @@ WIDE = 64  # rows and columns from which on oneDNN is the faster for a weight's 
 
 
 class MLP(nn.Sequential):
-    """A ReLU network with `layers` hidden layers of `width` units.
+    """A network with `layers` hidden layers of `width` units.
 
     Args:
         inputs: width of the input.
         outputs: width of the output.
         width: units of a hidden layer.
         layers: hidden layers.
+        activation: of the hidden units; others than ReLU take the plain sequence of layers everywhere.
         exact_output: keep the last layer in float32 under autocast.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, width: int, layers: int, *, exact_output: bool = False
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        layers: int,
+        *,
+        activation: type[nn.Module] = nn.ReLU,
+        exact_output: bool = False,
     ) -> None:
         sizes = [inputs, *[width] * layers]
-        hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+        hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), activation())]
         super().__init__(*hidden, nn.Linear(width, outputs))
-        self.exact_output = exact_output
+        self.exact_output, self.rectified = exact_output, activation is nn.ReLU
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., inputs] to float32 [..., outputs], or to the input's type where that is wider."""
         device = x.device.type
         mixed = torch.is_autocast_enabled(device)
-        if self.training and _fusable(x) and (not mixed or _BFLOAT16):
+        if self.training and self.rectified and _fusable(x) and (not mixed or _BFLOAT16):
             inner = torch.get_autocast_dtype(device) if mixed else x.dtype
             final = torch.float32 if self.exact_output else inner
             flat: Tensor = _FusedMLP.apply(x.flatten(0, -2), inner, final, *self.parameters())

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +23,13 @@ from torch_geometric.nn import MessagePassing
 from gnn_distill.data.graphs import complete_graph
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.model.heads import DeterministicHead, GaussianHead, Messages
+from gnn_distill.model.isotropic import CLOSEST, PairFrame, PairNode
 from gnn_distill.model.mlp import MLP
 from gnn_distill.model.node import NODE_MODELS
 from gnn_distill.physics.variables import Columns
 
+ISOTROPIC = "isotropic"
 APART = 2.0  # RMS distance of particles from their centre in the units of `scale_input`
-CLOSEST = 1e-6  # distance below which direction and logarithm are cut off
 
 
 class ParticleGNN(MessagePassing):
@@ -49,7 +53,9 @@ class ParticleGNN(MessagePassing):
         basis: what φe reads. `raw`: receiver's then sender's features, as published. `delta`: the same
             inputs after a linear change of basis: Δ, the scaled centroid of the two positions, then
             the other features of both. `polar`: beside those, the direction Δ/d and ln d, so that pairs at
-            every distance are told apart.
+            every distance are told apart. `isotropic`: scalars of the pair alone; the message is then the
+            pair vector along u, w and u⊥ itself, M = D, and φv adds h of the receiver alone; see
+            `gnn_distill.model.isotropic`.
         position_scale: factor on absolute positions (centroid in φe, position in φv); not in basis `raw`.
         charge_scale: factor on charges wherever the network reads them.
         node: φv. `mlp` as published, `linear` for A(v)·ē + h(v), `power` for m^(−p)·A·ē + h(v).
@@ -58,7 +64,12 @@ class ParticleGNN(MessagePassing):
         silent_start: all messages, or with `GaussianHead` their means, are zero before the first step, so
             that what they carry is learned, and not left from the random start where φv does not read it.
         extra_features: further node features K that the data bring.
-        scale_input: read features in units of the training set's own, see `calibrate`.
+        scale_input: read features in units of the training set's own, see `calibrate`; in basis `isotropic`
+            always.
+        velocities: whether φe and h read velocities; basis `isotropic` only, like all further ones.
+        transverse: whether pairs may act across u, too.
+        reciprocal: m_i a_ij = −m_j a_ji by construction, so that momentum is conserved.
+        box: edges of the periodic box, None along an open axis.
     """
 
     mask: Tensor
@@ -84,6 +95,10 @@ class ParticleGNN(MessagePassing):
         silent_start: bool = False,
         extra_features: int = 0,
         scale_input: bool = False,
+        velocities: bool = True,
+        transverse: bool = False,
+        reciprocal: bool = False,
+        box: Sequence[float | None] | None = None,
     ) -> None:
         super().__init__(aggr="add")
         remove_generated(type(self))
@@ -93,29 +108,40 @@ class ParticleGNN(MessagePassing):
             check_int(f"model.{key}", count, 1)
         for key, scale in {"position_scale": position_scale, "charge_scale": charge_scale}.items():
             check_range(f"model.{key}", scale, 0.0, open_low=True)
-        check_choice("model.basis", basis, ("raw", "delta", "polar"))
+        check_choice("model.basis", basis, ("raw", "delta", "polar", ISOTROPIC))
         check_choice("model.node", node, NODE_MODELS)
         self.dim, self.message_dim, self.basis = dim, message_dim, basis
-        self.scale_input, self.scale_output = scale_input, scale_output
+        self.scale_input, self.scale_output = scale_input and basis != ISOTROPIC, scale_output
         self.head = DeterministicHead() if head is None else head
         if not isinstance(self.head, DeterministicHead | GaussianHead):
             fix = "give DeterministicHead or GaussianHead of gnn_distill.model.heads"
             raise InputError("model.head", head, fix)
-        self.columns = Columns.of(dim, Columns(dim).count + extra_features)
+        columns = Columns.of(dim, Columns(dim).count + extra_features)
+        self.columns = replace(columns, box=None if box is None else tuple(box))
+        self.frame, self.reciprocal = None, reciprocal
         features = self.columns.count
-        inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
-        self.edge_net = MLP(inputs, self.head.outputs_per_dim * message_dim, width, layers)
+        if basis == ISOTROPIC:
+            self.frame = self._isotropic(velocities, transverse)
+            self.edge_net = MLP(self.frame.scalars, len(self.frame.names), width, layers, activation=nn.SiLU)
+        else:
+            inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
+            self.edge_net = MLP(inputs, self.head.outputs_per_dim * message_dim, width, layers)
         if silent_start:
             for start in self.edge_net[-1].parameters():
                 nn.init.zeros_(start)
-        self.node_net = NODE_MODELS[node](features, message_dim, dim, node_width or width, layers)
+        size = node_width or width, layers
+        self.node_net = (
+            NODE_MODELS[node](features, message_dim, dim, *size)
+            if self.frame is None
+            else PairNode(self.frame.own_inputs, dim, *size, learn_power=not reciprocal)
+        )
         self.register_buffer("mask", torch.ones(message_dim))
         self.register_buffer("output_scale", torch.ones(()))
         scales = torch.ones(features)
         scales[:dim] = 1.0 if basis == "raw" else position_scale
         scales[self.columns.charge] = charge_scale
         self.register_buffer("input_scale", scales, persistent=False)
-        self.register_buffer("unit", torch.ones(features), persistent=scale_input)
+        self.register_buffer("unit", torch.ones(features), persistent=self.scale_input)
         self.register_buffer("receiver", None, persistent=False)
         self.register_buffer("sender", None, persistent=False)
 
@@ -137,6 +163,8 @@ class ParticleGNN(MessagePassing):
         """
         if self.scale_output:
             self.output_scale.fill_(float(accelerations.abs().mean()))
+        if self.frame is not None:
+            self.frame.calibrate(features, *self.edges(features.shape[1]))
         if self.scale_input:
             x = features.double()
             size = x.square().mean((0, 1)).sqrt()
@@ -181,9 +209,26 @@ class ParticleGNN(MessagePassing):
 
     def edge_update(self, x_i: Tensor, x_j: Tensor) -> Messages:
         """φe on receivers' features `x_i` [..., F] and senders' `x_j` [..., F]: masked messages."""
+        if self.frame is not None:
+            functions, directions = self.pair_functions(x_i, x_j)
+            value = (functions[..., None] * directions).sum(-2) * self.mask
+            return Messages(value, value, None)
         sent = self.head(self.edge_net(self._edge_inputs(x_i, x_j)))
         value = sent.value * self.mask
         return Messages(value, value if sent.mean is sent.value else sent.mean * self.mask, sent.log_variance)
+
+    def pair_functions(self, x_i: Tensor, x_j: Tensor) -> tuple[Tensor, Tensor]:
+        """The functions f [..., K] of basis `isotropic`, and the directions [..., K, D] they belong to.
+
+        Both are in the network's units: without `output_scale`, the receiver's mass, and `frame.scales`.
+        """
+        frame = cast(PairFrame, self.frame)
+        scalars, one, two, directions = frame.pair(x_i, x_j)
+        functions = self.edge_net(torch.cat([scalars, one, two], -1))
+        if self.reciprocal:
+            exchanged = self.edge_net(torch.cat([scalars, two, one], -1))
+            functions = 0.5 * (functions + frame.parity * exchanged)
+        return functions, directions
 
     def message(self, messages: Tensor) -> Tensor:
         """Messages [E, M] as they are summed."""
@@ -191,7 +236,11 @@ class ParticleGNN(MessagePassing):
 
     def node(self, x: Tensor, total: Tensor) -> Tensor:
         """φv on features [..., F] and summed messages [..., M]: accelerations [..., D]."""
-        return self.output_scale * self.node_net(self._scaled(self._in_units(x)), total)
+        if self.frame is not None:
+            pulled = self.node_net(self.frame.own(x), self.frame.inertia(x), total)
+        else:
+            pulled = self.node_net(self._scaled(self._in_units(x)), total)
+        return self.output_scale * pulled
 
     def total(self, messages: Tensor, n: int) -> Tensor:
         """Messages [B, E, M] summed over the edges of each receiver, shape [B, n, M]."""
@@ -208,6 +257,24 @@ class ParticleGNN(MessagePassing):
             value, mean, s, _ = messages
             messages = Messages(value * exists, mean * exists, None if s is None else s * exists, exists)
         return self.node(x, self.total(messages.value, x.shape[1])), messages
+
+    def _isotropic(self, velocities: bool, transverse: bool) -> PairFrame:
+        """The frame of pairs; refuses what does not fit the basis."""
+        for key, switch in {"transverse": transverse, "reciprocal": self.reciprocal}.items():
+            if not isinstance(switch, bool):
+                raise InputError(f"model.{key}", switch, "give true or false")
+        if self.message_dim != self.dim:
+            raise InputError(
+                "model.message_dim", self.message_dim, f"a pair vector has {self.dim} components"
+            )
+        if not isinstance(self.head, DeterministicHead):
+            raise InputError(
+                "model.head", type(self.head).__name__, "take DeterministicHead: forces are certain"
+            )
+        if transverse and self.dim == 3 and not velocities:
+            fix = "without velocities there is no direction across Δ in three dimensions: give false"
+            raise InputError("model.transverse", transverse, fix)
+        return PairFrame(self.columns, velocities, transverse)
 
     def _in_units(self, x: Tensor) -> Tensor:
         return x * self.unit.to(x.dtype) if self.scale_input else x

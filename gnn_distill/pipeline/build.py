@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
@@ -24,7 +25,7 @@ from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.model.heads import GaussianHead
-from gnn_distill.model.network import ParticleGNN
+from gnn_distill.model.network import ISOTROPIC, ParticleGNN
 from gnn_distill.physics.simulate import Simulation
 from gnn_distill.physics.variables import Columns
 from gnn_distill.pipeline.explain import as_typed
@@ -37,7 +38,7 @@ from gnn_distill.read.recording import Recording
 from gnn_distill.runs.directory import STAGES
 from gnn_distill.train.lit import Augmentation, DistilModule
 from gnn_distill.train.optim import Optimisation
-from gnn_distill.train.penalties import KLPenalty
+from gnn_distill.train.penalties import KLPenalty, L1Penalty
 from gnn_distill.train.processes import check_ranks
 from gnn_distill.train.prune import PruneMessages
 
@@ -74,8 +75,11 @@ class Experiment:
     def datamodule(self) -> NBodyDataModule:
         """The graphs, split."""
         c, p = self.config, self.config["profile"]
-        sizes = {key: p[key] for key in ("batch_size", "validation_graphs")}
+        sizes = {key: p[key] for key in ("batch_size", "validation_graphs", "batch_edges")}
+        if p["batch_edges"] is not None:
+            sizes["least_batches"] = p["steps_per_epoch"] or 1
         data = NBodyDataModule(self.data, c["split"], seed=c["seed"], **sizes)
+        self.module.squared = squares(p["loss"], self.data)
         if data.graph is not None:
             self.module.model.connect(*data.graph)
         return data
@@ -107,14 +111,24 @@ class Experiment:
 
     @property
     def pullback(self) -> str:
-        """`share`, or `odd` where the law accelerates single particles, too, unless the user chose."""
+        """How contributions are read, unless the user chose.
+
+        `pair` in basis `isotropic`, where it is exact; else `odd` where the law accelerates single particles,
+        too, and `share` where it does not.
+        """
         chosen = self.config["pullback"]
         law = self.source.law
-        return chosen if chosen != "auto" else "odd" if law and law.has_one_body_term else "share"
+        if chosen != "auto":
+            return str(chosen)
+        if self.module.model.basis == ISOTROPIC:
+            return "pair"
+        return "odd" if law and law.has_one_body_term else "share"
 
 
+NOISY = 0.2
+"""Share of noise in the RMS of the labels from which on errors are squared."""
 LEAST = {"seed": 0, "threads": 1, "checkpoint_steps": 1}
-LEAST |= {f"profile.{key}": 1 for key in ("epochs", "steps_per_epoch", "batch_size")}
+LEAST |= {f"profile.{key}": 1 for key in ("epochs", "steps_per_epoch", "batch_size", "batch_edges")}
 """Least values of whole numbers that no constructor checks; null, where the schema allows it, is none."""
 
 
@@ -143,6 +157,15 @@ def check_settings(cfg: DictConfig) -> None:
     check_choice("split", cfg.split, SPLITS)
     check_choice("pullback", cfg.pullback, ("auto", *PULLBACKS))
     check_choice("importance", cfg.importance, KINDS)
+    check_choice("profile.loss", cfg.profile.loss, ("auto", "absolute", "squared"))
+    if cfg.model.get("basis") == ISOTROPIC:
+        parts = {
+            str(part.get("_target_")).split(".")[-1] for part in (*cfg.callbacks.values(), cfg.regulariser)
+        }
+        changed = parts & {kind.__name__ for kind in (PruneMessages, L1Penalty, KLPenalty)}
+        if cfg.variant not in ("none", "standard") or changed:
+            fix = "messages of model=isotropic are pair vectors, with none to spare: take model=additive"
+            raise InputError("variant", cfg.variant, f"{fix}, or variant=none")
     check_loggers(cfg.logger)
 
 
@@ -162,15 +185,7 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     engine = make(cfg.symbolic.engine)
     if isinstance(engine, GivenEngine):
         engine.parsed(columns.pair_names)  # refused now, not after the training
-    scale = config["model"].get("scale_input", False)
-    if scale not in ("auto", True, False):
-        raise InputError("model.scale_input", scale, "give auto, true or false")
-    scale = own_data is not None if scale == "auto" else bool(scale)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(cfg.seed)  # of the weights
-        model = make(cfg.model, extra_features=len(columns.further), scale_input=scale)
-    if not isinstance(model, ParticleGNN):
-        raise InputError("model._target_", config["model"]["_target_"], "give a ParticleGNN")
+    model = make_model(cfg, columns, own_data)
     profile = config["profile"]
     moves = {
         key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")
@@ -180,7 +195,7 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     augment, regulariser = Augmentation(**config["augment"]), make(cfg.regulariser)
     module = DistilModule(model, regulariser, optimisation, augment, cfg.seed, cfg.compile)
     callbacks = list(make(cfg.callbacks).values())
-    check_together(module, callbacks, cfg.importance)
+    check_together(module, callbacks, cfg)
     trainer = make(cfg.trainer, _partial_=True)
     try:
         place = trainer(logger=False, enable_checkpointing=False)
@@ -197,11 +212,45 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     )
 
 
-def check_together(module: DistilModule, callbacks: Sequence[L.Callback], importance: str) -> None:
+def make_model(cfg: DictConfig, columns: Columns, own_data: ParticleData | None) -> ParticleGNN:
+    """The network for particles with these columns, its weights drawn."""
+    scale = automatic(cfg, "scale_input", own_data is not None)
+    first_order = own_data is not None and own_data.order == 1
+    velocities = automatic(cfg, "velocities", not first_order)
+    if first_order and velocities and cfg.model.get("basis") == ISOTROPIC:
+        fix = "motion is of first order, where the velocity is what is asked for: give false or auto"
+        raise InputError("model.velocities", True, fix)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)  # of the weights
+        known = {"extra_features": len(columns.further), "box": columns.box}
+        model = make(cfg.model, scale_input=scale, velocities=velocities, **known)
+    if not isinstance(model, ParticleGNN):
+        raise InputError("model._target_", cfg.model.get("_target_"), "give a ParticleGNN")
+    return model
+
+
+def automatic(cfg: DictConfig, name: str, by_data: bool) -> bool:
+    """A switch of the model that may be `auto`, what the data ask for."""
+    value = cfg.model.get(name, "auto" if name == "velocities" else False)
+    if value not in ("auto", True, False):
+        raise InputError(f"model.{name}", value, "give auto, true or false")
+    return by_data if value == "auto" else bool(value)
+
+
+def squares(loss: str, data: ParticleData) -> bool:
+    """Whether errors are squared: as asked for, or where noise is a good part of the labels."""
+    if loss != "auto":
+        return loss == "squared"
+    return data.order == 1 or data.noise > NOISY * float(np.sqrt(np.mean(data.accelerations**2)))
+
+
+def check_together(module: DistilModule, callbacks: Sequence[L.Callback], cfg: DictConfig) -> None:
     """Refuse parts that are sound by themselves and do not fit each other."""
     model = module.model
+    if model.basis != ISOTROPIC and cfg.pullback == "pair":
+        raise InputError("pullback", "pair", "it is exact for model=isotropic only: give auto, share or odd")
     if not isinstance(model.head, GaussianHead):
-        if importance == "kl":
+        if cfg.importance == "kl":
             raise InputError("importance", "kl", "take variant=kl, or rank by std or trimmed_std")
         if isinstance(module.regulariser, KLPenalty):
             fix = "take variant=kl, whose messages have the variance that it needs"

@@ -29,6 +29,8 @@ class ProfileConfig:
         frames: kept frames of each trajectory.
         epochs: passes over the training set, or over `steps_per_epoch` steps.
         batch_size: graphs of a step, over all processes.
+        batch_edges: edges of a step, in the place of `batch_size`; an epoch then has `steps_per_epoch` steps
+            however few graphs there are.
         steps_per_epoch: steps of an epoch, on graphs drawn afresh; null takes the whole training set.
         validation_graphs: random validation graphs that an epoch is judged by; null takes all.
         learning_rate: Adam's peak rate.
@@ -40,6 +42,8 @@ class ProfileConfig:
         width: ReLU units per hidden layer.
         basis: what φe reads: raw, delta or polar; see `model.basis`.
         kl_warmup: fraction of all steps over which the KL penalty of the variant `kl` rises from zero.
+        loss: absolute or squared errors; auto takes squares where labels are noisy, since the mean of the
+            noise is zero and not its median.
     """
 
     name: str = MISSING
@@ -47,6 +51,7 @@ class ProfileConfig:
     frames: int = 100
     epochs: int = MISSING
     batch_size: int = MISSING
+    batch_edges: int | None = None
     steps_per_epoch: int | None = None
     validation_graphs: int | None = None
     learning_rate: float = MISSING
@@ -58,6 +63,7 @@ class ProfileConfig:
     width: int = MISSING
     basis: str = "raw"
     kl_warmup: float = 0.0
+    loss: str = "auto"
 
 
 @dataclass
@@ -132,7 +138,8 @@ class Config:
         dataset: a `_target_` that simulates or loads particles.
         split: `trajectories`, no leakage; or `frames`, as the 2025 report did.
         pullback: `share` of the prediction, `path` for the share with a path-averaged Jacobian, `odd` part in
-            Δ where single particles are accelerated, too, or `auto`, share or odd as the law asks.
+            Δ where single particles are accelerated, too, `pair` vectors of model=isotropic, or `auto`: pair
+            for that model, else share or odd as the law asks.
         importance: what ranks message dimensions: `std`, `kl` (Gaussian heads), `trimmed_std`, or `auto`, std
             or kl as published.
         stages: which of simulate, train, analyse, distil, report to do.
@@ -194,4 +201,13 @@ def composed(overrides: Sequence[str], config_dir: str | Path | None = None) -> 
     register()
     where = [] if config_dir is None else [f"hydra.searchpath=['file://{Path(config_dir).resolve()}']"]
     with initialize_config_module("gnn_distill.conf", version_base="1.3"):
-        return compose("config", [*where, *overrides])
+        return compose("config", [*where, *overrides, *implied(overrides)])
+
+
+def implied(overrides: Sequence[str]) -> list[str]:
+    """What typed overrides bring with them: `variant=none` if they choose `model=isotropic` and no variant.
+
+    Its messages are few by themselves. Only a variant that was asked for is worth a refusal.
+    """
+    typed = any(line.startswith("variant=") for line in overrides)
+    return ["variant=none"] if "model=isotropic" in overrides and not typed else []

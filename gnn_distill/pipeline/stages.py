@@ -219,6 +219,8 @@ def write_law(
     experiment: Experiment, directory: RunDirectory, law: Law, content: dict[str, Any]
 ) -> dict[str, Any]:
     """Export the law and let it run beside the network; returns `content` with what came of that."""
+    columns = experiment.datamodule.test.columns
+    content = content | {"box": columns.box, "softening": columns.softening}
     export(law, content, directory.path / "law")
     rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.line)
     if rolled is None:

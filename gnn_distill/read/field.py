@@ -53,7 +53,7 @@ def field(
     receiver, sender = model.edges(data.features.shape[1])
     graphs = max(1, min(FIELD_GRAPHS, edges // max(1, len(receiver))))
     x, exists = data.features[:graphs], None if data.edge_mask is None else data.edge_mask[:graphs]
-    distance = (x[:, receiver, :dim] - x[:, sender, :dim]).norm(dim=-1)
+    distance = data.columns.separation(x[:, receiver], x[:, sender]).norm(dim=-1)
     distance = distance.flatten() if exists is None or not exists.any() else distance[exists]
     core, reach = (float(torch.quantile(distance, q)) for q in (FIELD_CORE, FIELD_REACH))
     line = torch.linspace(-reach, reach, FIELD_CELLS)

@@ -251,7 +251,7 @@ def designed(pairs: Pairs, count: int, rng: np.random.Generator) -> Pairs:
     """
     who, whom = (torch.from_numpy(rng.integers(len(pairs.one), size=count)) for _ in range(2))
     one, two, position = pairs.one[who], pairs.two[whom].clone(), pairs.columns.position
-    apart = pairs.one[:, position] - pairs.two[:, position]
+    apart = pairs.columns.separation(pairs.one, pairs.two)
     low, high = np.quantile(apart.double().norm(dim=1).numpy(), RANGE)
     length = np.exp(rng.uniform(np.log(max(low, SOFTENING / 10)), np.log(high), count))
     direction, axes = np.zeros((count, apart.shape[1])), moving(apart)
@@ -262,8 +262,13 @@ def designed(pairs: Pairs, count: int, rng: np.random.Generator) -> Pairs:
 
 
 def pulled_back(model: ParticleGNN, pairs: Pairs) -> Array:
-    """Contributions [S, D] to the acceleration of the receivers: J·½ (e(Δ) − e(−Δ)), J = ∂φv/∂ē."""
+    """Contributions [S, D] to the acceleration of the receivers: J·½ (e(Δ) − e(−Δ)), J = ∂φv/∂ē.
+
+    Messages that are pair vectors, basis `isotropic`, are taken whole.
+    """
     with torch.no_grad():
-        odd = model.edge_update(pairs.one, pairs.two).mean - reflected(model, pairs.one, pairs.two)
+        sent = model.edge_update(pairs.one, pairs.two).mean
+        if model.frame is None:
+            sent = 0.5 * (sent - reflected(model, pairs.one, pairs.two))
     _, slope = jacobian(model, pairs.one[None], pairs.total[None])
-    return torch.einsum("sdm,sm->sd", slope[0].double(), 0.5 * odd.double()).numpy()
+    return torch.einsum("sdm,sm->sd", slope[0].double(), sent.double()).numpy()

@@ -89,6 +89,22 @@ def odd_contributions(
     return torch.einsum("bedm,bem->bed", slope[:, receiver], odd)
 
 
+def pair_contributions(model: ParticleGNN, x: Tensor, messages: Tensor) -> Tensor:
+    """Contributions of pairs where messages are pair vectors, basis `isotropic`: J_i·e_ij, without h.
+
+    Args:
+        model: a trained network, in evaluation mode.
+        x: features of graphs, shape [B, n, F].
+        messages: their messages by receiver, shape [B, E, D].
+
+    Returns:
+        c of shape [B, E, D].
+    """
+    receiver, _ = model.edges(x.shape[1])
+    _, slope = jacobian(model, x, model.total(messages.detach(), x.shape[1]))
+    return torch.einsum("bedm,bem->bed", slope[:, receiver], messages.detach())
+
+
 @torch.no_grad()
 def reflected(model: ParticleGNN, one: Tensor, two: Tensor) -> Tensor:
     """e(−Δ): messages [..., M] with the senders mirrored at the receivers.

@@ -23,10 +23,10 @@ from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.read.field import field
 from gnn_distill.read.importance import KINDS, rank, trimmed_std
 from gnn_distill.read.probe import network_gauge, offsets
-from gnn_distill.read.pullback import contributions, odd_contributions
+from gnn_distill.read.pullback import contributions, odd_contributions, pair_contributions
 from gnn_distill.read.recording import Recording, Sample, edge_features
 
-PULLBACKS = ("share", "odd", "path")
+PULLBACKS = ("share", "odd", "path", "pair")
 PROBED_EDGES = 3_000
 """Edges of the sample that are asked for the gauge."""
 
@@ -36,7 +36,7 @@ class Reading:
     """How a network is read.
 
     Args:
-        pullback: `share`, `odd`, or `path` for the share with the path-averaged Jacobian.
+        pullback: `share`, `odd`, `path` for the share with the path-averaged Jacobian, or `pair`.
         importance: what ranks message dimensions: `auto`, `std`, `kl` or `trimmed_std`.
         seed: of the sample.
         sample_edges: edges of which all M dims are kept, in whole graphs.
@@ -144,6 +144,8 @@ def _pass(
         c, predicted = contributions(model, x, e, part.edge_mask, points)
         if how.pullback == "odd":
             c = odd_contributions(model, x, e, part.edge_mask)
+        elif how.pullback == "pair":
+            c = pair_contributions(model, x, e)
         pulled.append(c[here].double().cpu())
         chosen.append(e[here][:, list(components)].double().cpu())
         error += float((predicted - part.accelerations).abs().double().sum())

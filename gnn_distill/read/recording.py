@@ -157,8 +157,8 @@ class Recording:
         spectrum: eigenvalues of the messages' covariance, largest first, shape [M].
         selected: messages of the selected dimensions, standardised over all edges, shape [E, D].
         pullback: contributions c_ij of each edge to the acceleration, shape [E, D].
-        pullback_kind: `share` of the whole prediction, `path` with a path-averaged Jacobian, or `odd` part
-            in Δ; see `gnn_distill.read.pullback`.
+        pullback_kind: `share` of the whole prediction, `path` with a path-averaged Jacobian, `odd` part
+            in Δ, or `pair` vectors alone; see `gnn_distill.read.pullback`.
         path_difference: median |c − c'| / |c| with c' the share whose Jacobian is averaged along the path;
             zero where φv is affine in the summed message; on the sample.
         sample: some edges with all their messages.

@@ -61,6 +61,8 @@ def law_terms(law: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
 
 def plain_distance(law: Mapping[str, Any]) -> list[str]:
     """The law in d = |Δ|, line by line, where that is simpler; empty elsewhere."""
+    if law.get("softening") == 0:
+        return []
     terms = [(axis, in_distance(pair), alone) for axis, pair, alone in law_terms(law)]
     if not terms or any(pair is None for _, pair, _ in terms):
         return []

@@ -14,7 +14,7 @@ from gnn_distill.data.draws import Share, seed_device, step_seed
 from gnn_distill.data.graphs import Subset
 from gnn_distill.errors import DivergedError, check_choice, check_range
 from gnn_distill.model.heads import GaussianHead, Messages
-from gnn_distill.model.network import ParticleGNN
+from gnn_distill.model.network import ISOTROPIC, ParticleGNN
 from gnn_distill.train.optim import Optimisation
 from gnn_distill.train.penalties import KLPenalty, L1Penalty, NoPenalty
 
@@ -62,7 +62,7 @@ class Augmentation:
 
 
 class DistilModule(L.LightningModule):
-    """Trains a `ParticleGNN` on the per-graph sum of absolute acceleration errors plus a regulariser.
+    """Trains a `ParticleGNN` on the per-graph sum of acceleration errors plus a regulariser.
 
     Logged per epoch, for train and val: `mae`, the mean over nodes and components; `mae_per_graph`, the
     sum over a graph's nodes and components (n·D times larger, the 2025 report's Table 2).
@@ -75,7 +75,7 @@ class DistilModule(L.LightningModule):
         model: the network.
         regulariser: what is added to the loss.
         optimisation: optimiser and learning-rate schedule.
-        augment: random translations.
+        augment: random translations; none in basis `isotropic`, whose pairs know no place and whose h has to.
         seed: of the random numbers of training.
         compile_mode: mode of `torch.compile` for the network's training step; None for eager.
 
@@ -83,6 +83,8 @@ class DistilModule(L.LightningModule):
         settled: False while a pruning callback has yet to reach its target. Such weights, and those of
             before the regulariser has its full weight, are "best" only where there are no others, the
             latest of them.
+        squared: whether errors are squared, in units of the model's output scale, as labels with much noise
+            need: the absolute error would lead to the median.
     """
 
     def __init__(
@@ -98,7 +100,10 @@ class DistilModule(L.LightningModule):
         if compile_mode is not None:
             check_choice("compile", compile_mode, COMPILE_MODES)
         self.model, self.regulariser = model, regulariser
-        self.optimisation, self.augment, self.seed = optimisation, augment, seed
+        still = model.basis == ISOTROPIC
+        self.optimisation, self.seed = optimisation, seed
+        self.augment = Augmentation(scale=0.0) if still else augment
+        self.squared = False
         self.settled = True
         self._steps = 1
         self._compiled = compile_mode is not None
@@ -146,12 +151,16 @@ class DistilModule(L.LightningModule):
     def _terms(
         self, stage: str, predicted: Tensor, messages: Messages, batch: Subset
     ) -> tuple[Tensor, Tensor]:
-        """Sum of absolute errors over the batch, and the penalty; both are added to the stage's totals."""
+        """Sum of errors over the batch, and the penalty; both are added to the stage's totals."""
         graphs, n = predicted.shape[:2]
-        error = (predicted - batch.accelerations).abs().sum()
+        apart = predicted - batch.accelerations
+        error = absolute = apart.abs().sum()
+        if self.squared:
+            error, absolute = apart.square().sum() / self.model.output_scale, absolute.detach()
         penalty = self.regulariser(messages, graphs * n, self.progress)
         counts = [error.new_full((), k, dtype=torch.float64) for k in (graphs, predicted.numel())]
-        sums = torch.stack([error.detach(), penalty.detach() * graphs, *counts])  # in float64 by these two
+        parts = absolute.detach(), penalty.detach() * graphs, error.detach()
+        sums = torch.stack([*parts[:2], *counts, parts[2]])  # in float64 by the counts
         before = self._totals.get(stage)
         self._totals[stage] = sums if before is None else before.to(sums.device) + sums
         return error, penalty
@@ -175,10 +184,11 @@ class DistilModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's averages, and `val/selection`, which picks the best checkpoint."""
         self.check_finite()
-        nothing = torch.zeros(4, dtype=torch.float64)  # of a process to whose share no graph fell
-        values: dict[str, float] = {}
-        for stage in ("train", "val"):
-            values |= averages(stage, self._over_processes(self._totals.pop(stage, nothing), "sum"))
+        nothing = torch.zeros(5, dtype=torch.float64)  # of a process to whose share no graph fell
+        totals = {stage: self._totals.pop(stage, nothing) for stage in ("train", "val")}
+        totals = {stage: self._over_processes(part, "sum") for stage, part in totals.items()}
+        values: dict[str, float] = averages("train", totals["train"]) | averages("val", totals["val"])
+        minimised = float(totals["val"][4] / totals["val"][2])
         for key, value in values.items():
             if not math.isfinite(value):
                 raise DivergedError(f"{key} is {value} after epoch {self.current_epoch}")
@@ -186,7 +196,7 @@ class DistilModule(L.LightningModule):
         values |= {
             "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
             "active_dims": float(self.model.active_dims),
-            "val/selection": values["val/mae_per_graph"] if settled else UNSETTLED / (1 + self.current_epoch),
+            "val/selection": minimised if settled else UNSETTLED / (1 + self.current_epoch),
         }
         self.log_dict(values, sync_dist=self.trainer.world_size > 1)
 
@@ -216,9 +226,9 @@ def averages(stage: str, totals: Tensor) -> dict[str, float]:
     Args:
         stage: `train` or `val`.
         totals: sums over the epoch of absolute errors, penalty times graphs, graphs, and acceleration
-            components, float64 [4].
+            components, and of what is minimised, float64 [5].
     """
-    error, penalty, graphs, values = totals.tolist()
+    error, penalty, graphs, values, _ = totals.tolist()
     return {
         f"{stage}/mae": error / values,
         f"{stage}/mae_per_graph": error / graphs,

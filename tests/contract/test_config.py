@@ -64,6 +64,7 @@ def test_every_law_builds_with_every_variant(dataset: str, variant: str, built):
 
 def test_variants_are_those_of_the_protocol(built):
     width = {v: built(f"variant={v}").module.model.message_dim for v in VARIANTS}
+    assert width.pop("none") == 100
     assert width == {"standard": 100, "bottleneck": 2, "l1": 100, "kl": 100, "kl_tuned": 100, "pruning": 100}
     kl = built("variant=kl").module
     assert type(kl.model.head).__name__ == "GaussianHead" and kl.regulariser.weight == 1.0
@@ -191,7 +192,7 @@ BAD = [
     ("dataset.law._target_=no.such.Law", ["no.such.Law"]),
     ("profile.width=0", ["profile.width = 0"]),
     ("model.width=0", ["model.width = 0"]),
-    ("profile.basis=angles", ["profile.basis = 'angles'", "delta, polar, raw"]),
+    ("profile.basis=angles", ["profile.basis = 'angles'", "delta, isotropic, polar, raw"]),
     ("profile.simulations=0", ["profile.simulations = 0"]),
     ("dataset.simulations=0", ["dataset.simulations = 0"]),
     ("schedule.end=2", ["schedule.end = 2"]),

@@ -30,7 +30,7 @@ def distilled_law(evidence: Evidence, engine: Engine, found: Found) -> tuple[Law
     law = assembled(engine, recording, found)
     if law is None:
         return None
-    one_body = recording.pullback_kind == "odd"
+    one_body = recording.pullback_kind in ("odd", "pair")
     generator = torch.Generator().manual_seed(evidence.seed)
     some = validation[torch.randperm(len(validation), generator=generator)[: refit_graphs(recording.n)]]
     edges, nodes = edges_of(evidence.model, some), nodes_of(some)
@@ -42,9 +42,9 @@ def distilled_law(evidence: Evidence, engine: Engine, found: Found) -> tuple[Law
         law = fit_one_body(law, edges, nodes)
     bounds = intervals(law, edges, nodes, recording.n, evidence.seed)
     compared = compare(law, recording.edges, nodes_of(evidence.test), recording.mae)
-    further = list(recording.edges.columns.further)
-    told = {"equations": found.picks, "intervals": bounds, "further": further, "box": evidence.test.box}
-    return law, {**told, **compared}
+    columns = recording.edges.columns
+    space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
+    return law, {"equations": found.picks, "intervals": bounds, **space, **compared}
 
 
 def assembled(engine: Engine, recording: Recording, found: Found) -> Law | None:
@@ -58,7 +58,8 @@ def assembled(engine: Engine, recording: Recording, found: Found) -> Law | None:
         index = next((k for k in [*recovered, *parents] if k is not None), front.choice)
         if isinstance(engine, GivenEngine):
             index = len(front.equations) - 1  # what the user asked for, believed or not
-        return Law.along(front.equations[index].expression, len(picks))
+        softening = recording.edges.columns.softening
+        return Law.along(front.equations[index].expression, len(picks), softening)
     expressions = [f.equations[k].expression for f, k in zip(found.fronts, picks, strict=True)]
     if problem.target == "pullback":
         return Law(tuple(expressions))

@@ -43,7 +43,9 @@ def refit_law(law: Law, edges: Edges, nodes: Nodes) -> Law:
     """
     found = [_best(problems, f) for problems, f in _problems(law, edges, nodes)]
     if law.radial is not None:
-        return replace(Law.along(found[0], len(law.components)), one_body=law.one_body)
+        return replace(
+            Law.along(found[0], len(law.components), edges.columns.softening), one_body=law.one_body
+        )
     return replace(law, components=tuple(found))
 
 

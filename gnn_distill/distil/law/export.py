@@ -113,11 +113,14 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
         folder: where to.
     """
     lists = ("acceleration", "one_body", "further", "box")
-    built: dict[str, Any] = {"order": law.order} | {key: list(content.get(key) or []) for key in lists}
+    softening = content.get("softening", SOFTENING)
+    built: dict[str, Any] = {"order": law.order, "softening": softening} | {
+        key: list(content.get(key) or []) for key in lists
+    }
     texts = {
-        "law.tex": latex(law),
-        "law_sympy.py": in_sympy(law),
-        "law_numpy.py": in_numpy(law, built["further"], content.get("box")),
+        "law.tex": latex(law, softening),
+        "law_sympy.py": in_sympy(law, softening),
+        "law_numpy.py": in_numpy(law, built["further"], content.get("box"), softening),
     }
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
@@ -129,7 +132,7 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
     return [folder / name for name in (*texts, "law.pt")]
 
 
-def latex(law: Law) -> str:
+def latex(law: Law, softening: float = SOFTENING) -> str:
     """An `align*` environment, numbers with six figures; names that need it are explained in a note."""
     used = names(law)
     symbols = {sympy.Symbol(name): variables.latex(name) for name in used}
@@ -141,7 +144,7 @@ def latex(law: Law) -> str:
         left = f"{'a' if law.order == 2 else 'v'}_{axis}"
         lines.append(rf"  {left} &= \sum_j \left[ {pair} \right]{rest}".replace("+ -", "- "))
     body = " \\\\\n".join(lines)
-    note = "; ".join([*definitions(used), "1: receiver, 2: sender"])
+    note = "; ".join([*definitions(used, softening), "1: receiver, 2: sender"])
     return f"% {note}\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
 
 
@@ -150,10 +153,10 @@ def names(law: Law) -> list[str]:
     return sorted({str(s) for f in (*law.components, *law.one_body) for s in f.free_symbols})
 
 
-def definitions(used: Collection[str]) -> list[str]:
+def definitions(used: Collection[str], softening: float = SOFTENING) -> list[str]:
     """What the names that a law uses stand for, in LaTeX; those that explain themselves are left out."""
     meant = {
-        rf"r = |\Delta| + {SOFTENING:g}": {"r"},
+        rf"r = |\Delta| + {softening:g}": {"r"},
         r"d = |\Delta|": {"d"},
         r"u = \Delta/|\Delta|": {"uw"},
         "w = v_1 - v_2": {*RELATIVE, *MOVING},
@@ -161,14 +164,14 @@ def definitions(used: Collection[str]) -> list[str]:
     return [text for text, known in meant.items() if known & set(used)]
 
 
-def in_sympy(law: Law) -> str:
+def in_sympy(law: Law, softening: float = SOFTENING) -> str:
     """A Python module with the expressions as sympy objects."""
     used = names(law)
     symbols = f'{", ".join(used)} = sympy.symbols("{" ".join(used)}")' if used else "# numbers alone"
     text = f'''\
         """The distilled law: contributions of a pair to its receiver's {_quantity(law)}, then one-body terms.
 
-        1 is the receiver, 2 the sender; dx dy dz: x1 - x2, d its length, r = d + {SOFTENING:g};
+        1 is the receiver, 2 the sender; dx dy dz: x1 - x2, d its length, r = d + {softening:g};
         wx wy wz: v1 - v2, w its length, uw its component along x1 - x2; x y z vx vy vz: one particle's own.
         """
 
@@ -190,13 +193,19 @@ def _tuple(expressions: tuple[sympy.Expr, ...]) -> str:
     return f"({inner},)" if expressions else "()"
 
 
-def in_numpy(law: Law, further: Sequence[str] = (), box: Sequence[float | None] | None = None) -> str:
+def in_numpy(
+    law: Law,
+    further: Sequence[str] = (),
+    box: Sequence[float | None] | None = None,
+    softening: float = SOFTENING,
+) -> str:
     """A Python module that needs NumPy only: accelerations of n particles, or velocities in first order.
 
     Args:
         law: the law.
         further: names of the further columns of the data, in order.
         box: edges of the periodic box of the data, None along an open axis.
+        softening: ε of r = d + ε.
     """
     used, dim = names(law), len(law.components)
     alone = law.one_body or (sympy.S.Zero,) * dim
@@ -208,7 +217,7 @@ def in_numpy(law: Law, further: Sequence[str] = (), box: Sequence[float | None] 
     return NUMPY_FILE.substitute(
         quantity=_quantity(law),
         box=None if box is None else list(box),
-        softening=SOFTENING,
+        softening=softening,
         further=columns,
         columns=", ".join(further) or "none in these data",
         read=f"the law reads {read}" if read else "the law reads none",

@@ -44,6 +44,7 @@ class LawModule(nn.Module):
         edges: receivers and senders, each [E]; all pairs if None.
         further: names of the features after charge and mass.
         box: edges of the periodic box, None along an open axis; None where nothing is periodic.
+        softening: ε of r = d + ε.
         order: of the equation of motion; in one of first order the expressions are velocities.
     """
 
@@ -54,11 +55,12 @@ class LawModule(nn.Module):
         edges: tuple[Tensor, Tensor] | None = None,
         further: Sequence[str] = (),
         box: Sequence[float | None] | None = None,
+        softening: float = SOFTENING,
         order: int = 2,
     ) -> None:
         super().__init__()
         self.order = order
-        self.columns = Columns(len(acceleration), tuple(further), tuple(box) if box else None)
+        self.columns = Columns(len(acceleration), tuple(further), tuple(box) if box else None, softening)
         pair = [parse(text, self.columns.law_names) for text in acceleration]
         alone = [parse(text, self.columns.own_names) for text in one_body]
         numbers = constants(*pair, *alone)
@@ -71,8 +73,9 @@ class LawModule(nn.Module):
     @classmethod
     def from_law(cls, law: Mapping[str, Any], edges: tuple[Tensor, Tensor] | None = None) -> LawModule:
         """The module of a `law.json`."""
-        one_body, further, order = law.get("one_body") or [], law.get("further") or (), law.get("order", 2)
-        return cls(law["acceleration"], one_body, edges, further, law.get("box"), order)
+        lists = {key: law.get(key) or () for key in ("one_body", "further", "box")}
+        softening, order = law.get("softening", SOFTENING), law.get("order", 2)
+        return cls(law["acceleration"], edges=edges, softening=softening, order=order, **lists)
 
     def forward(self, x: Tensor) -> Tensor:
         """Accelerations [B, n, D], or velocities, of particles with features x [B, n, F]."""
@@ -91,7 +94,7 @@ class LawModule(nn.Module):
         named = dict(zip(DELTAS, delta.unbind(-1), strict=False)) | numbers
         named |= dict(zip(RELATIVE, relative.unbind(-1), strict=False))
         apart = (delta * relative).sum(-1) / torch.where(d > 0, d, 1.0)
-        named |= {"d": d, "r": d + SOFTENING, "w": relative.norm(dim=-1), "uw": apart}
+        named |= {"d": d, "r": d + columns.softening, "w": relative.norm(dim=-1), "uw": apart}
         named |= columns.properties(one, 1) | columns.properties(two, 2)
         pairs = _stacked(self._pair, named, like=d)
         pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force

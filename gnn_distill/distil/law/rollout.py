@@ -5,7 +5,8 @@ Shapes: S trajectories, T frames, n particles, D space dims.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, chain
+from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.law.energy import Conserved
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.problem import Evidence
 from gnn_distill.physics.energy import Pairs, conserves_energy, drift, energy
@@ -24,11 +27,16 @@ from gnn_distill.physics.laws import ForceLaw
 Accelerations = Callable[[Array, Array], Array]
 """(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D], in first order velocities."""
 
+Drift = Callable[[Array, Array], Array]
+"""(positions, velocities), each [S, T, n, D] → relative change of the energy [S, T]."""
+
 TOLERANCE = 1e-6
 EVALUATIONS = 24_000
 """Accelerations that a rollout may ask for, six a step; one that needs more ends where it is."""
 ENOUGH = 5_000
 """What a good law of twelve trajectories needs, twice over."""
+STEPS = 10
+"""Random steps between two frames."""
 EDGES = 10_000_000
 """Edges of all those evaluations together: what bounds the time where there are many particles."""
 
@@ -118,41 +126,94 @@ def let_run(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIO
     return Course(x, v[0] if v else np.full_like(x, np.nan), ended)
 
 
+@dataclass(frozen=True)
+class Diffusion:
+    """Random steps of particles whose motion is of first order.
+
+    Attributes:
+        constant: D; a component's steps have the variance 2 D dt.
+        seed: of the steps.
+    """
+
+    constant: float
+    seed: int = 0
+
+    def let_run(self, velocities: Accelerations, tracks: Tracks, limit: int = EVALUATIONS) -> Course:
+        """Steps of Euler and Maruyama from the first frame of `tracks`, some to a frame, within the limit."""
+        frames = len(tracks.times)
+        each = min(STEPS, max(1, limit // max(1, frames - 1)))
+        found, rng = np.full_like(tracks.positions, np.nan), np.random.default_rng([self.seed, 4])
+        x = found[:, 0] = tracks.positions[:, 0]
+        still, reached = np.zeros_like(x), min(frames, limit // each + 1)
+        for frame in range(1, reached):
+            dt = (tracks.times[frame] - tracks.times[frame - 1]) / each
+            for _ in range(each):
+                kicks = np.sqrt(2 * self.constant * dt) * rng.standard_normal(x.shape)
+                x = x + velocities(x, still) * dt + kicks
+            found[:, frame] = x
+        ended = None if reached == frames else f"{limit} evaluations were spent"
+        if not np.isfinite(found[:, :reached]).all():
+            ended = "a step failed"
+        return Course(found, np.full_like(found, np.nan), ended)
+
+
+def spread(positions: Array) -> Array:
+    """Root mean square displacement of the particles since the first frame, shape [S, T]."""
+    moved = ((positions - positions[:, :1]) ** 2).sum(axis=-1)
+    return np.asarray(np.sqrt(moved.mean(axis=-1)), dtype=np.float64)
+
+
 def position_error(positions: Array, tracks: Tracks) -> Array:
     """Root mean square distance of the particles from where they really are, shape [S, T]."""
     apart = ((positions - tracks.positions) ** 2).sum(axis=-1)
     return np.asarray(np.sqrt(apart.mean(axis=-1)), dtype=np.float64)
 
 
+def drift_under(law: ForceLaw, tracks: Tracks) -> Drift | None:
+    """Drift of the energy under a known law; None where that does not conserve it."""
+    return functools.partial(tracks.drift, law) if conserves_energy(law) else None
+
+
 def compare_rollouts(
-    movers: dict[str, Accelerations], tracks: Tracks, law: ForceLaw | None, limit: int = EVALUATIONS
+    movers: dict[str, Accelerations],
+    tracks: Tracks,
+    drift: Drift | None,
+    limit: int = EVALUATIONS,
+    diffusion: Diffusion | None = None,
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Roll out each of `movers` and compare it with the truth.
 
     Args:
         movers: by name, such as `network` and `law`.
         tracks: the truth.
-        law: the true law, for energies; energy is left out where it is unknown or not conserved.
+        drift: of the energy, which is left out where it is unknown or not conserved.
         limit: accelerations that each rollout may ask for.
+        diffusion: random steps beside what the movers say, if there are any. No path is foretold then, and
+            what is compared is how far particles get.
 
     Returns:
-        Arrays for `rollout.npz`: times, and for each name positions, error and drift; and a summary: medians
-        over trajectories at the last frame that was reached, its time, and why it was the last.
+        Arrays for `rollout.npz`: times, and for each name positions, error and drift, or spread; and a
+        summary: medians over trajectories at the last frame that was reached, its time, and why it was the
+        last. `spread` is the root mean square displacement over all frames as a share of the true one.
     """
-    conserved = law is not None and conserves_energy(law)
     arrays: dict[str, Array] = {"times": tracks.times, "true_positions": tracks.positions}
-    if law is not None and conserved:
-        arrays["true_drift"] = tracks.drift(law, tracks.positions, tracks.velocities)
+    if drift is not None:
+        arrays["true_drift"] = drift(tracks.positions, tracks.velocities)
     summary: dict[str, Any] = {"trajectories": len(tracks.positions), "time": float(np.ptp(tracks.times))}
     for name, accelerations in movers.items():
-        x, v, ended = let_run(accelerations, tracks, limit)
+        x, v, ended = (diffusion.let_run if diffusion else let_run)(accelerations, tracks, limit)
         error = position_error(x, tracks)
         arrays |= {f"{name}_positions": x, f"{name}_error": error}
         last = int(np.flatnonzero(np.isfinite(error).any(axis=0))[-1])
         until = float(tracks.times[last] - tracks.times[0])
         summary[name] = {"position_error": _median(error[:, last]), "until": until, "ended": ended}
-        if law is not None and conserved:
-            arrays[f"{name}_drift"] = tracks.drift(law, x, v)
+        if diffusion is not None:
+            found, true = (spread(positions[:, : last + 1]) for positions in (x, tracks.positions))
+            arrays |= {f"{name}_spread": spread(x), "true_spread": spread(tracks.positions)}
+            share = np.sqrt((found**2).mean(axis=1) / (true**2).mean(axis=1))
+            summary[name] |= {"position_error": None, "spread": _median(share)}
+        if drift is not None:
+            arrays[f"{name}_drift"] = drift(x, v)
             summary[name]["energy_drift"] = _median(arrays[f"{name}_drift"][:, last])
     return arrays, summary
 
@@ -207,8 +268,10 @@ def roll_out(
     model.eval()
     module = LawModule.from_law(law, model.edges(n))
     movers = {"network": mover(lambda x: model(x)[0], torch.float32), "law": mover(module, torch.float64)}
-    known = _law_of_energy(evidence, n)
-    arrays, summary = compare_rollouts(movers, truth, known, limit(count * len(model.edges(n)[0])))
+    drift, evaluations = _drift(evidence, law, truth, first), limit(count * len(model.edges(n)[0]))
+    constant = (law.get("estimates") or {}).get("diffusion", (0.0,))[0] if evidence.order == 1 else 0.0
+    diffusion = Diffusion(constant, evidence.seed) if constant > 0 else None
+    arrays, summary = compare_rollouts(movers, truth, drift, evaluations, diffusion)
     for name in movers:
         if why := summary[name]["ended"]:
             until = f"{summary[name]['until']:.3g} of {summary['time']:.3g}"
@@ -216,12 +279,38 @@ def roll_out(
     return arrays, summary
 
 
-def _law_of_energy(evidence: Evidence, n: int) -> ForceLaw | None:
-    """The true law if particles interact as it says, all or along a chain; energies are summed like that."""
-    joined, law = np.zeros((n, n), dtype=bool), evidence.law
+def _drift(evidence: Evidence, content: Mapping[str, Any], tracks: Tracks, first: Array) -> Drift | None:
+    """Drift of the energy under the true law, or where that is unknown under the distilled one.
+
+    None where it is not conserved, as in first order, or where particles do not interact as the true law
+    says, or only one way.
+    The true law's is relative to max(1, |E|), the distilled one's to the largest kinetic energy of the truth.
+
+    Args:
+        evidence: the network and its test set.
+        content: of `law.json`.
+        tracks: the truth.
+        first: features of its first frames, shape [S, n, F].
+    """
+    if evidence.order == 1:
+        return None
+    n, law, columns = first.shape[1], evidence.law, evidence.test.columns
+    joined = np.zeros((n, n), dtype=bool)
     joined[tuple(part.numpy() for part in evidence.model.edges(n))] = True
-    usual = chain(n) if law and law.graph == "chain" else ~np.eye(n, dtype=bool)
-    return law if np.array_equal(joined, usual) else None
+    if law is not None:
+        usual = chain(n) if law.graph == "chain" else ~np.eye(n, dtype=bool)
+        return drift_under(law, tracks) if np.array_equal(joined, usual) else None
+    conserved = Conserved.of(Law.of(content), columns) if np.array_equal(joined, joined.T) else None
+    if conserved is None:
+        return None
+
+    def features(x: Array, v: Array) -> Array:
+        constant = first[:, None, :, columns.constant]
+        return np.concatenate([x, v, np.broadcast_to(constant, (*x.shape[:3], constant.shape[-1]))], axis=-1)
+
+    kinetic = conserved.kinetic(features(tracks.positions, tracks.velocities)).max(axis=1, keepdims=True)
+    scale = np.maximum(kinetic, np.finfo(float).tiny)
+    return lambda x, v: conserved.drift(features(x, v), tracks.pairs) / scale
 
 
 def _truth(evidence: Evidence, wanted: int) -> Tracks | None:

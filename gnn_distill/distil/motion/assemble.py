@@ -18,12 +18,14 @@ from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import write
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.law.closed_form import Law, r2_truth
+from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import Form, fit, typical
-from gnn_distill.distil.motion.law import left, numbers, spread, written
+from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import IDLE, Chosen, Parts, Rows, Search, candidates
+from gnn_distill.distil.motion.trust import alike, errors, verdict
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Work
 from gnn_distill.read.pairs import pair_functions
@@ -48,13 +50,13 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    rows = [
+    few, seen, unseen = (
         _rows(evidence, evidence.train, FEW, 1),
         _rows(evidence, evidence.train, MANY, 2),
         _rows(evidence, evidence.validation, MANY, 3),
-    ]
-    size = typical(rows[2].motion.labels)
-    known = [k for k, c in rows[1].network.items() if k != "own" and typical(c) > IDLE * size]
+    )
+    size = typical(unseen.motion.labels)
+    known = [k for k, c in seen.network.items() if k != "own" and typical(c) > IDLE * size]
     points = _points(evidence, settings, known)
     fronts = {key: _front(work, key, points[key]) for key in known}
 
@@ -65,8 +67,13 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
         more = work.engine.more if isinstance(work.engine, FormsEngine) else None
         return candidates(points[key], front, key, more)
 
-    chosen = Search(*rows, evidence.order, forms, work.say).run()
-    found = {"engine": work.engine.name, "target": "functions", "variables": list(_names(points)), "also": {}}
+    chosen = Search(few, seen, unseen, evidence.order, forms, work.say).run()
+    found: dict[str, Any] = {
+        "engine": work.engine.name,
+        "target": "functions",
+        "variables": list(_names(points)),
+        "also": {},
+    }
     found |= {"mass_slope": None, "joint": None}
     found["components"] = [_entry(key, front, chosen) for key, front in fronts.items()]
     if not chosen.form.terms:
@@ -82,7 +89,7 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
     law = written(last, columns, evidence.order)
     bounds, alone = numbers(last, law, columns, spread(last, seen, evidence.seed))
     test = _rows(evidence, evidence.test, ALL, 5)
-    told = sum(c for k, c in test.network.items()).reshape(test.motion.labels.shape)
+    told = np.add.reduce(list(test.network.values())).reshape(test.motion.labels.shape)
     content = law.to_dict() | {
         "intervals": bounds,
         "one_body_intervals": [a.tolist() for a in alone],
@@ -91,12 +98,28 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
         "level": {k: [_told(t, evidence, k) for t in level] for k, level in chosen.level.items() if level},
         "noise": evidence.noise,
         "estimates": dict(evidence.estimates),
+        "potential": _potential(law, float(np.max(seen.named["d"], initial=0.0)), columns.softening),
         "further": list(columns.further),
-        "doubts": [],
-        "r2_truth": None,
-        **left(last, test.motion, told),
+        "box": columns.box and list(columns.box),
+        "softening": columns.softening,
+        "r2_truth": _truth(law, evidence),
+        **errors(last, test.motion, told),
     }
-    return law, content
+    terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
+    trust, doubts = verdict(content, test.motion, evidence.noise)
+    return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
+
+
+def _potential(law: Law, farthest: float, softening: float) -> str | None:
+    """V(d) of the pair force in closed form, where it has one."""
+    found = potential(law, farthest, softening)
+    return None if found is None else write(found)
+
+
+def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:
+    """R² of the pairs' contributions to the true F/m₁ on the line y = x; None where the law is unknown."""
+    edges = evidence.recording.edges
+    return None if edges.acceleration is None else r2_truth(law, edges, edges.acceleration)
 
 
 def _told(tried: Tried, evidence: Evidence, key: str) -> dict[str, Any]:

@@ -155,23 +155,3 @@ def numbers(
     alone = [of(lambda one, k=k: [one.one_body[k]]) for k in range(len(law.one_body))]
     unknown = np.zeros((0, 2))
     return [([] if f is None else f.tolist()) for f in found], [unknown if a is None else a for a in alone]
-
-
-def left(fit: Fit, test: Motion, network: Array | None) -> dict[str, Any]:
-    """Errors of law and network on unseen runs, and as shares of the typical label (means of absolute values).
-
-    Args:
-        fit: the law.
-        test: rows of runs that neither fit nor choice has seen.
-        network: its prediction of those rows, shape [R, D].
-    """
-    size = float(np.abs(test.labels).mean())
-
-    def rated(predicted: Array) -> dict[str, float]:
-        error = np.abs(predicted - test.labels)
-        return {"mae": float(error.mean()), "share": float(error.mean()) / max(size, 1e-300)}
-
-    found = {"test": rated(fit.predicted(test))}
-    if network is not None:
-        found["network"] = rated(network)
-    return found

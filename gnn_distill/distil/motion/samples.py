@@ -15,7 +15,7 @@ import torch
 from scipy.ndimage import maximum_filter1d
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import Subset
+from gnn_distill.data.graphs import Subset, View
 from gnn_distill.distil.law.closed_form import Nodes, summed
 from gnn_distill.read.recording import Edges, edge_features
 
@@ -108,7 +108,7 @@ def across(u: Array, w: Array) -> Array:
 
 
 def motion(
-    graphs: Subset,
+    graphs: Subset | View,
     graph: tuple[torch.Tensor, torch.Tensor],
     kernel: tuple[float, ...] = (),
     edges: int = 120_000,
@@ -123,17 +123,18 @@ def motion(
         edges: that the sample should not exceed.
         seed: of the draw.
     """
-    count, n = len(graphs), graphs.features.shape[1]
-    of = np.arange(count) if graphs.trajectory is None else graphs.trajectory.cpu().numpy()
+    whole, index = (graphs.whole, graphs.index) if isinstance(graphs, View) else (graphs, slice(None))
+    count, n = len(graphs), whole.features.shape[1]
+    of = np.arange(count) if whole.trajectory is None else whole.trajectory[index].cpu().numpy()
     order = np.argsort(of, kind="stable")
     runs, sizes = np.unique(of, return_counts=True)
-    whole = len(kernel) > 1 and len(set(sizes)) == 1 and sizes[0] >= len(kernel)
-    weights = np.array(kernel if whole else (1.0,))
-    length = min(int(sizes[0]), 4 * len(weights)) if whole else 1
-    per_run = sizes[0] // length if whole else 0
+    averaged = len(kernel) > 1 and len(set(sizes)) == 1 and sizes[0] >= len(kernel)
+    weights = np.array(kernel if averaged else (1.0,))
+    length = min(int(sizes[0]), 4 * len(weights)) if averaged else 1
+    per_run = sizes[0] // length if averaged else 0
     starts = (
         (np.arange(len(runs))[:, None] * sizes[0] + np.arange(per_run) * length).reshape(-1)
-        if whole
+        if averaged
         else np.arange(count)
     )
     per_graph = max(1, len(graph[0]))

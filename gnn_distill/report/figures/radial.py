@@ -124,9 +124,10 @@ def unit_profile(run: Run, r: Array, arrays: dict[str, Any]) -> Array | None:
         return None
     draws = np.random.default_rng(0).normal(size=(32, dim))
     units = np.concatenate([draws, -draws]) / np.linalg.norm(np.concatenate([draws, -draws]), axis=1)[:, None]
+    softening = (run.law or {}).get("softening", SOFTENING)
     ways, radius = np.tile(units, (len(r), 1)), np.repeat(r, len(units))
     columns: dict[str, Any] = {**unit(arrays), "r": radius}
-    columns |= {name: ways[:, k] * (radius - SOFTENING) for k, name in enumerate(DELTAS[:dim])}
+    columns |= {name: ways[:, k] * (radius - softening) for k, name in enumerate(DELTAS[:dim])}
     return (contribution(columns) * ways).sum(1).reshape(len(r), -1).mean(1)
 
 

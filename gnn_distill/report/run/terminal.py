@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
@@ -21,7 +22,6 @@ from gnn_distill.runs.load import Run
 COLOURS = {"good": "bold green", "partial": "bold yellow", "bad": "bold red", "open": "bold"}
 MOTION = {"law": "bold cyan", "small": "dim", "doubt": "yellow"}
 LONGEST = 600
-LEGEND = f"r = |Δ| + {SOFTENING:g}, Δ = x₁ − x₂; 1 feels the force, 2 exerts it"
 
 
 def show(run: Run, console: Console) -> None:
@@ -50,7 +50,7 @@ def show(run: Run, console: Console) -> None:
     say("dim", *content["explanations"])
     if run.law is not None:
         say("cyan", *(acceleration_text(*terms) for terms in law_terms(run.law)))
-        say("dim", LEGEND)
+        say("dim", legend(run.law))
         say("cyan", *content["plain"])
         law, network = run.law["test"]["mae"], run.law["network"]["mae"]
         share = _in_brackets(content["law_share"])
@@ -60,6 +60,13 @@ def show(run: Run, console: Console) -> None:
     say("", *(f"  {detail}" for detail in outcome.details))
     say("yellow", *content["missing"])
     console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
+
+
+def legend(law: Mapping[str, Any]) -> str:
+    """What the variables of a law mean."""
+    softening = law.get("softening", SOFTENING)
+    r = f"r = |Δ| + {softening:g}" if softening else "r = |Δ|"
+    return f"{r}, Δ = x₁ − x₂; 1 feels the force, 2 exerts it"
 
 
 def _test_error(run: Run, content: dict[str, Any]) -> str | None:

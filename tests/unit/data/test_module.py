@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gnn_distill.data.cache import load_or_simulate
-from gnn_distill.data.graphs import ParticleData, Subset, View, to_graphs
+from gnn_distill.data.graphs import ParticleData, Subset, View, chain, to_graphs
 from gnn_distill.data.module import Batches, NBodyDataModule, split_indices
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Coulomb, Spring
@@ -65,6 +65,27 @@ def test_batches_cover_an_epoch_in_an_order_of_their_own(spring_data: NBodyDataM
     assert not (first[0] == next(iter(batches)).features).all()
     rows = np.concatenate([x.reshape(len(x), -1) for x in first])
     assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+def test_few_graphs_come_again_until_an_epoch_has_its_steps(spring_trajectories):
+    data = to_graphs(spring_trajectories)  # four particles, twelve edges
+    module = NBodyDataModule(data, "trajectories", 64, 0, batch_edges=1200, least_batches=17)
+    batches = Batches(module.train, module.batch_size, epoch=lambda: 0, least=17)
+    assert module.batch_size == 100 and len(module.train) == 560 and len(batches) == 17
+    rows = np.concatenate([batch.features.reshape(len(batch), -1) for batch in batches])
+    assert len(rows) == 1700
+    seen = np.unique(rows, axis=0, return_counts=True)[1]
+    assert len(seen) == 560 and set(seen) <= {3, 4}
+    plain = Batches(module.train, module.batch_size, epoch=lambda: 0)
+    assert (next(iter(plain)).features == next(iter(batches)).features).all()
+
+
+def test_steps_are_as_large_for_graphs_with_few_edges(spring_trajectories):
+    sizes = [
+        NBodyDataModule(to_graphs(spring_trajectories, adjacency), "trajectories", 64, 0, batch_edges=1200)
+        for adjacency in (None, chain(4), np.stack([chain(4), ~np.eye(4, dtype=bool)] * 400))
+    ]
+    assert [module.batch_size for module in sizes] == [100, 200, round(1200 / 9)]
 
 
 def test_too_little_data_is_refused(tmp_path):

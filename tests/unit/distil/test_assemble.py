@@ -11,6 +11,7 @@ from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.law.assemble import FEWEST_GRAPHS, VALIDATION_GRAPHS, assembled, refit_graphs
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.constants import FIT_NODES
+from gnn_distill.physics.variables import Columns
 
 NAMES = ("r", "m1")
 JOINT = [parse(text, NAMES) for text in ("3.0/m1", "2.0/(m1*r)", "-2.0*(r - 1.0)/m1", "-2.0*(r - 1.1)**2/m1")]
@@ -26,6 +27,8 @@ def found(picks: list[int], parents: tuple, recovered: tuple[bool, ...] | None, 
 
 PARENTS = ((None, 0, 1), (None, 1, 2))
 
+RECORDING = SimpleNamespace(edges=SimpleNamespace(columns=Columns(2)))
+
 
 @pytest.mark.parametrize(
     ("picks", "recovered", "index"),
@@ -40,13 +43,13 @@ PARENTS = ((None, 0, 1), (None, 1, 2))
     ],
 )
 def test_the_law_is_that_of_a_recovered_component(picks, recovered, index):
-    law = assembled(None, None, found(picks, PARENTS, recovered, choice=3))
+    law = assembled(None, RECORDING, found(picks, PARENTS, recovered, choice=3))
     assert law == Law.along(JOINT[index], 2)
 
 
 def test_a_given_equation_is_the_law_whatever_is_thought_of_it():
     given = GivenEngine("-2*(r - 1)/m1")
-    assert assembled(given, None, found([2, 2], PARENTS, (True, True))) == Law.along(JOINT[-1], 2)
+    assert assembled(given, RECORDING, found([2, 2], PARENTS, (True, True))) == Law.along(JOINT[-1], 2)
 
 
 def test_equations_of_single_components_are_taken_as_picked():

@@ -16,7 +16,7 @@ MIX = torch.tensor([[0.8, -0.6], [0.5, 0.9]], dtype=torch.float64)
 class Perfect:
     """A network that carries F·m1^(−p), mixed and offset by a function of the receiver, and undoes it."""
 
-    dim, message_dim = 2, 2
+    dim, message_dim, frame = 2, 2, None
 
     def __init__(self, law, p):
         self.law, self.p = law, p

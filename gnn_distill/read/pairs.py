@@ -1,0 +1,67 @@
+"""The functions f_u, f_w, f_t and the one-body part h of a network of basis `isotropic`, in the data's units.
+
+Shapes: E edges of all graphs, N nodes of all graphs, D space dims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+
+from gnn_distill.arrays import Array
+from gnn_distill.data.graphs import Subset
+from gnn_distill.errors import InputError
+from gnn_distill.model.isotropic import PairNode
+from gnn_distill.model.moments import graphs_at_once
+from gnn_distill.model.network import ParticleGNN
+
+
+@dataclass(frozen=True)
+class PairFunctions:
+    """What pairs and single particles contribute to accelerations, Σ_j (f_u u + f_w w + f_t u⊥) + h.
+
+    Attributes:
+        functions: `u`, `w` and `t` as far as the network has them, each [E], for the edges that exist, by
+            graph and receiver, as in a recording. The receiver's power of the mass is in them.
+        own: h of each node, shape [N, D].
+    """
+
+    functions: dict[str, Array]
+    own: Array
+
+
+@torch.no_grad()
+def pair_functions(model: ParticleGNN, data: Subset) -> PairFunctions:
+    """Read the two parts off a network.
+
+    ```python
+    found = pair_functions(run.model, run.graphs())
+    found.functions["u"]  # along Δ, beside the distances of the same edges
+    ```
+
+    Args:
+        model: a network of basis `isotropic`; it is put into evaluation mode.
+        data: graphs.
+
+    Raises:
+        InputError: the network has another basis.
+    """
+    if model.frame is None:
+        raise InputError("model.basis", model.basis, "its messages are no pair vectors: take model=isotropic")
+    model.eval()
+    receiver, sender = model.edges(data.features.shape[1])
+    along, own = [], []
+    for part in data.chunks(graphs_at_once(model, data)):
+        x = part.features
+        functions, _ = model.pair_functions(x[:, receiver], x[:, sender])
+        per_mass = model.output_scale * cast(PairNode, model.node_net).share(model.frame.inertia(x))
+        functions = per_mass[:, receiver] * functions / model.frame.scales
+        exists = slice(None) if part.edge_mask is None else part.edge_mask.flatten()
+        along.append(functions.flatten(0, 1)[exists].double().cpu().numpy())
+        nothing = x.new_zeros(*x.shape[:2], model.dim)
+        own.append(model.node(x, nothing).flatten(0, 1).double().cpu().numpy())
+    columns = np.concatenate(along).T
+    return PairFunctions(dict(zip(model.frame.names, columns, strict=True)), np.concatenate(own))
