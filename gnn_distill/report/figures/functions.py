@@ -17,8 +17,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
-from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import AXES, PROPERTIES, VELOCITIES, further, sided
+from gnn_distill.physics.variables import AXES, PROPERTIES, SOFTENING, VELOCITIES, further, sided
 from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, span
 from gnn_distill.report.text import readable
 from gnn_distill.runs.load import Run
@@ -57,7 +56,8 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
     """One panel for each function of the law: the network's values, and the law on top."""
     told = (run.law or {}).get("functions") or {}
     keys = [k for k in TITLES if f"function_{k}" in arrays and (k in told or not told)]
-    found = {k: one for k in keys if (one := _drawn(arrays, k, told.get(k))) is not None}
+    softening = float((run.law or {}).get("softening", SOFTENING))
+    found = {k: one for k in keys if (one := _drawn(arrays, k, told.get(k), softening)) is not None}
     if not found:
         return None
     figure = Figure(figsize=(6.4, 0.6 + 3.9 * len(found)), layout="constrained")
@@ -71,10 +71,10 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
     return figure
 
 
-def _drawn(arrays: Mapping[str, Any], key: str, text: str | None) -> Drawn | None:
+def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: float) -> Drawn | None:
     """What is to be drawn of a function; None where there are too few edges."""
     d, values = (np.asarray(arrays[name], dtype=float) for name in ("d", f"function_{key}"))
-    named = _named(arrays, d)
+    named = _named(arrays, d, softening)
     low, high = span(d, MIDDLE)
     more = BEYOND * (high - low)
     grid = np.geomspace(max(low - more, low / 2), high + more, 300)
@@ -82,7 +82,7 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None) -> Drawn | Non
     if text is not None and (told := _law(text, named)) is not None:
         factor, rest = told
         if rest.free_symbols <= set(DISTANCE):
-            law = at(rest, {"d": grid, "r": grid + SOFTENING}, len(grid))
+            law = at(rest, {"d": grid, "r": grid + softening}, len(grid))
             values = values / at(factor, named, len(d)) if factor != 1 else values
             share = "" if factor == 1 else readable(write(factor))
         else:
@@ -117,11 +117,11 @@ def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr]
     return factor, size * rest
 
 
-def _named(arrays: Mapping[str, Any], d: Array) -> dict[str, Array]:
+def _named(arrays: Mapping[str, Any], d: Array, softening: float) -> dict[str, Array]:
     """What is known of the pairs by the names of equations."""
     more = further([str(name) for name in arrays.get("variables", ())])
     known = (*PROPERTIES, *more, "w", "uw")
-    return {"d": d, "r": d + SOFTENING} | {name: arrays[name] for name in known if name in arrays}
+    return {"d": d, "r": d + softening} | {name: arrays[name] for name in known if name in arrays}
 
 
 def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:

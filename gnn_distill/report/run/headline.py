@@ -20,7 +20,7 @@ from matplotlib.transforms import Bbox
 from gnn_distill.distil.expressions.evaluate import constants
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
-from gnn_distill.physics.variables import AXES, VELOCITIES
+from gnn_distill.physics.variables import AXES, SOFTENING, VELOCITIES
 from gnn_distill.report.run.formula import (
     Tex,
     Text,
@@ -239,7 +239,8 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
     yield "Σ₂: sum over all other particles 2"
     yield "Δ = x₁ − x₂, d = |Δ|"
     if "r" in used:
-        yield "r = d + 0.01"
+        softening = law.get("softening", SOFTENING)
+        yield f"r = d + {softening:g}" if softening else "r = d"
     if used & {"w⃗", "w", "uw", "Δ×w"}:
         yield "w = v₁ − v₂"
     if "uw" in used:

@@ -52,7 +52,7 @@ def told(run: Run) -> dict[str, Any] | None:
         "outcome": trust(run),
         "quantity": "accelerations" if _order(run) == 2 else "velocities",
         "errors": errors(law),
-        "doubts": list(dict.fromkeys([*_doubts(run), *(law.get("doubts") or ())])),
+        "doubts": list(dict.fromkeys(f"{text.rstrip('.')}." for text in _doubts(run))),
         "missing": missing(run),
         "level": level(law),
         "estimates": [
@@ -67,7 +67,8 @@ def told(run: Run) -> dict[str, Any] | None:
 def _doubts(run: Run) -> list[str]:
     """Those of the data; that of a network with large errors only where the law has no verdict."""
     found, of_data = doubts(run), len((run.data or {}).get("doubts") or [])
-    return found[:of_data] if (run.law or {}).get("trust") else found
+    law = run.law or {}
+    return [*(found[:of_data] if law.get("trust") else found), *(law.get("doubts") or ())]
 
 
 def title(run: Run) -> str:
@@ -105,7 +106,7 @@ def errors(law: dict[str, Any]) -> list[Error]:
     rows.append(("the network", network.get("mae"), network.get("share")))
     if noise := GAUSS * (law.get("noise") or 0.0):
         usual = test["mae"] / test["share"] if test.get("share") else None
-        rows.append(("noise of the data", noise, noise / usual if usual else None))
+        rows.append(("noise of the data, estimated", noise, noise / usual if usual else None))
     return [Error(name, number(mae, 3), percent(share)) for name, mae, share in rows if mae is not None]
 
 
