@@ -142,5 +142,5 @@ def test_a_notebook_shows_the_same(tmp_path: Path) -> None:
     run = load_run(make_motion(tmp_path / "run"))
     assert str(run.law).splitlines()[0] == FORMULA
     assert r"\mathbf{a}_1 =" in run.law._repr_latex_()
-    assert FORMULA in (run._repr_html_() or "")
+    assert FORMULA in (run._repr_html_() or "") and run.plot("own").axes[0].get_xlabel()
     assert load_run(make_run(tmp_path / "old"))._repr_html_() is None
