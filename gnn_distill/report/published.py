@@ -14,7 +14,6 @@ import yaml
 
 Row = dict[str, float]
 
-P20 = "Cranmer et al. 2020, arXiv 2006.11287"
 R25 = "Cambridge MPhil report, 2025"
 
 VARIANTS = ("standard", "bottleneck", "l1", "kl", "pruning")
