@@ -11,7 +11,7 @@ import yaml
 
 from gnn_distill.report import published
 from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms
-from gnn_distill.report.figures.all import FIGURES
+from gnn_distill.report.figures.all import caption
 from gnn_distill.report.run.facts import data_rows, transform_rows
 from gnn_distill.report.run.story import component_name, shown_equation, told, verdict_line
 from gnn_distill.report.text import AXES, data_url, fill, formula, number
@@ -45,7 +45,7 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
         "law": run.law,
         "law_rows": law_rows(run),
         "figures": {
-            name: {"src": data_url(path.read_bytes(), "png"), "caption": FIGURES[name].tell(run)}
+            name: {"src": data_url(path.read_bytes(), "png"), "caption": caption(run, name)}
             for name, path in figures.items()
         },
         "status": run.status,

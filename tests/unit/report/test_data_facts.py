@@ -14,7 +14,7 @@ from gnn_distill.data.graphs import to_graphs
 from gnn_distill.data.summary import examples, summarise
 from gnn_distill.physics.laws import Coulomb, ForceLaw, Spring
 from gnn_distill.physics.simulate import Simulation, simulate
-from gnn_distill.report.figures.all import FIGURES, draw
+from gnn_distill.report.figures.all import FIGURES, caption, draw
 from gnn_distill.report.figures.trajectories import FAR, frame, trajectories
 from gnn_distill.report.run.facts import data_rows
 from gnn_distill.report.run.story import outcome
@@ -197,7 +197,7 @@ def test_three_dimensions_are_projected_and_said_so(spring: Path, tmp_path: Path
     path = add_data(make_run(tmp_path / "solid", dim=3, recovered=(True,) * 3), Spring(), dim=3, sims=2)
     drawn = draw(read_run(path), path / "figures")
     assert "trajectories" in drawn
-    solid, flat = (FIGURES["trajectories"].tell(read_run(p)) for p in (path, spring))
+    solid, flat = (caption(read_run(p), "trajectories") for p in (path, spring))
     assert "projection" in solid and "projection" not in flat
 
 
