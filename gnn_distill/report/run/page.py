@@ -26,31 +26,26 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
         figures: PNG files by the names of `FIGURES`; they are embedded.
     """
     terms = law_terms(run.law or {})
-    content = told(run) | {
+    content = vars(run) | told(run)
+    content |= {
         "formula": formula(run),
         "profile": (run.config.get("profile") or {}).get("name"),
         "dataset": _dataset(run),
         "split": (run.analysis or {}).get("split", run.config.get("split")),
         # The distilled law for the top of the page: one pair term per Cartesian component.
-        "equations": [{"image": acceleration_image(*t), "text": acceleration_text(*t)} for t in terms],
-        "analysis": run.analysis,
+        "equation_images": [{"image": acceleration_image(*t), "text": acceleration_text(*t)} for t in terms],
         "transform": list(transform_rows(run)),
         "axes": AXES,
-        "data": data_rows(run),
-        "notes": (run.data or {}).get("notes") or [],
+        "data_rows": data_rows(run),
         "source": published.R25,
         "fronts": fronts(run),
-        "engine": (run.equations or {}).get("engine"),
-        "target": (run.equations or {}).get("target"),
-        "law": run.law,
         "law_rows": law_rows(run),
         "figures": {
             name: {"src": data_url(path.read_bytes(), "png"), "caption": caption(run, name)}
             for name, path in figures.items()
         },
-        "status": run.status,
         "stages": {k: v for k, v in (run.status.get("stages") or {}).items() if v.get("complete", True)},
-        "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
+        "settings": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
     }
     return fill("run/run.html.j2", content)
 
