@@ -19,7 +19,7 @@ import filelock
 import numpy as np
 
 from gnn_distill.errors import InputError
-from gnn_distill.runs.files import UNFINISHED, atomic, plain, read_json, read_metrics
+from gnn_distill.runs.files import UNFINISHED, atomic, read_json, read_metrics
 from gnn_distill.runs.provenance import commit, peak_rss_mib, versions
 from gnn_distill.runs.secrets import redacted
 
@@ -131,8 +131,10 @@ class RunDirectory:
             self._update(peak_rss_mib=max(peak_rss_mib(), self.status.get("peak_rss_mib", 0.0)))
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write `content` atomically; NaN and infinity become null."""
-        self.write_text(name, json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
+        """Write `content` atomically: arrays as lists, NaN and infinity as null."""
+        text = json.dumps(content, default=lambda array: array.tolist())
+        numbers = json.loads(text, parse_constant=lambda name: None)
+        self.write_text(name, json.dumps(numbers, indent=1) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file atomically."""
