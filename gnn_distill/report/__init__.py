@@ -19,9 +19,8 @@ from rich.console import Console
 from gnn_distill.report.figures.all import draw
 from gnn_distill.report.run.page import render
 from gnn_distill.report.run.terminal import show
-from gnn_distill.runs.files import atomic
+from gnn_distill.runs.files import write_text
 from gnn_distill.runs.load import read_run
-from gnn_distill.runs.secrets import redacted
 
 
 def write_report(path: Path, console: Console) -> None:
@@ -38,6 +37,5 @@ def write_report(path: Path, console: Console) -> None:
     """
     run = read_run(path)
     figures = draw(run, path / "figures")
-    with atomic(path / "report.html") as temporary:
-        temporary.write_text(redacted(render(run, figures)), encoding="utf-8")
+    write_text(path / "report.html", render(run, figures))
     show(run, console)

@@ -19,9 +19,8 @@ import filelock
 import numpy as np
 
 from gnn_distill.errors import InputError
-from gnn_distill.runs.files import UNFINISHED, atomic, read_json, read_metrics
+from gnn_distill.runs.files import UNFINISHED, atomic, read_json, read_metrics, write_text
 from gnn_distill.runs.provenance import commit, peak_rss_mib, versions
-from gnn_distill.runs.secrets import redacted
 
 OUTPUTS = {
     "simulate": ("data.json", "trajectories.npz"),
@@ -138,8 +137,7 @@ class RunDirectory:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file atomically."""
-        with atomic(self.path / name) as temporary:
-            temporary.write_text(redacted(text), encoding="utf-8")
+        write_text(self.path / name, text)
 
     def write_arrays(self, name: str, arrays: dict[str, Any]) -> None:
         """Write a compressed `.npz` atomically."""

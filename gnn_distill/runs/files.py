@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from gnn_distill.errors import InputError
+from gnn_distill.runs.secrets import redacted
 
 UNFINISHED = ".unfinished-"
 """How the names of files begin that are being written."""
@@ -35,6 +36,12 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, without the environment's secrets."""
+    with atomic(path) as temporary:
+        temporary.write_text(redacted(text), encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

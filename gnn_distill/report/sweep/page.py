@@ -21,8 +21,7 @@ from gnn_distill.report.sweep.status import summary
 from gnn_distill.report.sweep.tables import Table, tables
 from gnn_distill.report.text import data_url, fill
 from gnn_distill.runs.directory import STAGES
-from gnn_distill.runs.files import atomic
-from gnn_distill.runs.secrets import redacted
+from gnn_distill.runs.files import write_text
 from gnn_distill.runs.sweep import LOG, Sweep, one_line
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -87,8 +86,7 @@ def write_sweep_report(sweeps: Sequence[Sweep], folder: Path) -> pd.DataFrame:
         if f"tables/{old.name}" not in texts:
             old.unlink()
     for name, text in texts.items():
-        with atomic(folder / name) as temporary:
-            temporary.write_text(redacted(text), encoding="utf-8")
+        write_text(folder / name, text)
     return runs
 
 
