@@ -126,7 +126,7 @@ def failures(sweeps: Sequence[Sweep]) -> list[dict[str, str]]:
     """The jobs that failed or cannot be read, with their errors and logs."""
     found = []
     for job in (job for sweep in sweeps for job in sweep.jobs):
-        error = job.error if job.state == "failed" else None
+        error = job.status.get("error") if job.state == "failed" else None
         if job.state == "complete" and job.run is None:
             error = "its files cannot be read"
         if error:

@@ -49,5 +49,5 @@ def show_jobs(jobs: Sequence[Job], console: Console) -> None:
     console.print(table)
     for job in jobs:
         if job.state == "failed":
-            text = f"✗ {job.name}\n  {one_line(job.error, 400)}\n  log: {job.path / LOG}"
+            text = f"✗ {job.name}\n  {one_line(job.status.get('error'), 400)}\n  log: {job.path / LOG}"
             console.print(Text(text, style="red"), soft_wrap=True)
