@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 
+from gnn_distill.physics.variables import AXES
 from gnn_distill.report import published
 from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms
 from gnn_distill.report.figures.all import caption
 from gnn_distill.report.run.facts import data_rows, transform_rows
 from gnn_distill.report.run.story import component_name, shown_equation, told, verdict_line
-from gnn_distill.report.text import AXES, data_url, fill, formula, number
+from gnn_distill.report.text import data_url, fill, formula, number
 from gnn_distill.runs.load import Run
 
 

@@ -22,11 +22,6 @@ SIGNS = {
 }
 
 
-def unfinished(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs that are not complete."""
-    return [job for job in jobs if job.state != "complete"]
-
-
 def summary(jobs: Sequence[Job]) -> str:
     """How many jobs are in each state, in words."""
     count = Counter(job.state for job in jobs)
