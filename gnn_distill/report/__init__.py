@@ -1,7 +1,7 @@
 """One run → figures, `report.html`, and a last page in the terminal.
 
     text.py       numbers, names and templates     run/      one run: story.py (what is told of it),
-    equations.py  equations as text and images               facts.py, page.py, terminal.py
+    equations.py  equations as text and images               page.py, terminal.py
     style.py      the look of all figures          figures/  the figures of a run, by name in all.py
     published.py  numbers of the two papers        sweep/    many runs: frame.py, then tables and a page
 

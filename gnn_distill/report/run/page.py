@@ -13,7 +13,6 @@ from gnn_distill.physics.variables import AXES
 from gnn_distill.report import published
 from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms
 from gnn_distill.report.figures.all import caption
-from gnn_distill.report.run.facts import data_rows, transform_rows
 from gnn_distill.report.run.story import component_name, shown_equation, told, verdict_line
 from gnn_distill.report.text import data_url, fill, formula, number
 from gnn_distill.runs.load import Run
@@ -35,9 +34,7 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
         "split": (run.analysis or {}).get("split", run.config.get("split")),
         # The distilled law for the top of the page: one pair term per Cartesian component.
         "equation_images": [{"image": acceleration_image(*t), "text": acceleration_text(*t)} for t in terms],
-        "transform": list(transform_rows(run)),
         "axes": AXES,
-        "data_rows": data_rows(run),
         "source": published.R25,
         "fronts": fronts(run),
         "law_rows": law_rows(run),

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.report.equations import acceleration_text, law_terms
-from gnn_distill.report.run.facts import data_line
 from gnn_distill.report.run.story import Scores, told
 from gnn_distill.report.text import number, r2_text
 from gnn_distill.runs.load import Run
@@ -33,7 +32,7 @@ def show(run: Run, console: Console) -> None:
 
     console.print()
     say("bold", f"{content['title']} · variant {content['variant']}")
-    say("", data_line(run), _test_error(run, content))
+    say("", _data_line(run), _test_error(run, content))
     if content["rows"]:
         console.print(_table(content["rows"]))
         analysis = run.analysis or {}
@@ -53,6 +52,21 @@ def show(run: Run, console: Console) -> None:
     say("", *(f"  {detail}" for detail in outcome.details))
     say("yellow", *content["missing"])
     console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
+
+
+def _data_line(run: Run) -> str | None:
+    """What the data are like."""
+    data = run.data
+    if not data:
+        return None
+    made = "simulated" if "simulations" in (run.config.get("dataset") or {}) else "data:"
+    pieces = "trajectories" if data.get("blocks", 1) == 1 else "blocks of time"
+    near = data["closest_approach"]
+    closest = f", closest approach {number(near['min'], 2)}" if near else ""
+    a = number(data["mean_abs_acceleration_per_graph"], 3)
+    return (
+        f"{made} {data['trajectories']:,} {pieces} of {data['frames']:,} frames, Σ|a| per graph {a}{closest}"
+    )
 
 
 def _test_error(run: Run, content: dict[str, Any]) -> str | None:
