@@ -57,10 +57,6 @@ class Fresh:
     columns: Mapping[str, Array]
     deltas: tuple[str, ...]
 
-    def matrix(self, names: Sequence[str]) -> Array:
-        """The points as X [S, K] with columns `names`."""
-        return np.stack([self.columns[n] for n in names], axis=1)
-
     @property
     def arguments(self) -> tuple[Array, ...]:
         """r, m1, m2, q1, q2, as a law's functions take them."""

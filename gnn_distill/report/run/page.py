@@ -26,11 +26,13 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
         figures: PNG files by the names of `FIGURES`; they are embedded.
     """
     terms = law_terms(run.law or {})
+    counted = {"n": (run.data or {}).get("particles"), "dim": (run.data or {}).get("dim")}
     content = vars(run) | told(run)
     content |= {
         "formula": formula(run),
         "profile": (run.config.get("profile") or {}).get("name"),
-        "dataset": _dataset(run),
+        # The settings of the data, with what the data themselves say of particles and dimensions.
+        "dataset": (run.config.get("dataset") or {}) | {k: v for k, v in counted.items() if v is not None},
         "split": (run.analysis or {}).get("split", run.config.get("split")),
         # The distilled law for the top of the page: one pair term per Cartesian component.
         "equation_images": [{"image": acceleration_image(*t), "text": acceleration_text(*t)} for t in terms],
@@ -46,13 +48,6 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
         "settings": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
     }
     return fill("run/run.html.j2", content)
-
-
-def _dataset(run: Run) -> dict[str, Any]:
-    """The settings of the data, with what the data themselves say of particles and dimensions."""
-    data = run.data or {}
-    counted = {"n": data.get("particles"), "dim": data.get("dim")}
-    return (run.config.get("dataset") or {}) | {k: v for k, v in counted.items() if v is not None}
 
 
 def fronts(run: Run) -> list[dict[str, Any]]:
