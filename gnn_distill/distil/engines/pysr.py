@@ -74,7 +74,7 @@ class PySREngine(TrimmingEngine):
         return {
             "binary_operators": ["+", "-", "*", "^"],
             "unary_operators": ["inv(x) = 1/x", "exp", "log"],
-            "extra_sympy_mappings": {"inv": _inverse},
+            "extra_sympy_mappings": {"inv": lambda x: 1 / x},
             "complexity_of_operators": {"+": 1, "-": 1, "*": 1, "inv": 1, "exp": 3, "log": 3, "^": 3},
             "complexity_of_constants": 1,
             "complexity_of_variables": 1,
@@ -137,7 +137,3 @@ class PySREngine(TrimmingEngine):
         if front is None:
             raise InputError("symbolic.engine.time_limit", self.time_limit, "give more time")
         return front
-
-
-def _inverse(value: Any) -> Any:
-    return 1 / value
