@@ -20,7 +20,7 @@ from gnn_distill.data.graphs import Subset
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.law.closed_form import Law
-from gnn_distill.distil.law.export import latex
+from gnn_distill.distil.law.export import definitions, latex, names
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.verdict.extrapolate import borne_out
 from gnn_distill.distil.verdict.family import Target, constant_inputs
@@ -370,6 +370,7 @@ class DistilledLaw:
         simpler = len(plain) == len(self.acceleration)
         texts = (plain if simpler else self.acceleration, self.content.get("one_body") or [])
         pairs, alone = (tuple(parse(text) for text in part) for part in texts)
-        body = latex(Law(pairs, alone)).partition("\n")[2].strip().replace("align*", "aligned")
-        told = r"d = |\Delta|" if simpler else rf"r = |\Delta| + {SOFTENING:g}"
-        return rf"$${body} \qquad {told}$$"
+        law = Law(pairs, alone, order=self.content.get("order", 2))
+        softening = self.content.get("softening", SOFTENING)
+        body = latex(law).partition("\n")[2].strip().replace("align*", "aligned")
+        return rf"$${body} \qquad {', '.join(definitions(names(law), softening))}$$"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gnn_distill.errors import InputError
 from gnn_distill.physics.simulate import Trajectories
-from gnn_distill.physics.variables import Columns
+from gnn_distill.physics.variables import SOFTENING, Columns
 
 
 def check_edges(graph: tuple[Tensor, Tensor] | None, mask: Tensor | None, parts: dict[str, Tensor]) -> None:
@@ -69,6 +69,7 @@ class ParticleData:
         further: names of the features after charge and mass, one each.
         order: of the equation of motion; where it is 1, `accelerations` holds velocities.
         box: edges of the periodic box, None along an open axis; None where nothing is periodic.
+        softening: ε of r = d + ε, see `Columns`.
         kernel: K [W] where labels were derived from a window of W frames: they are Σ_k K_k a(t + k dt), the
             true accelerations averaged so; empty where they are those of their own instant.
         noise: error (RMS) of a component of the labels that scatter makes; 0 where they are as exact as the
@@ -88,6 +89,7 @@ class ParticleData:
     further: tuple[str, ...] = ()
     order: int = 2
     box: tuple[float | None, ...] | None = None
+    softening: float = SOFTENING
     kernel: tuple[float, ...] = ()
     noise: float = 0.0
     estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class ParticleData:
     @property
     def columns(self) -> Columns:
         """Where the features stand."""
-        return _columns(self.features, self.accelerations, self.further, self.box)
+        return _columns(self.features, self.accelerations, self.further, self.box, self.softening)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Subset:
         edge_mask: where graphs differ, which of the common edges each has, bool [G, E]; else None.
         trajectory: number of the trajectory that each graph is a frame of [G]; None where each is its own.
         further: names of the features after charge and mass.
-        box: edges of the periodic box, see `ParticleData`.
+        box: edges of the periodic box; `softening`: ε of r = d + ε; see `Columns`.
     """
 
     features: Tensor
@@ -117,6 +119,7 @@ class Subset:
     trajectory: Tensor | None = None
     further: tuple[str, ...] = ()
     box: tuple[float | None, ...] | None = None
+    softening: float = SOFTENING
 
     def __len__(self) -> int:
         return len(self.features)
@@ -135,7 +138,7 @@ class Subset:
     @property
     def columns(self) -> Columns:
         """Where the features stand."""
-        return _columns(self.features, self.accelerations, self.further, self.box)
+        return _columns(self.features, self.accelerations, self.further, self.box, self.softening)
 
     def to(self, device: torch.device) -> Subset:
         """The same graphs on another device."""
@@ -147,7 +150,8 @@ class Subset:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Subset:
         mask, of = (None if part is None else change(part) for part in (self.edge_mask, self.trajectory))
-        return Subset(change(self.features), change(self.accelerations), mask, of, self.further, self.box)
+        x, a = change(self.features), change(self.accelerations)
+        return replace(self, features=x, accelerations=a, edge_mask=mask, trajectory=of)
 
     def chunks(self, size: int) -> Iterator[Subset]:
         """Consecutive parts of at most `size` graphs."""
@@ -189,10 +193,15 @@ def to_graphs(t: Trajectories, adjacency: npt.NDArray[np.bool_] | None = None) -
 
 
 def _columns(
-    features: Any, accelerations: Any, further: tuple[str, ...], box: tuple[float | None, ...] | None
+    features: Any,
+    accelerations: Any,
+    further: tuple[str, ...],
+    box: tuple[float | None, ...] | None,
+    softening: float,
 ) -> Columns:
     dim = accelerations.shape[-1]
-    return replace(Columns(dim, further) if further else Columns.of(dim, features.shape[-1]), box=box)
+    columns = Columns(dim, further) if further else Columns.of(dim, features.shape[-1])
+    return replace(columns, box=box, softening=softening)
 
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -118,7 +118,8 @@ class NBodyDataModule(L.LightningDataModule):
         split: `trajectories` or `frames`.
         batch_size: graphs per training batch; the rest of an epoch that fills no batch is left out.
         seed: seed of the split and of the order of batches.
-        validation_graphs: validation graphs, drawn at random, that an epoch is judged by; all if None.
+        validation_graphs: validation graphs, drawn at random (in whole runs where labels span several
+            frames), that an epoch is judged by; all if None.
         memory_limit: bytes; half of the machine's memory if None.
         batch_edges: edges of a training batch, in the place of `batch_size`.
         least_batches: of an epoch; graphs of small data come several times.
@@ -141,17 +142,20 @@ class NBodyDataModule(L.LightningDataModule):
             check_int("profile.validation_graphs", validation_graphs, 1)
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         self.graph, mask = common_edges(data.adjacency)
-        self.judged: int | None = None  # validation graphs that an epoch is judged by; all if None
+        self.judged: int | None = None  # about so many validation graphs judge an epoch; all if None
         if batch_edges is not None:
             batch_size = max(1, round(batch_edges / max(1.0, edges_per_graph(data))))
             self.judged = VALIDATION_STEPS * batch_size
-        whole = Subset(x, a, mask, torch.arange(len(x)) // data.frames, data.further, data.box)
+        of = torch.arange(len(x)) // data.frames
+        whole = Subset(x, a, mask, of, data.further, data.box, data.softening)
         parts = split_indices(len(x), data.frames, split, seed)
         if memory_limit is None:
             memory_limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
         fits = data.features.nbytes + data.accelerations.nbytes <= memory_limit
         train, validation, test = map(torch.from_numpy, parts)
-        if validation_graphs is not None:
+        if data.kernel and validation_graphs is not None:  # whole runs: their labels span several frames
+            validation = validation[: max(1, validation_graphs // data.frames) * data.frames]
+        elif validation_graphs is not None:
             validation = validation[np.random.default_rng([seed, 2]).permutation(len(validation))]
             validation = validation[:validation_graphs]
         self.train, self.validation = (whole[i] if fits else View(whole, i) for i in (train, validation))
@@ -175,8 +179,8 @@ class NBodyDataModule(L.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """Validation batches, in order."""
         self.validation = self._resident(self.validation)
-        judged = self.validation if self.judged is None else self.validation[: self.judged]
-        return Batches(judged, 4 * self.batch_size, share=self._share())
+        every = 1 if self.judged is None else max(1, len(self.validation) // self.judged)
+        return Batches(self.validation[::every], 4 * self.batch_size, share=self._share())
 
     def teardown(self, stage: str) -> None:
         """Give up the device's copies: what follows training works where the network then is."""

@@ -5,8 +5,8 @@ Shapes: S edges, U held-out edges, K inputs, D components of the target.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -85,9 +85,12 @@ class Evidence:
         recording: what it says on the test set.
         test: those graphs.
         validation: graphs on which constants are refitted.
+        train: graphs that the network has seen.
         law: the true law, to compare with; None where it is unknown.
         whole: whether each trajectory lies in one part of the split; if not, graphs count one by one.
         spacing: time between two frames of a trajectory; None where it is unknown.
+        order: of the equation of motion; where it is 1, accelerations are velocities.
+        kernel: of the labels, see `gnn_distill.data.graphs.ParticleData`; `noise` and `estimates` likewise.
         seed: everything random follows from it.
     """
 
@@ -95,9 +98,14 @@ class Evidence:
     recording: Recording
     test: Subset
     validation: Subset | View
+    train: Subset | View
     law: ForceLaw | None
     whole: bool = True
     spacing: float | None = None
+    order: int = 2
+    kernel: tuple[float, ...] = ()
+    noise: float = 0.0
+    estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     seed: int = 0
 
 

@@ -22,8 +22,8 @@ import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError, check_range
+from gnn_distill.physics.variables import SOFTENING
 
-SOFTENING = 1e-2
 ONE_BODY = ("drag", "gravity")  # parameters that no pair force depends on; a law lists them last
 
 

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+SOFTENING = 1e-2
+"""ε of the distances r = d + ε that simulated laws see."""
 AXES = ("x", "y", "z")
 DELTAS = ("dx", "dy", "dz")
 """Components of Δ."""
@@ -104,11 +106,13 @@ class Columns:
         dim: space dimensions D.
         further: names of the K columns after charge and mass.
         box: edges of the periodic box, None along an open axis; None where nothing is periodic.
+        softening: ε of r = d + ε, in units of the data; 0 where nobody has softened their forces.
     """
 
     dim: int
     further: tuple[str, ...] = ()
     box: tuple[float | None, ...] | None = None
+    softening: float = SOFTENING
 
     @classmethod
     def of(cls, dim: int, features: int) -> Columns:

@@ -98,9 +98,14 @@ class Experiment:
             self.recording,
             self.datamodule.test,
             self.datamodule.validation,
+            self.datamodule.train,
             self.source.law,
             whole=self.config["split"] == "trajectories",
             spacing=self.data.spacing,
+            order=self.data.order,
+            kernel=self.data.kernel,
+            noise=self.data.noise,
+            estimates=self.data.estimates,
             seed=self.config["seed"],
         )
 

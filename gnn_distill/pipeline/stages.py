@@ -21,8 +21,10 @@ from gnn_distill.distil.law.assemble import distilled_law
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.rollout import roll_out
+from gnn_distill.distil.motion.assemble import distilled
 from gnn_distill.distil.solve import FileMemory, Work, equations, search
 from gnn_distill.errors import InputError
+from gnn_distill.model.network import ISOTROPIC
 from gnn_distill.pipeline.build import Experiment, build
 from gnn_distill.pipeline.keys import stage_keys
 from gnn_distill.pipeline.loggers import close
@@ -202,11 +204,14 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
         say=experiment.report.line,
         memory=lambda name: FileMemory(fronts / f"{name}.json", key),
     )
-    found = [search(work, evidence, settings, target) for target in settings.targets]
-    directory.write_json("equations.json", equations(work.engine, found))
-    distilled = distilled_law(evidence, work.engine, found[0])
-    content = None if distilled is None else write_law(experiment, directory, *distilled)
-    directory.write_json("law.json", content)
+    if evidence.model.basis == ISOTROPIC:
+        found = distilled(work, evidence, settings)
+        content, law = found.equations, found.law
+    else:
+        searched = [search(work, evidence, settings, target) for target in settings.targets]
+        content, law = equations(work.engine, searched), distilled_law(evidence, work.engine, searched[0])
+    directory.write_json("equations.json", content)
+    directory.write_json("law.json", None if law is None else write_law(experiment, directory, *law))
     shutil.rmtree(fronts, ignore_errors=True)
 
 
@@ -214,6 +219,8 @@ def write_law(
     experiment: Experiment, directory: RunDirectory, law: Law, content: dict[str, Any]
 ) -> dict[str, Any]:
     """Export the law and let it run beside the network; returns `content` with what came of that."""
+    columns = experiment.datamodule.test.columns
+    content = content | {"box": columns.box, "softening": columns.softening}
     export(law, content, directory.path / "law")
     rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.line)
     if rolled is None:

@@ -58,7 +58,7 @@ def test_targets_given_equation_and_files(tmp_path: Path, cache: Path, compose):
 def posed(pullback: np.ndarray, edges, points: int = 200) -> Problem:
     """The points that a search would see of these contributions, each graph a unit of its own."""
     recording = SimpleNamespace(edges=edges, n=4, pullback=pullback)
-    evidence = Evidence(None, recording, None, None, None, whole=False)
+    evidence = Evidence(None, recording, None, None, None, None, whole=False)
     return problem(evidence, Settings(points=points), "pullback")
 
 

@@ -6,14 +6,17 @@ Shapes: S trajectories, T frames, n particles, D space dims, K further features;
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
-from gnn_distill.data.own.derive import Differentiator, blocks_of, complete, spacing
+from gnn_distill.data.own.box import Box, check_box, check_edges, unwrapped, wrapped
+from gnn_distill.data.own.derive import blocks_of, spacing
+from gnn_distill.data.own.dynamics import DYNAMICS, is_smooth, judge_smooth, judge_steps
+from gnn_distill.data.own.motion import Fitting, Motion, first_order, second_order
 from gnn_distill.data.own.neighbours import GRAPHS, adjacency
 from gnn_distill.data.own.read import READERS, read
 from gnn_distill.data.own.tracks import Observed, check
@@ -26,6 +29,10 @@ SMALLEST = 0.1  # distances below which r = d + 0.01 is far from d
 STEADY = 1e-6  # share of a mass by which it may change in time
 FAR = 1000.0  # distances from the origin, in distances between particles
 BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
+FEWEST = 6  # of them, where windows are wide
+LONG = 5  # times the window: length of a block, if there are more blocks than that
+HIGHEST = 8  # degree of polynomials
+WIDE = 4  # windows that a block must hold
 
 
 @dataclass(frozen=True)
@@ -40,16 +47,21 @@ class OwnData:
         path: a file .npz, .pt, .csv or .parquet.
         dim: space dimensions D of the file, 2 or 3.
         time_step: time between frames, where the file does not say it and derivatives are needed.
-        window: frames of the polynomial fit that derives what is missing, odd.
+        dynamics: second_order (labels are accelerations) or first_order (overdamped: labels are velocities,
+            and no velocity is an input); auto finds out which, and says how.
+        window: frames of the polynomial fit that derives what is missing, odd; auto takes the number with the
+            least error.
         order: degree of its polynomials, at least 2 and less than `window`.
         drop_edges: leave out the first and last `window // 2` frames of a trajectory where something is
             derived; the fit there is one-sided and several times worse.
         graph: complete, chain, nearest, cutoff or file; None takes the file's edges if it has any, else
             those of `law`, else complete.
         neighbours: senders per receiver, for `nearest`.
-        radius: largest distance of an interaction, for `cutoff`.
+        radius: largest distance of an interaction; alone it chooses `cutoff`.
+        box: edges of the periodic box, null along an open axis.
         blocks: contiguous blocks of time that each trajectory is cut into, so that a split has units to
-            share out; None is 20 for a file of fewer than three trajectories, else 1.
+            share out; None is 1, for a file of fewer than three trajectories 20, or down to 6 where windows
+            are wide.
         every: keep each k-th frame, after derivation.
         law: the true law, if it is known: the results are then compared with it.
         seed: of the run; the data do not depend on it.
@@ -58,12 +70,14 @@ class OwnData:
     path: str | None = None
     dim: int = 2
     time_step: float | None = None
-    window: int = 7
+    dynamics: str = "auto"
+    window: int | str = "auto"
     order: int = 4
     drop_edges: bool = True
     graph: str | None = None
     neighbours: int | None = None
     radius: float | None = None
+    box: list[float | None] | None = None
     blocks: int | None = None
     every: int = 1
     law: ForceLaw | None = None
@@ -75,10 +89,9 @@ class OwnData:
         for key in ("time_step", "radius"):
             if (value := getattr(self, key)) is not None:
                 check_range(f"dataset.{key}", value, 0.0, open_low=True)
-        check_int("dataset.window", self.window, 3)
-        if self.window % 2 == 0:
-            raise InputError("dataset.window", self.window, f"give an odd number, say {self.window + 1}")
-        check_int("dataset.order", self.order, 2, self.window - 1)
+        check_choice("dataset.dynamics", self.dynamics, DYNAMICS)
+        check_edges(self.box)
+        self._check_window()
         if not isinstance(self.drop_edges, bool):
             raise InputError("dataset.drop_edges", self.drop_edges, "give true or false")
         self._check_graph()
@@ -100,12 +113,28 @@ class OwnData:
             return
         raise InputError("dataset.path", self.path, fix)
 
+    def _check_window(self) -> None:
+        if self.window == "auto":
+            check_int("dataset.order", self.order, 2, HIGHEST)
+            return
+        if not isinstance(self.window, int):
+            raise InputError("dataset.window", self.window, "give auto or an odd whole number")
+        check_int("dataset.window", self.window, 3)
+        if self.window % 2 == 0:
+            raise InputError("dataset.window", self.window, f"give an odd number, say {self.window + 1}")
+        check_int("dataset.order", self.order, 2, self.window - 1)
+
     def _check_graph(self) -> None:
         if self.graph is not None:
             check_choice("dataset.graph", self.graph, GRAPHS)
+        edges = [edge for edge in self.box or () if edge is not None]
+        if self.radius is not None and edges and self.radius > min(edges) / 2:
+            fix = f"half the shortest edge of the box, {min(edges) / 2:g}, is the most"
+            raise InputError("dataset.radius", self.radius, fix)
         for kind, key in (("nearest", "neighbours"), ("cutoff", "radius")):
             value = getattr(self, key)
-            if (self.graph == kind) != (value is not None):
+            implied = kind == "cutoff" and self.graph is None
+            if (self.graph == kind) != (value is not None) and not implied:
                 fix = f"dataset.graph={kind} and dataset.{key} go together: give both or none"
                 raise InputError(f"dataset.{key}", value, fix)
 
@@ -125,34 +154,63 @@ class OwnData:
         """
         seen = check(read(self.file, self.dim), self.file, self.dim)
         self._check_law(seen)
-        v, a, derived = complete(seen, self.time_step, Differentiator(self.window, self.order))
-        positions, size = seen.positions, _extent(seen.positions)
+        box = check_box(self.box, seen.positions)
+        motion = self._motion(seen, box)
+        positions = wrapped(motion.positions, box, seen.positions.min(axis=(0, 1, 2)))
+        size = _extent(seen.positions)
         if far := size > 0 and np.abs(positions).max() > FAR * size:  # else single precision blurs distances
             positions = positions - positions.mean(axis=(0, 1, 2))
         moved = ["positions are far from the origin and have been moved there"] if far else []
+        sims, length = positions.shape[:2]
+        blocks = self._blocks(sims, length, motion.gap)
+        kept = blocks_of(length, blocks, motion.gap, self.every)
         columns = (seen.charges[..., None], seen.masses[..., None], seen.features)
-        x = np.concatenate([positions, v, *columns], -1)
-        sims, blocks = x.shape[0], self._blocks(x.shape[0])
-        lost = self.window // 2 if derived and self.drop_edges else 0
-        gap = self.window if derived else 0  # so that no derivative is made of frames of two blocks
-        kept = lost + blocks_of(x.shape[1] - 2 * lost, blocks, gap, self.every)
+        parts = [positions, motion.velocities, *(c[:, motion.first :][:, :length] for c in columns)]
+        x, a = np.concatenate(parts, -1), motion.labels
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
         cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
-        notes = [*seen.notes, *(d.note for d in derived), *moved, *([cut] if blocks > 1 else [])]
-        doubts = [*(d.doubt for d in derived if d.doubt), *_doubts(seen)]
+        notes = [*seen.notes, *motion.notes, *moved, *([cut] if blocks > 1 else [])]
+        doubts = [*motion.doubts, *_doubts(seen)]
         for sentence in (*notes, *doubts):
             log.warning("%s: %s", self.file, sentence)
+        near = x[..., : self.dim]
         return ParticleData(
             x.astype(np.float32),
             a.astype(np.float32),
             frames=kept.shape[1],
-            adjacency=adjacency(self._graph(seen), seen, x[..., : self.dim], self.neighbours, self.radius),
+            adjacency=adjacency(self._graph(seen), seen, near, self.neighbours, self.radius, box),
             spacing=self._spacing(seen),
             blocks=blocks,
             notes=tuple(notes),
             doubts=tuple(doubts),
             further=seen.names,
+            order=motion.order,
+            box=box,
+            kernel=motion.kernel if self.every == 1 else (),
+            noise=motion.noise,
+            estimates=motion.estimates,
         )
+
+    def _motion(self, seen: Observed, box: Box | None) -> Motion:
+        """Features and labels in time, of the order that was asked for or found."""
+        x = unwrapped(seen.positions, box)
+        given = seen.velocities is not None, seen.accelerations is not None
+        dt = None if all(given) else spacing(seen, self.time_step)
+        sims, frames = x.shape[:2]
+        longest = frames // (self.blocks or (FEWEST if sims < 3 else 1))
+        window = None if isinstance(self.window, str) else self.window
+        fitting = Fitting(window, self.order, longest // WIDE, self.drop_edges)
+        if self.dynamics == "first_order":
+            return first_order(seen, x, dt, fitting, noisy=not is_smooth(x))
+        if self.dynamics == "second_order" or any(given) or dt is None:
+            return second_order(seen, x, dt, fitting)
+        verdict, second = judge_steps(x), None
+        if verdict is None:
+            second = second_order(seen, x, dt, fitting)
+            verdict = judge_smooth(seen, second, box)
+        if second is None or verdict.order == 1:
+            second = first_order(seen, x, dt, fitting, verdict.noisy)
+        return replace(second, notes=(verdict.note, *second.notes))
 
     def _check_law(self, seen: Observed) -> None:
         """Refuse a law of charges for particles that have none: it would be compared with no force at all."""
@@ -166,7 +224,8 @@ class OwnData:
 
     def _graph(self, seen: Observed) -> str | None:
         """What decides who interacts; None takes all pairs."""
-        return self.graph or (self.law.graph if self.law and seen.edge_index is None else None)
+        implied = "cutoff" if self.radius is not None else None
+        return self.graph or implied or (self.law.graph if self.law and seen.edge_index is None else None)
 
     def _spacing(self, seen: Observed) -> float | None:
         """Time between the frames that are kept.
@@ -180,9 +239,10 @@ class OwnData:
             return None
         return float(step[0]) * self.every if np.allclose(step, step[0], rtol=1e-6, atol=0.0) else None
 
-    def _blocks(self, sims: int) -> int:
+    def _blocks(self, sims: int, frames: int, gap: int) -> int:
         """Pieces that each trajectory is cut into."""
-        blocks = self.blocks or (BLOCKS if sims < 3 else 1)
+        few = min(BLOCKS, max(FEWEST, frames // (LONG * gap))) if gap else BLOCKS
+        blocks = self.blocks or (few if sims < 3 else 1)
         if sims * blocks < 3:
             fix = f"{sims} trajectories give too few blocks for three parts of a split: use {BLOCKS}"
             raise InputError("dataset.blocks", self.blocks, fix)

@@ -1,4 +1,4 @@
-"""Velocities and accelerations from positions: local polynomials, and blocks of time.
+"""Derivatives by local polynomials, the clock they need, and blocks of time.
 
 Shape letters: S trajectories, T frames, n particles, D space dims.
 """
@@ -16,9 +16,13 @@ from gnn_distill.data.own.tracks import Observed, bad, first_true
 from gnn_distill.errors import InputError
 
 ROUNDED = 0.45  # of a given time step: how far rounding may move a time, and no frame be missing
-NOISY = 0.05  # share of a derivative that may be error from scatter before it is doubted
-WIDER = (9, 11, 15, 21, 31, 41, 61, 81, 101)  # windows to try against it
+MEDIAN = 0.4549  # of the square of a normal number
 JITTER = 0.02  # of the time step: how far a frame may lie from a uniform clock (times are often rounded)
+
+
+def typical(values: Array) -> float:
+    """Mean square that normal values would have whose median square is that of `values`."""
+    return float(np.median(values**2)) / MEDIAN
 
 
 @dataclass(frozen=True)
@@ -48,20 +52,50 @@ class Differentiator:
         raw = savgol_filter(values, self.window, self.order, deriv=derivative, axis=1, mode="interp")
         return raw / dt[:, None, None, None] ** derivative
 
-    def error(self, values: Array, dt: Array, derivative: int) -> float:
-        """Error of the derivative that the scatter of `values` about the fit accounts for (RMS).
+    def weights(self, derivative: int) -> Array:
+        """What each frame of the window counts in the derivative [window], for frames 1 apart."""
+        return np.asarray(savgol_coeffs(self.window, self.order, deriv=derivative, use="dot"))
 
-        White noise of size σ gives σ |c| / dt^derivative, with c the weights of the fit. Where the data
-        are clean, the scatter is what the polynomial cannot follow. NaN if the fit leaves no scatter.
+    def scatter(self, values: Array) -> float:
+        """Size of the white noise that would leave the scatter of `values` about the fit.
+
+        It follows from the median, so that few close encounters, which no fit follows, do not count.
+        Where the data are clean, the scatter is what the polynomial cannot follow.
+        NaN if the fit leaves none.
         """
-        weights = savgol_coeffs(self.window, self.order, deriv=derivative)
-        left = 1 - savgol_coeffs(self.window, self.order)[self.half]
+        left = 1 - self.weights(0)[self.half]
         if left < 1e-9:
             return float("nan")
         inner = slice(self.half, values.shape[1] - self.half)
-        scatter = (values - self(values, dt, 0))[:, inner] / np.sqrt(left)
-        size = np.sqrt((scatter**2).mean((1, 2, 3))) * np.linalg.norm(weights) / dt**derivative
-        return float(np.sqrt((size**2).mean()))
+        off = (values - self(values, np.ones(len(values)), 0))[:, inner]
+        return float(np.sqrt(typical(off) / left))
+
+    def error(self, values: Array, dt: Array, derivative: int) -> float:
+        """Error of the derivative that the scatter of `values` about the fit accounts for.
+
+        White noise of size σ gives σ |c| / dt^derivative, with c the weights of the fit.
+        """
+        size = np.linalg.norm(self.weights(derivative)) * np.sqrt((dt ** (-2.0 * derivative)).mean())
+        return float(self.scatter(values) * size)
+
+    def kernel(self, derivative: int) -> tuple[float, ...]:
+        """K [window] with Σ_k K_k a(t + k dt) the derivative that is read off tracks of acceleration a.
+
+        Of positions the second derivative is read, of velocities the first. K is the cumulative sum of the
+        weights, taken that many times, with the least change that makes it exact for polynomials a of
+        degree 5. It sums to 1.
+        """
+        weights, k = self.weights(derivative), np.arange(self.window) - self.half
+        total = weights
+        for _ in range(derivative):
+            total = np.cumsum(total)
+        total = total[::-1] if derivative == 2 else -(total + np.append(0.0, total[:-1])) / 2
+        powers = np.arange(min(self.window, 6))
+        rise = (powers[:, None] + 1.0) * (powers[:, None] + 2.0 if derivative == 2 else 1.0)
+        wanted = (weights * k ** (powers[:, None] + derivative) / rise).sum(1)
+        scale = float(max(self.half, 1)) ** powers
+        moments = (k / max(self.half, 1)) ** powers[:, None]
+        return tuple(total + np.linalg.pinv(moments) @ (wanted / scale - moments @ total))
 
 
 def spacing(seen: Observed, time_step: float | None) -> Array:
@@ -95,81 +129,6 @@ def spacing(seen: Observed, time_step: float | None) -> Array:
         fix = f"the file's own times are {step[0]:g} apart: leave it null, or mend the file"
         raise InputError("dataset.time_step", time_step, fix)
     return step
-
-
-@dataclass(frozen=True)
-class Derived:
-    """A derivative that a file lacked, and how exact it is.
-
-    Attributes:
-        note: what they were derived from, and how, with their error.
-        doubt: what to do about an error that is too large; None where it is small.
-    """
-
-    note: str
-    doubt: str | None
-
-
-def complete(
-    seen: Observed, time_step: float | None, fit: Differentiator
-) -> tuple[Array, Array, list[Derived]]:
-    """Velocities and accelerations, those that the file lacks derived.
-
-    Returns:
-        Velocities and accelerations, both [S, T, n, D], and what was derived.
-    """
-    v, a, x = seen.velocities, seen.accelerations, seen.positions
-    if v is not None and a is not None:
-        return v, a, []
-    if x.shape[1] < fit.window:
-        many = f"{x.shape[1]} frames (of the shortest trajectory)"
-        fix = "track longer, or set a smaller dataset.window and dataset.order"
-        raise bad(seen.path, f"{many} are fewer than dataset.window={fit.window}", fix)
-    dt, derived = spacing(seen, time_step), []
-    if a is None:
-        of, source, derivative = ("positions", x, 2) if v is None else ("velocities", v, 1)
-        a = fit(source, dt, derivative)
-        derived.append(_described("accelerations", of, source, dt, derivative, fit))
-    if v is None:
-        v = fit(x, dt, 1)
-        derived.append(_described("velocities", "positions", x, dt, 1, fit))
-    return v, a, derived
-
-
-def _described(name: str, of: str, source: Array, dt: Array, derivative: int, fit: Differentiator) -> Derived:
-    error, size = _error_and_size(source, dt, derivative, fit)
-    power = "noise/dt²" if derivative == 2 else "noise/dt"
-    note = (
-        f"{name} are derived from {of} (polynomials of order {fit.order} over a window of {fit.window} "
-        f"frames, dt = {dt.mean():.3g}). Scatter of the {of} makes an error of about {error:.2g} in them, "
-        f"beside a typical size of {size:.2g}; noise enters as {power}"
-    )
-    if not error > NOISY * size:
-        return Derived(note, None)
-    percent = f"{100 * error / max(size, 1e-300):.0f} %"
-    doubt = f"Scatter of the {of} makes an error of about {percent} in the {name} derived from them"
-    return Derived(note, f"{doubt}: {_remedy(source, dt, derivative, fit)}")
-
-
-def _remedy(source: Array, dt: Array, derivative: int, fit: Differentiator) -> str:
-    """The narrowest window that makes the error small, or the best of those that leave half of the frames."""
-    found = {np.inf: 0}  # windows by the share of the error that is left
-    for window in (w for w in WIDER if fit.window < w <= source.shape[1] // 2):
-        error, size = _error_and_size(source, dt, derivative, Differentiator(window, fit.order))
-        share = error / max(size, 1e-300)
-        found[share] = window
-        if share <= NOISY:
-            break
-    share = min(found)
-    if not share < np.inf:
-        return "track more exactly, or longer and with a wider dataset.window"
-    best = f"with dataset.window={found[share]} it is about {100 * share:.0f} %"
-    return best if share <= NOISY else f"{best}, which is still much; track more exactly"
-
-
-def _error_and_size(source: Array, dt: Array, derivative: int, fit: Differentiator) -> tuple[float, float]:
-    """Error that scatter makes in a derivative, and its typical size (both RMS)."""
-    return fit.error(source, dt, derivative), float(np.sqrt((fit(source, dt, derivative) ** 2).mean()))
 
 
 def blocks_of(frames: int, blocks: int, gap: int, every: int) -> npt.NDArray[np.int64]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import chain
+from gnn_distill.data.own.box import Box, shortest
 from gnn_distill.data.own.tracks import Observed, bad
 from gnn_distill.errors import InputError, check_int
 
@@ -28,6 +29,7 @@ def adjacency(
     positions: Array,
     neighbours: int | None,
     radius: float | None,
+    box: Box | None = None,
     chunk: int = CHUNK,
 ) -> Adjacency | None:
     """Adjacency of all graphs.
@@ -38,6 +40,7 @@ def adjacency(
         positions: positions of the graphs, shape [G, n, D].
         neighbours: senders per receiver, for `nearest`.
         radius: largest distance, for `cutoff`.
+        box: edges of the periodic box.
         chunk: distances that are held in memory at a time.
 
     Returns:
@@ -50,9 +53,9 @@ def adjacency(
         return chain(n)
     if kind == "nearest" and neighbours is not None:
         check_int("dataset.neighbours", neighbours, 1, n - 1)
-        return _by_chunk(positions, chunk, lambda d: _nearest(d, neighbours))
+        return _by_chunk(positions, box, chunk, lambda d: _nearest(d, neighbours))
     if kind == "cutoff" and radius is not None:
-        found = _by_chunk(positions, chunk, lambda d: d < radius)
+        found = _by_chunk(positions, box, chunk, lambda d: d < radius)
         if not found.any():
             fix = "no two particles ever come so close: use a larger one"
             raise InputError("dataset.radius", radius, fix)
@@ -70,14 +73,14 @@ def _from_file(seen: Observed, n: int) -> Adjacency:
     return joined
 
 
-def _by_chunk(positions: Array, chunk: int, rule: Callable[[Array], Adjacency]) -> Adjacency:
+def _by_chunk(positions: Array, box: Box | None, chunk: int, rule: Callable[[Array], Adjacency]) -> Adjacency:
     """Apply `rule` to distances [g, n, n], self-distance infinite, for a chunk of graphs at a time."""
     graphs, n, _ = positions.shape
     joined = np.empty((graphs, n, n), dtype=bool)
     step = max(1, chunk // (n * n))
     for start in range(0, graphs, step):
         x = positions[start : start + step]
-        distance = np.linalg.norm(x[:, :, None] - x[:, None, :], axis=-1)
+        distance = np.linalg.norm(shortest(x[:, :, None] - x[:, None, :], box), axis=-1)
         distance[:, range(n), range(n)] = np.inf
         joined[start : start + step] = rule(distance)
     return joined

@@ -20,6 +20,7 @@ from scipy.optimize import least_squares
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.engine import Memory, Progress, TrimmingEngine
+from gnn_distill.distil.engines.textbook import AMPLITUDES, EXPONENTS, KNOWN, LENGTHS, Form
 from gnn_distill.distil.expressions.evaluate import Function, compiled, evaluate
 from gnn_distill.distil.expressions.front import CHOICE_SLACK, Front, complexity
 from gnn_distill.distil.expressions.parse import R, parse, parse_all, write
@@ -28,12 +29,6 @@ from gnn_distill.distil.expressions.refine import template, writings
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import DELTAS
 
-AMPLITUDES = ("A", "B", "C")
-"""Enter linearly, any sign."""
-LENGTHS = {"L": "λ", "s": "σ", "R": "r₀"}
-"""Positive; searched for around the median distance."""
-EXPONENTS = {"n": (-1.0, 1.5, 3.0, 6.0, 12.0), "k": (1.0, 3.0, 6.0)}
-"""With their first guesses."""
 GRID = np.geomspace(0.1, 5.0, 12)
 """First guesses of a length, in median distances."""
 STARTS = 2
@@ -41,47 +36,6 @@ STARTS = 2
 REACH, STEEPEST = 3.0, 18.0
 """Bounds: of log(length / median distance), and of exponents."""
 FIT_POINTS, BINS, ROUNDS = 800, 20, 10
-_NEAR = "((r + R - Abs(r - R))/2)"  # the smaller one of r and R: constant beyond R
-
-
-class Form(NamedTuple):
-    """A known pair law: its name, f(r) in the letters above (positive repels), and where it is at home."""
-
-    name: str
-    formula: str
-    source: str = "yours"
-
-
-KNOWN = (
-    Form("spring without rest length", "A*r", "Hooke"),
-    Form("inverse distance", "A/r", "line charges, vortices"),
-    Form("inverse square", "A/r**2", "Newton, Coulomb"),
-    Form("dipoles", "A/r**4", "aligned dipoles, side by side"),
-    Form("van der Waals", "A/r**7", "London 1930"),
-    Form("power law", "A/r**n", "inverse powers, soft spheres"),
-    Form("inverse square with background", "A/r**2 + B*r", "one-component plasma"),
-    Form("spring", "A*(r - R)", "Hooke"),
-    Form("logarithm", "A*log(r/R)", "cell and animal aggregation"),
-    Form("Plummer", "A*r/(r**2 + s**2)**1.5", "Plummer 1911"),
-    Form("softened power law", "A*r/(r**2 + s**2)**n", "softened gravity"),
-    Form("exponential", "A*exp(-r/L)", "social force, Helbing and Molnar 1995"),
-    Form("r times exponential", "A*r*exp(-r/L)", "swarms"),
-    Form("Gaussian", "A*exp(-r**2/(2*s**2))", "smooth repulsion"),
-    Form("force of a Gaussian potential", "A*r*exp(-r**2/(2*s**2))", "Stillinger 1976, polymer coils"),
-    Form("screened Coulomb (Yukawa)", "A*exp(-r/L)*(1/r**2 + 1/(L*r))", "Debye and Hückel 1923"),
-    Form("exponential over r", "A*exp(-r/L)/r", "the Yukawa potential's shape"),
-    Form("screened inverse square", "A*exp(-r/L)/r**2", "dusty plasmas"),
-    Form("Morse", "A*(exp(-2*(r - R)/L) - exp(-(r - R)/L))", "Morse 1929"),
-    Form("two exponentials", "A*exp(-r/L) + B*exp(-r/s)", "D'Orsogna et al. 2006"),
-    Form("Lennard-Jones", "A*(2*(s/r)**12 - (s/r)**6)/r", "Jones 1924"),
-    Form("Mie", "A*((R/r)**n - (R/r)**k)*R/r", "Mie 1903; no force at R"),
-    Form("Buckingham", "A*exp(-r/L) + B/r**7", "Buckingham 1938"),
-    Form("logistic", "A/(1 + exp((r - R)/L))", "smooth step"),
-    Form("linear contact (soft sphere)", f"A*(R - {_NEAR})", "Cundall and Strack 1979"),
-    Form("Hertz contact", "A*Abs(R - r + Abs(R - r))**1.5", "Hertz 1882"),
-    Form("WCA", f"A*(2*(R/{_NEAR})**12 - 2*(R/{_NEAR})**6)/{_NEAR}", "Weeks, Chandler and Andersen 1971"),
-    Form("depletion", f"A*(1 - ({_NEAR}/R)**2)", "Asakura and Oosawa 1954"),
-)
 
 
 @dataclass(frozen=True)
@@ -279,13 +233,32 @@ class _Problem:
                 best, free = (tried, rest) if tried.loss <= limit else (best, free)
         return best.constants[count:]
 
+    def product(self, powers: Sequence[sympy.Expr]) -> sympy.Expr:
+        """The properties to these powers [K]; those that bring a sign keep it."""
+        found = sympy.S.One
+        for name, p in zip(self.names, powers, strict=True):
+            x, odd = sympy.Symbol(name), p.is_Integer and int(p) % 2 == 1
+            found *= x * sympy.Abs(x) ** (p - 1) if name in self.signed and not odd else x**p
+        return found
+
+    def guess(self, fit: _Fit, free: npt.NDArray[np.bool_]) -> Guess:
+        """A fit as a start; exponents that were made whole, and powers that are, are part of the form."""
+        letters = (*fit.model.letters, *(f"n_{name}" for name in self.names))
+        loose = [bool(f) or 2 * float(v) % 1 != 0 for f, v in zip(free, fit.constants, strict=True)]
+        found = zip(letters, loose, fit.constants, strict=True)
+        values = [sympy.Symbol(n) if kept else _number(v) for n, kept, v in found]
+        count = len(fit.model.letters)
+        put = dict(zip(map(sympy.Symbol, letters), values[:count], strict=False))
+        product = self.product(values[count:])
+        terms = tuple(term.xreplace(put) * product for term in fit.model.terms)
+        starts = {n: float(v) for n, k, v in zip(letters, loose, fit.constants, strict=True) if k}
+        return Guess(fit.model.name, terms, starts)
+
     def named(self, fit: _Fit, unit: sympy.Expr) -> Iterator[_Named]:
         """The equation in its shortest form with fewest constants; none that would not be read back."""
-        letters, product = fit.model.letters, sympy.S.One
+        letters = fit.model.letters
         numbers = [_number(c) for c in fit.constants]
-        for name, p in zip(self.names, numbers[len(letters) :], strict=True):
-            x, odd = sympy.Symbol(name), p.is_Integer and int(p) % 2 == 1
-            product *= x * sympy.Abs(x) ** (p - 1) if name in self.signed and not odd else x**p
+        product = self.product(numbers[len(letters) :])
         values = dict(zip(map(sympy.Symbol, letters), numbers, strict=False))
         terms = zip(fit.amplitudes, fit.model.terms, strict=True)
         f = sympy.Add(*[sympy.Float(float(a)) * term.xreplace(values) for a, term in terms])
@@ -297,6 +270,33 @@ class _Problem:
             yield _Named(e, called, fit.cost)
 
 
+class Guess(NamedTuple):
+    """A form on its way to a law.
+
+    Attributes:
+        name: what the form is called.
+        terms: summands up to their factors, in r, properties and letters of constants.
+        constants: first values of those letters.
+    """
+
+    name: str
+    terms: tuple[sympy.Expr, ...]
+    constants: dict[str, float]
+
+
+def guesses(points: Points, more: Mapping[str, str] | None = None, seed: int = 0) -> list[Guess]:
+    """All forms fitted to points along Δ, as starts of a fit to accelerations.
+
+    Args:
+        points: r and properties, and the size along Δ.
+        more: forms of your own by name, as for `FormsEngine`.
+        seed: of the points that are looked at.
+    """
+    few = points.sample(FIT_POINTS, np.random.default_rng([seed, 0]))
+    own = [Form(str(name), formula) for name, formula in (more or {}).items()]
+    return [p.guess(f, free) for p, f, free in _fits(few, [_model(form) for form in (*KNOWN, *own)])]
+
+
 def _along(points: Points, models: Sequence[_Model], axis: str | None) -> Iterator[_Named]:
     """Equations of all forms; times Δ/r if an axis is named."""
     unit = sympy.S.One
@@ -305,6 +305,12 @@ def _along(points: Points, models: Sequence[_Model], axis: str | None) -> Iterat
         points = points.take(np.flatnonzero(points.X[:, points.names.index(axis)]))
         share = points.X[:, points.names.index(axis)] / points.X[:, points.names.index("r")]
         points = replace(points, y=points.y / share, weights=points.weights * np.abs(share))
+    for problem, fit, _ in _fits(points, models):
+        yield from problem.named(fit, unit)
+
+
+def _fits(points: Points, models: Sequence[_Model]) -> Iterator[tuple[_Problem, _Fit, npt.NDArray[np.bool_]]]:
+    """Fits of all forms, and which of their constants [P + K] were free."""
     problem, fits = _Problem.of(points), []
     powers, still = problem.powers(), [False] * len(problem.names)
     for model in models:
@@ -316,11 +322,12 @@ def _along(points: Points, models: Sequence[_Model], axis: str | None) -> Iterat
         start[len(letters) :] = powers
         free, steep = np.array([True] * len(letters) + still, dtype=bool), np.isin(letters, list(EXPONENTS))
         fit = problem.fit(model, start, free)
-        yield from problem.named(fit, unit)
+        yield problem, fit, free
         if steep.any():  # with whole or half exponents it is simpler
-            start, free[: len(letters)] = fit.constants.copy(), ~steep
+            start, free = fit.constants.copy(), free.copy()
+            free[: len(letters)] = ~steep
             start[: len(letters)][steep] = np.round(2 * start[: len(letters)][steep]) / 2
-            yield from problem.named(problem.fit(model, start, free), unit)
+            yield problem, problem.fit(model, start, free), free
 
 
 def _fewest(found: Sequence[_Named], points: Points) -> dict[sympy.Expr, str]:

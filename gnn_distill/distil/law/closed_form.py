@@ -7,8 +7,8 @@ per component. Shapes: E edges, N nodes, D space dims, K variables per edge.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from gnn_distill.analyse.linear import TRIM, r_squared
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import at, constants
 from gnn_distill.distil.expressions.front import complexity
-from gnn_distill.distil.expressions.parse import R, rounded, write
+from gnn_distill.distil.expressions.parse import R, parse, rounded, write
 from gnn_distill.distil.expressions.refine import writings
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import DELTAS, VELOCITIES
@@ -53,12 +53,14 @@ class Law:
         one_body: what a particle feels by itself; empty if nothing.
         radial: f where all components are f·Δ_k/d, else None.
         order: of the equation of motion; in one of first order `acceleration` is the velocity.
+        functions: f along Δ/d, `u`, along the relative velocity, `w`, and across, `t`, where these are known.
     """
 
     components: tuple[sympy.Expr, ...]
     one_body: tuple[sympy.Expr, ...] = ()
     radial: sympy.Expr | None = None
     order: int = 2
+    functions: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
     @classmethod
     def along(cls, radial: sympy.Expr, dim: int) -> Law:
@@ -66,6 +68,14 @@ class Law:
         radial = min(reversed(writings(radial)), key=complexity)  # the last form has common factors in front
         direction = [sympy.Symbol(name) / (R - sympy.Float(SOFTENING)) for name in DELTAS[:dim]]
         return cls(tuple(radial * part for part in direction), radial=radial)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Law:
+        """The law of a `law.json`."""
+        pairs, alone = (tuple(map(parse, content.get(key) or ())) for key in ("acceleration", "one_body"))
+        radial, functions = content.get("radial"), content.get("functions") or {}
+        order, known = content.get("order", 2), {key: parse(f) for key, f in functions.items()}
+        return cls(pairs, alone, None if radial is None else parse(radial), order, known)
 
     def with_signs(self, names: Sequence[str]) -> Law:
         """The same law where the named variables are ±1: a power of one is the variable itself, or 1."""
@@ -110,6 +120,7 @@ class Law:
             "constants": [[float(c) for c in row] for row in self.constants],
             "one_body": [write(f) for f in self.one_body],
             "order": self.order,
+            "functions": {key: write(f) for key, f in self.functions.items()},
         }
 
 
@@ -174,13 +185,15 @@ def compare(law: Law, edges: Edges, nodes: Nodes, network_mae: float) -> dict[st
     """
     error = np.abs(law.accelerations(edges, nodes) - nodes.acceleration)
     truth = edges.acceleration
-    r2 = None
-    if truth is not None:
-        columns = list(zip(truth.T, law.pair(edges).T, strict=True))
-        r2 = {k: [r_squared(t, p, trim) for t, p in columns] for k, trim in (("robust", TRIM), ("ols", 0.0))}
     return {
         **law.to_dict(),
         "test": {"mae": float(error.mean())},
         "network": {"mae": network_mae},
-        "r2_truth": r2,
+        "r2_truth": None if truth is None else r2_truth(law, edges, truth),
     }
+
+
+def r2_truth(law: Law, edges: Edges, truth: Array) -> dict[str, list[float]]:
+    """R² of the law's pair contributions to the true ones [E, D] on the line y = x, per component."""
+    columns = list(zip(truth.T, law.pair(edges).T, strict=True))
+    return {k: [r_squared(t, p, trim) for t, p in columns] for k, trim in (("robust", TRIM), ("ols", 0.0))}

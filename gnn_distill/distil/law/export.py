@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import itertools
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import sympy
@@ -19,10 +19,87 @@ from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import AXES, sided
+from gnn_distill.physics.variables import AXES, DELTAS, MOVING, RELATIVE, VELOCITIES, sided
 from gnn_distill.runs.files import atomic
 
 _FUNCTION = re.compile(r"\b(exp|log|sqrt|Abs|sin|cos)\(")
+
+NUMPY_FILE = Template('''\
+"""The distilled law. Made by gnn_distill; needs NumPy only.
+
+1 is the receiver, 2 the sender; dx dy dz: x1 - x2, in a periodic box its shortest image, d its length,
+r = d + SOFTENING; wx wy wz: v1 - v2, w its length, uw its component along x1 - x2.
+"""
+
+import numpy as np
+
+SOFTENING = $softening
+BOX = $box  # edges of the periodic box of the data, None along an open axis
+FURTHER = $further  # columns of `features` that the law reads of receivers (1) and of senders (2)
+PAIRS = 1_000_000  # that are held in memory together
+
+
+def pair($pair_names):
+    """What sender 2 adds to the $quantity of receiver 1, by components."""
+    return $pair
+
+
+def own($own_names):
+    """What is there without a partner, by components."""
+    return $own
+
+
+def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edges=None, features=None):
+    """The $quantity of n particles by components, shape [n, $dim].
+
+    x: positions [n, $dim]; v: velocities [n, $dim], 0 if None.
+    m: masses [n], 1 if None; q: charges [n], 0 if None.
+    box: edges [$dim] of a periodic box, None along an open axis; BOX if None.
+    edges: receivers and senders, each [E]; all pairs if None.
+    features: further columns [n, K], here $columns; $read.
+    kinds, ids: accepted, and change nothing, since the law is the same for all particles.
+    """
+    x = np.asarray(x, dtype=float)
+    if x.ndim != 2 or x.shape[1] != $dim:
+        raise ValueError(f"give positions of shape [n, $dim], not {list(x.shape)}")
+    n = len(x)
+    v = np.zeros_like(x) if v is None else np.asarray(v, dtype=float).reshape(x.shape)
+    m, q = np.ones(n) * (1.0 if m is None else m), np.ones(n) * (0.0 if q is None else q)
+    if features is None and (FURTHER[1] or FURTHER[2]):
+        raise ValueError("give features: $read")
+    features = np.empty((n, 0)) if features is None else np.asarray(features, dtype=float).reshape(n, -1)
+
+    def properties(side, k):
+        known = {f"m{side}": m[k], f"q{side}": q[k]}
+        return known | {name: features[k, column] for name, column in FURTHER[side].items()}
+
+    edge = np.broadcast_to(np.array(BOX if box is None else box, dtype=float), x.shape[1:])
+    periodic = np.isfinite(edge)
+    total = np.zeros_like(x)
+    for i, j in _pairs(n) if edges is None else [np.asarray(edges, dtype=int)]:
+        delta, w = x[i] - x[j], v[i] - v[j]
+        delta[:, periodic] -= edge[periodic] * np.round(delta[:, periodic] / edge[periodic])
+        d = np.sqrt((delta**2).sum(axis=1))
+        apart = (delta * w).sum(axis=1) / np.where(d > 0, d, 1.0)
+        known = {"r": d + SOFTENING, "d": d, "w": np.sqrt((w**2).sum(axis=1)), "uw": apart}
+        known |= dict(zip($deltas, delta.T)) | dict(zip($relative, w.T))
+        with np.errstate(all="ignore"):
+            found = _side_by_side(pair(**known, **properties(1, i), **properties(2, j)), d)
+        np.add.at(total, i, np.where(d[:, None] == 0, 0.0, found))  # no direction, so no force
+    places = dict(zip($places, np.concatenate([x, v], axis=1).T))
+    return total + _side_by_side(own(**places, **properties(1, slice(None))), m)
+
+
+def _pairs(n):
+    """Receivers and senders of all pairs, in parts."""
+    for some in np.array_split(np.arange(n), n * n // PAIRS + 1):
+        i, j = np.repeat(some, n), np.tile(np.arange(n), len(some))
+        yield i[i != j], j[i != j]
+
+
+def _side_by_side(parts, like):
+    return np.stack([np.broadcast_to(part, like.shape) for part in parts], axis=-1)
+''')
 
 
 def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -35,11 +112,15 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
         content: that of `law.json`.
         folder: where to.
     """
-    built = {key: list(content.get(key) or []) for key in ("acceleration", "one_body", "further")}
+    lists = ("acceleration", "one_body", "further", "box")
+    softening = content.get("softening", SOFTENING)
+    built: dict[str, Any] = {"order": law.order, "softening": softening} | {
+        key: list(content.get(key) or []) for key in lists
+    }
     texts = {
-        "law.tex": latex(law),
-        "law_sympy.py": in_sympy(law),
-        "law_numpy.py": in_numpy(law, built["further"]),
+        "law.tex": latex(law, softening),
+        "law_sympy.py": in_sympy(law, softening),
+        "law_numpy.py": in_numpy(law, built["further"], content.get("box"), softening),
     }
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
@@ -51,37 +132,60 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
     return [folder / name for name in (*texts, "law.pt")]
 
 
-def latex(law: Law) -> str:
-    """An `align*` environment, numbers with six figures."""
-    symbols = {s for f in (*law.components, *law.one_body) for s in f.free_symbols}
-    names = {s: variables.latex(str(s)) for s in symbols}
+def latex(law: Law, softening: float = SOFTENING) -> str:
+    """An `align*` environment, numbers with six figures; names that need it are explained in a note."""
+    used = names(law)
+    symbols = {sympy.Symbol(name): variables.latex(name) for name in used}
     alone = law.one_body or (sympy.S.Zero,) * len(law.components)
     lines = []
     for axis, *terms in zip(AXES, law.components, alone, strict=False):
-        pair, single = (sympy.latex(rounded(term, 6), symbol_names=names) for term in terms)
+        pair, single = (sympy.latex(rounded(term, 6), symbol_names=symbols) for term in terms)
         rest = "" if terms[1] == 0 else f" + {single}"
-        lines.append(rf"  a_{axis} &= \sum_j \left[ {pair} \right]{rest}".replace("+ -", "- "))
+        left = f"{'a' if law.order == 2 else 'v'}_{axis}"
+        lines.append(rf"  {left} &= \sum_j \left[ {pair} \right]{rest}".replace("+ -", "- "))
     body = " \\\\\n".join(lines)
-    note = f"% r = |\\Delta| + {SOFTENING:g}; 1: receiver, 2: sender"
-    return f"{note}\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
+    note = "; ".join([*definitions(used, softening), "1: receiver, 2: sender"])
+    return f"% {note}\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
 
 
-def in_sympy(law: Law) -> str:
+def names(law: Law) -> list[str]:
+    """All variables of the law, sorted."""
+    return sorted({str(s) for f in (*law.components, *law.one_body) for s in f.free_symbols})
+
+
+def definitions(used: Collection[str], softening: float = SOFTENING) -> list[str]:
+    """What the names that a law uses stand for, in LaTeX; those that explain themselves are left out."""
+    meant = {
+        rf"r = |\Delta| + {softening:g}": {"r"},
+        r"d = |\Delta|": {"d"},
+        r"u = \Delta/|\Delta|": {"uw"},
+        "w = v_1 - v_2": {*RELATIVE, *MOVING},
+    }
+    return [text for text, known in meant.items() if known & set(used)]
+
+
+def in_sympy(law: Law, softening: float = SOFTENING) -> str:
     """A Python module with the expressions as sympy objects."""
-    symbols = sorted({str(s) for f in (*law.components, *law.one_body) for s in f.free_symbols})
+    used = names(law)
+    symbols = f'{", ".join(used)} = sympy.symbols("{" ".join(used)}")' if used else "# numbers alone"
     text = f'''\
-        """The distilled law: contributions of a pair to its receiver's acceleration, then one-body terms.
+        """The distilled law: contributions of a pair to its receiver's {_quantity(law)}, then one-body terms.
 
-        1 is the receiver, 2 the sender, d = x1 - x2 by components, r = |d| + {SOFTENING:g}.
+        1 is the receiver, 2 the sender; dx dy dz: x1 - x2, d its length, r = d + {softening:g};
+        wx wy wz: v1 - v2, w its length, uw its component along x1 - x2; x y z vx vy vz: one particle's own.
         """
 
         import sympy
 
-        {", ".join(symbols)} = sympy.symbols("{" ".join(symbols)}")
+        {symbols}
         pair = {_tuple(law.components)}
         one_body = {_tuple(law.one_body)}
         '''
     return textwrap.dedent(text)
+
+
+def _quantity(law: Law) -> str:
+    return "acceleration" if law.order == 2 else "velocity"
 
 
 def _tuple(expressions: tuple[sympy.Expr, ...]) -> str:
@@ -89,57 +193,51 @@ def _tuple(expressions: tuple[sympy.Expr, ...]) -> str:
     return f"({inner},)" if expressions else "()"
 
 
-def in_numpy(law: Law, further: Sequence[str] = ()) -> str:
-    """A Python module that needs NumPy only: accelerations of n particles.
+def in_numpy(
+    law: Law,
+    further: Sequence[str] = (),
+    box: Sequence[float | None] | None = None,
+    softening: float = SOFTENING,
+) -> str:
+    """A Python module that needs NumPy only: accelerations of n particles, or velocities in first order.
 
     Args:
         law: the law.
         further: names of the further columns of the data, in order.
+        box: edges of the periodic box of the data, None along an open axis.
+        softening: ε of r = d + ε.
     """
+    used, dim = names(law), len(law.components)
+    alone = law.one_body or (sympy.S.Zero,) * dim
+    columns = {
+        side: {name: k for k, column in enumerate(further) if (name := sided(column, side)) in used}
+        for side in (1, 2)
+    }
+    read = ", ".join(further[k] for k in sorted({*columns[1].values(), *columns[2].values()}))
+    return NUMPY_FILE.substitute(
+        quantity=_quantity(law),
+        box=None if box is None else list(box),
+        softening=softening,
+        further=columns,
+        columns=", ".join(further) or "none in these data",
+        read=f"the law reads {read}" if read else "the law reads none",
+        dim=dim,
+        deltas=DELTAS[:dim],
+        relative=RELATIVE[:dim],
+        places=(*AXES[:dim], *VELOCITIES[:dim]),
+        pair_names=_parameters(law.components),
+        pair=_in_numpy(law.components),
+        own_names=_parameters(alone),
+        own=_in_numpy(alone),
+    )
+
+
+def _parameters(terms: Sequence[sympy.Expr]) -> str:
+    """Parameters of a function of these terms; it is handed more than it uses."""
+    used = sorted({str(s) for f in terms for s in f.free_symbols})
+    return ", ".join(["*", *used, "**_"] if used else ["**_"])
+
+
+def _in_numpy(terms: Sequence[sympy.Expr]) -> str:
     printer = NumPyPrinter({"fully_qualified_modules": True})
-    pair = [printer.doprint(f).replace("numpy.", "np.") for f in law.components]
-    alone = [printer.doprint(f).replace("numpy.", "np.") for f in law.one_body]
-    names = ", ".join(f"d{a}" for a in AXES[: len(pair)])
-    speeds = ", ".join(f"v{a}" for a in AXES[: len(pair)])
-    used = {str(s) for f in law.components for s in f.free_symbols}
-    more = given = ""  # further columns that the law uses, as parameters and as arguments
-    for (k, name), (side, end) in itertools.product(enumerate(further), ((1, "i"), (2, "j"))):
-        if sided(name, side) in used:
-            more += f", {sided(name, side)}"
-            given += f", features[{end}, {k}]"
-    lines = [
-        '"""The distilled law. Made by gnn_distill; needs NumPy only."""',
-        "",
-        "import numpy as np",
-        "",
-        f"SOFTENING = {SOFTENING!r}",
-        "",
-        "",
-        f"def pair_acceleration(delta, m1, m2, q1, q2{more}):",
-        '    """What sender 2 adds to the acceleration of receiver 1; delta = x1 - x2, shape [..., D]."""',
-        f"    {names} = np.moveaxis(np.asarray(delta, dtype=float), -1, 0)",
-        f"    r = np.sqrt({' + '.join(f'd{a} ** 2' for a in AXES[: len(pair)])}) + SOFTENING",
-        f"    parts = [{', '.join(pair)}]",
-        "    found = np.stack([np.broadcast_to(p, r.shape) for p in parts], axis=-1)",
-        "    return np.where((np.asarray(delta) == 0).all(-1, keepdims=True), 0.0, found)",
-        "",
-        "",
-        "def acceleration(x, v, m, q, edges=None, features=None):",
-        '    """Accelerations [n, D] from positions and velocities [n, D], masses and charges [n].',
-        "",
-        "    edges: receivers and senders, each [E]; all pairs if None. features: further ones [n, K].",
-        '    """',
-        "    x, v, m, q = (np.asarray(part, dtype=float) for part in (x, v, m, q))",
-        "    i, j = np.nonzero(~np.eye(len(x), dtype=bool)) if edges is None else edges",
-        "    total = np.zeros_like(x)",
-        f"    pairs = pair_acceleration(x[i] - x[j], m[i], m[j], q[i], q[j]{given})",
-        "    np.add.at(total, i, pairs)",
-    ]
-    if alone:
-        lines += [
-            f"    {speeds} = v.T",
-            "    m1 = m",
-            f"    alone = [{', '.join(alone)}]",
-            "    total += np.stack([np.broadcast_to(p, m1.shape) for p in alone], axis=-1)",
-        ]
-    return "\n".join([*lines, "    return total", ""])
+    return ", ".join(printer.doprint(f).replace("numpy.", "np.") for f in terms)

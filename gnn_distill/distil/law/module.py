@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gnn_distill.distil.expressions.evaluate import Backend, Function, compiled, constants, replaced
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import DELTAS, Columns
+from gnn_distill.physics.variables import DELTAS, RELATIVE, Columns
 
 TORCH = Backend(
     {
@@ -33,7 +33,7 @@ TORCH = Backend(
 
 
 class LawModule(nn.Module):
-    """Accelerations in closed form; the constants outside of exponents are trainable.
+    """Accelerations in closed form, velocities in first order; constants outside of exponents are trainable.
 
     Equal constants of different components are one parameter. Takes what the network takes, so it can stand
     in its place.
@@ -43,6 +43,9 @@ class LawModule(nn.Module):
         one_body: one for each component over the particles, or none.
         edges: receivers and senders, each [E]; all pairs if None.
         further: names of the features after charge and mass.
+        box: edges of the periodic box, None along an open axis; None where nothing is periodic.
+        softening: ε of r = d + ε.
+        order: of the equation of motion; in one of first order the expressions are velocities.
     """
 
     def __init__(
@@ -51,12 +54,15 @@ class LawModule(nn.Module):
         one_body: Sequence[str] = (),
         edges: tuple[Tensor, Tensor] | None = None,
         further: Sequence[str] = (),
+        box: Sequence[float | None] | None = None,
+        softening: float = SOFTENING,
+        order: int = 2,
     ) -> None:
         super().__init__()
-        self.dim, self.further = len(acceleration), tuple(further)
-        columns = Columns(self.dim, self.further)
-        pair = [parse(text, columns.law_names) for text in acceleration]
-        alone = [parse(text, columns.own_names) for text in one_body]
+        self.order = order
+        self.columns = Columns(len(acceleration), tuple(further), tuple(box) if box else None, softening)
+        pair = [parse(text, self.columns.law_names) for text in acceleration]
+        alone = [parse(text, self.columns.own_names) for text in one_body]
         numbers = constants(*pair, *alone)
         self.constants = nn.Parameter(torch.tensor([float(c) for c in numbers], dtype=torch.float64))
         names = {c: sympy.Symbol(f"c{k}") for k, c in enumerate(numbers)}
@@ -67,25 +73,32 @@ class LawModule(nn.Module):
     @classmethod
     def from_law(cls, law: Mapping[str, Any], edges: tuple[Tensor, Tensor] | None = None) -> LawModule:
         """The module of a `law.json`."""
-        return cls(law["acceleration"], law.get("one_body") or [], edges, law.get("further") or ())
+        lists = {key: law.get(key) or () for key in ("one_body", "further", "box")}
+        softening, order = law.get("softening", SOFTENING), law.get("order", 2)
+        return cls(law["acceleration"], edges=edges, softening=softening, order=order, **lists)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Accelerations [B, n, D] of particles with features x [B, n, F]."""
-        x = x.to(self.constants.dtype)
-        n, dim, columns = x.shape[1], self.dim, Columns(self.dim, self.further)
+        """Accelerations [B, n, D], or velocities, of particles with features x [B, n, F]."""
+        x, columns = x.to(self.constants.dtype), self.columns
+        n = x.shape[1]
         if self._edges is None:
             receiver, sender = torch.nonzero(~torch.eye(n, dtype=torch.bool, device=x.device)).T
         else:
             receiver, sender = self._edges
         one, two = x[:, receiver], x[:, sender]
-        delta = one[..., :dim] - two[..., :dim]
-        numbers = {f"c{k}": c for k, c in enumerate(self.constants)}
+        delta, relative = (
+            columns.separation(one, two),
+            one[..., columns.velocity] - two[..., columns.velocity],
+        )
+        d, numbers = delta.norm(dim=-1), {f"c{k}": c for k, c in enumerate(self.constants)}
         named = dict(zip(DELTAS, delta.unbind(-1), strict=False)) | numbers
-        named |= {"r": delta.norm(dim=-1) + SOFTENING}
+        named |= dict(zip(RELATIVE, relative.unbind(-1), strict=False))
+        apart = (delta * relative).sum(-1) / torch.where(d > 0, d, 1.0)
+        named |= {"d": d, "r": d + columns.softening, "w": relative.norm(dim=-1), "uw": apart}
         named |= columns.properties(one, 1) | columns.properties(two, 2)
-        pairs = _stacked(self._pair, named, like=named["r"])
+        pairs = _stacked(self._pair, named, like=d)
         pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force
-        total = pairs.new_zeros(*x.shape[:2], dim).index_add(1, receiver, pairs)
+        total = pairs.new_zeros(*x.shape[:2], columns.dim).index_add(1, receiver, pairs)
         if not self._alone:
             return total
         return total + _stacked(self._alone, columns.own(x) | numbers, like=x[..., columns.mass])

@@ -5,7 +5,8 @@ Shapes: S trajectories, T frames, n particles, D space dims.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,20 +16,27 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import chain
+from gnn_distill.data.graphs import Subset, chain
+from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.law.energy import Conserved
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.problem import Evidence
 from gnn_distill.physics.energy import Pairs, conserves_energy, drift, energy
 from gnn_distill.physics.laws import ForceLaw
 
 Accelerations = Callable[[Array, Array], Array]
-"""(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D]."""
+"""(positions [S, n, D], velocities [S, n, D]) → accelerations [S, n, D], in first order velocities."""
+
+Drift = Callable[[Array, Array], Array]
+"""(positions, velocities), each [S, T, n, D] → relative change of the energy [S, T]."""
 
 TOLERANCE = 1e-6
 EVALUATIONS = 24_000
 """Accelerations that a rollout may ask for, six a step; one that needs more ends where it is."""
 ENOUGH = 5_000
 """What a good law of twelve trajectories needs, twice over."""
+STEPS = 10
+"""Random steps between two frames."""
 EDGES = 10_000_000
 """Edges of all those evaluations together: what bounds the time where there are many particles."""
 
@@ -39,9 +47,10 @@ class Tracks:
 
     Attributes:
         times: of the frames, shape [T].
-        positions: shape [S, T, n, D]; `velocities` likewise.
+        positions: shape [S, T, n, D], in a periodic box without jumps at its edges; `velocities` likewise.
         masses: shape [S, n]; `charges` likewise.
         pairs: which particles interact, for energies.
+        order: of the equation of motion; in one of first order velocities count for nothing.
     """
 
     times: Array
@@ -50,6 +59,7 @@ class Tracks:
     masses: Array
     charges: Array
     pairs: Pairs
+    order: int = 2
 
     def drift(self, law: ForceLaw, positions: Array, velocities: Array) -> Array:
         """Relative change of the energy along a rollout of these trajectories, shape [S, T]."""
@@ -61,7 +71,8 @@ class Course(NamedTuple):
     """Where a rollout led.
 
     Attributes:
-        positions: at the frames, shape [S, T, n, D], NaN from where it ended; `velocities` likewise.
+        positions: at the frames, shape [S, T, n, D], NaN from where it ended; `velocities` likewise, all NaN
+            in first order.
         ended: why it ended before the last frame; None where it did not.
     """
 
@@ -86,20 +97,20 @@ def let_run(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIO
     It ends at the last frame, where a step fails since accelerations are not finite or too steep, or
     where `limit` accelerations have been asked for, rejected steps and the first one's size included.
     """
-    x0, v0 = tracks.positions[:, 0], tracks.velocities[:, 0]
-    shape, half = x0.shape, x0.size
-    asked, times = 0, tracks.times
+    states = np.stack([tracks.positions[:, 0], tracks.velocities[:, 0]])[: tracks.order]
+    asked, times, shape = 0, tracks.times, states.shape
 
     def derivative(_: float, y: Array) -> Array:
         nonlocal asked
         asked += 1
         if asked > limit:
             return np.full_like(y, np.nan)  # a step of NaN fails, and the solver returns what it has reached
-        x, v = y[:half].reshape(shape), y[half:].reshape(shape)
-        return np.concatenate([v.ravel(), accelerations(x, v).ravel()])
+        x, *v = y.reshape(shape)
+        changes = accelerations(x, v[0] if v else np.zeros_like(x))
+        return np.concatenate([part.ravel() for part in (*v, changes)])
 
-    found = np.full((len(times), 2 * half), np.nan)
-    found[0] = np.concatenate([x0.ravel(), v0.ravel()])
+    found = np.full((len(times), states.size), np.nan)
+    found[0] = states.ravel()
     ended: str | None = "a step failed"
     with np.errstate(all="ignore"):
         # from a derivative that is not finite the solver would look for a first step for ever
@@ -111,8 +122,45 @@ def let_run(accelerations: Accelerations, tracks: Tracks, limit: int = EVALUATIO
             ended = None if solved.success else ended
     if asked > limit:
         ended = f"{limit} evaluations were spent"
-    x, v = (part.reshape(-1, *shape).swapaxes(0, 1) for part in np.split(found, 2, axis=1))
-    return Course(x, v, ended)
+    x, *v = found.reshape(len(times), *shape).swapaxes(0, 1).swapaxes(1, 2)
+    return Course(x, v[0] if v else np.full_like(x, np.nan), ended)
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Random steps of particles whose motion is of first order.
+
+    Attributes:
+        constant: D; a component's steps have the variance 2 D dt.
+        seed: of the steps.
+    """
+
+    constant: float
+    seed: int = 0
+
+    def let_run(self, velocities: Accelerations, tracks: Tracks, limit: int = EVALUATIONS) -> Course:
+        """Steps of Euler and Maruyama from the first frame of `tracks`, some to a frame, within the limit."""
+        frames = len(tracks.times)
+        each = min(STEPS, max(1, limit // max(1, frames - 1)))
+        found, rng = np.full_like(tracks.positions, np.nan), np.random.default_rng([self.seed, 4])
+        x = found[:, 0] = tracks.positions[:, 0]
+        still, reached = np.zeros_like(x), min(frames, limit // each + 1)
+        for frame in range(1, reached):
+            dt = (tracks.times[frame] - tracks.times[frame - 1]) / each
+            for _ in range(each):
+                kicks = np.sqrt(2 * self.constant * dt) * rng.standard_normal(x.shape)
+                x = x + velocities(x, still) * dt + kicks
+            found[:, frame] = x
+        ended = None if reached == frames else f"{limit} evaluations were spent"
+        if not np.isfinite(found[:, :reached]).all():
+            ended = "a step failed"
+        return Course(found, np.full_like(found, np.nan), ended)
+
+
+def spread(positions: Array) -> Array:
+    """Root mean square displacement of the particles since the first frame, shape [S, T]."""
+    moved = ((positions - positions[:, :1]) ** 2).sum(axis=-1)
+    return np.asarray(np.sqrt(moved.mean(axis=-1)), dtype=np.float64)
 
 
 def position_error(positions: Array, tracks: Tracks) -> Array:
@@ -121,35 +169,51 @@ def position_error(positions: Array, tracks: Tracks) -> Array:
     return np.asarray(np.sqrt(apart.mean(axis=-1)), dtype=np.float64)
 
 
+def drift_under(law: ForceLaw, tracks: Tracks) -> Drift | None:
+    """Drift of the energy under a known law; None where that does not conserve it."""
+    return functools.partial(tracks.drift, law) if conserves_energy(law) else None
+
+
 def compare_rollouts(
-    movers: dict[str, Accelerations], tracks: Tracks, law: ForceLaw | None, limit: int = EVALUATIONS
+    movers: dict[str, Accelerations],
+    tracks: Tracks,
+    drift: Drift | None,
+    limit: int = EVALUATIONS,
+    diffusion: Diffusion | None = None,
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Roll out each of `movers` and compare it with the truth.
 
     Args:
         movers: by name, such as `network` and `law`.
         tracks: the truth.
-        law: the true law, for energies; energy is left out where it is unknown or not conserved.
+        drift: of the energy, which is left out where it is unknown or not conserved.
         limit: accelerations that each rollout may ask for.
+        diffusion: random steps beside what the movers say, if there are any. No path is foretold then, and
+            what is compared is how far particles get.
 
     Returns:
-        Arrays for `rollout.npz`: times, and for each name positions, error and drift; and a summary: medians
-        over trajectories at the last frame that was reached, its time, and why it was the last.
+        Arrays for `rollout.npz`: times, and for each name positions, error and drift, or spread; and a
+        summary: medians over trajectories at the last frame that was reached, its time, and why it was the
+        last. `spread` is the root mean square displacement over all frames as a share of the true one.
     """
-    conserved = law is not None and conserves_energy(law)
     arrays: dict[str, Array] = {"times": tracks.times, "true_positions": tracks.positions}
-    if law is not None and conserved:
-        arrays["true_drift"] = tracks.drift(law, tracks.positions, tracks.velocities)
+    if drift is not None:
+        arrays["true_drift"] = drift(tracks.positions, tracks.velocities)
     summary: dict[str, Any] = {"trajectories": len(tracks.positions), "time": float(np.ptp(tracks.times))}
     for name, accelerations in movers.items():
-        x, v, ended = let_run(accelerations, tracks, limit)
+        x, v, ended = (diffusion.let_run if diffusion else let_run)(accelerations, tracks, limit)
         error = position_error(x, tracks)
         arrays |= {f"{name}_positions": x, f"{name}_error": error}
         last = int(np.flatnonzero(np.isfinite(error).any(axis=0))[-1])
         until = float(tracks.times[last] - tracks.times[0])
         summary[name] = {"position_error": _median(error[:, last]), "until": until, "ended": ended}
-        if law is not None and conserved:
-            arrays[f"{name}_drift"] = tracks.drift(law, x, v)
+        if diffusion is not None:
+            found, true = (spread(positions[:, : last + 1]) for positions in (x, tracks.positions))
+            arrays |= {f"{name}_spread": spread(x), "true_spread": spread(tracks.positions)}
+            share = np.sqrt((found**2).mean(axis=1) / (true**2).mean(axis=1))
+            summary[name] |= {"position_error": None, "spread": _median(share)}
+        if drift is not None:
+            arrays[f"{name}_drift"] = drift(x, v)
             summary[name]["energy_drift"] = _median(arrays[f"{name}_drift"][:, last])
     return arrays, summary
 
@@ -180,8 +244,8 @@ def roll_out(
 
     Returns:
         Arrays of `rollout.npz` and a summary for `law.json`; None where there is no trajectory to follow:
-        single frames, an unknown time between them, edges that change with time, or further features that
-        may do so.
+        single frames, an unknown time between them, or edges, masses, charges or further columns that change
+        with time.
     """
     truth = _truth(evidence, count)
     if truth is None:
@@ -191,10 +255,12 @@ def roll_out(
     first = test.features[: count * frames : frames].double().numpy()
     n = first.shape[1]
 
+    home = _home(test)
+
     def mover(predict: Callable[[Tensor], Tensor], kind: torch.dtype) -> Accelerations:
         @torch.no_grad()
         def accelerations(x: Array, v: Array) -> Array:
-            state = np.concatenate([x, v, first[..., columns.constant]], axis=-1)
+            state = np.concatenate([home(x), v, first[..., columns.constant]], axis=-1)
             return np.asarray(predict(torch.from_numpy(state).to(kind)).double().numpy())
 
         return accelerations
@@ -202,8 +268,10 @@ def roll_out(
     model.eval()
     module = LawModule.from_law(law, model.edges(n))
     movers = {"network": mover(lambda x: model(x)[0], torch.float32), "law": mover(module, torch.float64)}
-    known = _law_of_energy(evidence, n)
-    arrays, summary = compare_rollouts(movers, truth, known, limit(count * len(model.edges(n)[0])))
+    drift, evaluations = _drift(evidence, law, truth, first), limit(count * len(model.edges(n)[0]))
+    constant = (law.get("estimates") or {}).get("diffusion", (0.0,))[0] if evidence.order == 1 else 0.0
+    diffusion = Diffusion(constant, evidence.seed) if constant > 0 else None
+    arrays, summary = compare_rollouts(movers, truth, drift, evaluations, diffusion)
     for name in movers:
         if why := summary[name]["ended"]:
             until = f"{summary[name]['until']:.3g} of {summary['time']:.3g}"
@@ -211,12 +279,38 @@ def roll_out(
     return arrays, summary
 
 
-def _law_of_energy(evidence: Evidence, n: int) -> ForceLaw | None:
-    """The true law if particles interact as it says, all or along a chain; energies are summed like that."""
-    joined, law = np.zeros((n, n), dtype=bool), evidence.law
+def _drift(evidence: Evidence, content: Mapping[str, Any], tracks: Tracks, first: Array) -> Drift | None:
+    """Drift of the energy under the true law, or where that is unknown under the distilled one.
+
+    None where it is not conserved, as in first order, or where particles do not interact as the true law
+    says, or only one way.
+    The true law's is relative to max(1, |E|), the distilled one's to the largest kinetic energy of the truth.
+
+    Args:
+        evidence: the network and its test set.
+        content: of `law.json`.
+        tracks: the truth.
+        first: features of its first frames, shape [S, n, F].
+    """
+    if evidence.order == 1:
+        return None
+    n, law, columns = first.shape[1], evidence.law, evidence.test.columns
+    joined = np.zeros((n, n), dtype=bool)
     joined[tuple(part.numpy() for part in evidence.model.edges(n))] = True
-    usual = chain(n) if law and law.graph == "chain" else ~np.eye(n, dtype=bool)
-    return law if np.array_equal(joined, usual) else None
+    if law is not None:
+        usual = chain(n) if law.graph == "chain" else ~np.eye(n, dtype=bool)
+        return drift_under(law, tracks) if np.array_equal(joined, usual) else None
+    conserved = Conserved.of(Law.of(content), columns) if np.array_equal(joined, joined.T) else None
+    if conserved is None:
+        return None
+
+    def features(x: Array, v: Array) -> Array:
+        constant = first[:, None, :, columns.constant]
+        return np.concatenate([x, v, np.broadcast_to(constant, (*x.shape[:3], constant.shape[-1]))], axis=-1)
+
+    kinetic = conserved.kinetic(features(tracks.positions, tracks.velocities)).max(axis=1, keepdims=True)
+    scale = np.maximum(kinetic, np.finfo(float).tiny)
+    return lambda x, v: conserved.drift(features(x, v), tracks.pairs) / scale
 
 
 def _truth(evidence: Evidence, wanted: int) -> Tracks | None:
@@ -225,19 +319,46 @@ def _truth(evidence: Evidence, wanted: int) -> Tracks | None:
     of = test.trajectory
     frames = 1 if of is None else int((of == of[0]).sum())
     followed = evidence.whole and wanted > 0 and frames > 1 and test.edge_mask is None
-    if not followed or evidence.spacing is None or columns.further:
+    if not followed or evidence.spacing is None:
         return None
     n = test.features.shape[1]
     receiver, sender = (part.numpy() for part in evidence.model.edges(n))
     count = min(wanted, len(test) // frames, trajectories(len(receiver)))
     x: Array = test.features[: count * frames].double().numpy()
     x = x.reshape(count, frames, *x.shape[1:])
+    if (x[..., columns.constant] != x[:, :1, :, columns.constant]).any():
+        return None
     once = receiver < sender
+    places = x[..., columns.position]
+    for k, edge in enumerate(columns.box or ()):
+        if edge is not None:
+            places[..., k] = np.unwrap(places[..., k], axis=1, period=edge)
     return Tracks(
         evidence.spacing * np.arange(frames, dtype=np.float64),
-        x[..., columns.position],
+        places,
         x[..., columns.velocity],
         x[:, 0, :, columns.mass],
         x[:, 0, :, columns.charge],
         (receiver[once], sender[once]),
+        evidence.order,
     )
+
+
+def _home(graphs: Subset) -> Callable[[Array], Array]:
+    """What shifts positions [..., D] by whole edges of the box to where those of the graphs lie.
+
+    Nothing is shifted along an axis on which the graphs' own positions go beyond one box.
+    """
+    if graphs.box is None:
+        return lambda x: x
+    x = graphs.features[..., graphs.columns.position].double().flatten(0, 1).numpy()
+    low, span, edges = x.min(axis=0), np.ptp(x, axis=0), np.array(graphs.box, dtype=np.float64)
+    held = np.isfinite(edges) & (span <= edges)
+
+    def shifted(x: Array) -> Array:
+        turns = np.floor((x[..., held] - low[held]) / edges[held])
+        moved = x.copy()
+        moved[..., held] -= turns * edges[held]
+        return moved
+
+    return shifted

@@ -20,25 +20,26 @@ SMALLEST = 1e-12
 
 
 def rollout(run: Run, arrays: dict[str, Any]) -> Figure | None:
-    """Error of the positions over time, and energy drift where energy is conserved."""
+    """Error of the positions over time, or how far particles get where steps are random; energy drift."""
     stored = run.rollout()
     if stored is None:
         return None
-    drift = "true_drift" in stored
+    drift, random = "true_drift" in stored, "true_spread" in stored
     figure = Figure(figsize=(9.2 if drift else 6.4, 3.8), layout="compressed")
     panels = figure.subplots(1, 1 + drift, squeeze=False)[0]
     times = stored["times"] - stored["times"][0]
     for name, (label, colour) in MOVERS.items():
-        _band(panels[0], times, stored[f"{name}_error"], colour, label)
+        _band(panels[0], times, stored[f"{name}_{'spread' if random else 'error'}"], colour, label)
         if drift:
             _band(panels[1], times, stored[f"{name}_drift"], colour, label)
     size = stored["true_positions"]
     moved = np.sqrt(((size - size[:, :1]) ** 2).sum(-1).mean(-1))
     _band(panels[0], times, moved, GREY, "way that particles went")
-    panels[0].set(xlabel="time", ylabel="error of a position (rms)")
+    measured = "displacement of a particle (rms)" if random else "error of a position (rms)"
+    panels[0].set(xlabel="time", ylabel=measured)
     if drift:
         _band(panels[1], times, stored["true_drift"], BLACK, "true trajectory, as stored")
-        panels[1].set(xlabel="time", ylabel="|E − E₀| / max(1, |E₀|)")
+        panels[1].set(xlabel="time", ylabel="relative drift of the energy")
     shown = {line.get_label(): line for axes in panels for line in axes.get_lines()}
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=len(shown))
     return figure
@@ -53,6 +54,14 @@ def caption(run: Run) -> str:
         for name, (label, _) in MOVERS.items()
         if summary.get(name, {}).get("position_error") is not None
     ]
+    shares = [
+        f"{share:.2f} for the {label}"
+        for name, (label, _) in MOVERS.items()
+        if (share := summary.get(name, {}).get("spread")) is not None
+    ]
+    if shares:
+        compared = "How far particles get, as a share of how far the real ones got"
+        return f"Steps are random, so no path is foretold. {compared}: {' and '.join(shares)}."
     if not ends:
         return ""
     return f"The median error of {summary['trajectories']} trajectories is {' and '.join(ends)}."

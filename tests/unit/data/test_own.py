@@ -147,9 +147,8 @@ def test_particles_with_numbers_are_sorted_as_numbers(tmp_path: Path):
     rows = [[t, i, 100 * t + i, 0] for t in range(9) for i in (10, 9, 2)]
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["time", "particle", "x", "y"], *rows])
-    assert OwnData(str(tmp_path / "t.csv"), blocks=3, window=3, order=2, drop_edges=False).load().features[
-        0, :, 0
-    ].tolist() == [2, 9, 10]
+    options = {"dynamics": "second_order", "blocks": 3, "window": 3, "order": 2, "drop_edges": False}
+    assert OwnData(str(tmp_path / "t.csv"), **options).load().features[0, :, 0].tolist() == [2, 9, 10]
 
 
 def test_longer_trajectories_are_cut_to_the_shortest(tmp_path: Path, caplog):
@@ -269,7 +268,8 @@ def test_further_columns_keep_their_names_where_equations_can_hold_them(
     rows = [[s, t, i, 1, *cells[s, t, i]] for s, t, i in np.ndindex(3, 9, 2)]
     with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["run", "time", "particle", "mass", "x", "y", *headings], *rows])
-    data = OwnData(str(tmp_path / "t.csv"), window=3, order=2, drop_edges=False).load()
+    options = {"dynamics": "second_order", "window": 3, "order": 2, "drop_edges": False}
+    data = OwnData(str(tmp_path / "t.csv"), **options).load()
     assert data.further == names
     assert (data.features[..., 6:] == cells[..., 2:].reshape(-1, 2, len(headings)).astype("f4")).all()
     (note,) = [note for note in data.notes if "further columns" in note]
@@ -310,12 +310,14 @@ def test_short_names_of_columns(tmp_path: Path):
     (tmp_path / "short.csv").write_text("\n".join(["run,t,id,x,y,q,m", *rows]) + "\n")
     long = ["trajectory,time,particle,x,y,charge,mass", *rows]
     (tmp_path / "long.csv").write_text("\n".join(long) + "\n")
-    short, named = (OwnData(path=str(tmp_path / f"{name}.csv")).load() for name in ("short", "long"))
+    short, named = (
+        OwnData(str(tmp_path / f"{n}.csv"), dynamics="second_order").load() for n in ("short", "long")
+    )
     np.testing.assert_array_equal(short.features, named.features)
     assert short.features.shape[-1] == 6  # no further features
     both = [line + ",7" for line in long[1:]]
     (tmp_path / "both.csv").write_text("\n".join([long[0] + ",m", *both]) + "\n")
-    assert (OwnData(path=str(tmp_path / "both.csv")).load().features[..., 6] == 7).all()
+    assert (OwnData(str(tmp_path / "both.csv"), dynamics="second_order").load().features[..., 6] == 7).all()
 
 
 @pytest.mark.parametrize(
@@ -327,5 +329,5 @@ def test_few_runs_with_different_particles_are_warned_of(
     x = np.random.default_rng(0).normal(size=(sims, 60, 3, 2))
     file = tmp_path / "few.npz"
     np.savez(file, positions=x, velocities=x, accelerations=x, masses=np.array(masses, dtype=float))
-    OwnData(path=str(file)).load()
+    OwnData(str(file), dynamics="second_order").load()
     assert ("different particles" in caplog.text) is warned

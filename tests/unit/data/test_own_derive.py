@@ -21,7 +21,7 @@ def circular_orbit(dt: float, frames: int) -> tuple[np.ndarray, np.ndarray, np.n
 def test_a_circular_orbit_is_differentiated_to_a_part_in_a_million(tmp_path: Path):
     x, v, a = circular_orbit(dt=0.01, frames=400)
     np.savez(tmp_path / "orbit.npz", positions=x)
-    data = OwnData(str(tmp_path / "orbit.npz"), time_step=0.01, blocks=3).load()
+    data = OwnData(str(tmp_path / "orbit.npz"), time_step=0.01, blocks=3, dynamics="second_order").load()
     kept = 3 + blocks_of(394, 3, 7, 1).reshape(-1)
     np.testing.assert_allclose(data.features[..., :2], x[kept], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(data.features[..., 2:4], v[kept], atol=2e-6)
@@ -80,7 +80,7 @@ def test_a_wider_window_is_named_where_it_helps(tmp_path: Path):
     arrays, rng = oscillators(frames=400), np.random.default_rng(1)
     noisy = arrays["positions"] + rng.normal(0, 1e-3, (S, 400, N, 2))
     np.savez(tmp_path / "t.npz", positions=noisy, dt=0.01)
-    doubts = OwnData(str(tmp_path / "t.npz")).load().doubts
+    doubts = OwnData(str(tmp_path / "t.npz"), window=7).load().doubts
     window = int(doubts[0].partition("dataset.window=")[2].split()[0])
     assert "in the accelerations derived from them" in doubts[0] and window > 7
 
@@ -94,10 +94,15 @@ def test_a_wider_window_is_named_where_it_helps(tmp_path: Path):
 def test_noise_that_no_window_averages_out_is_said_to_be_so(tmp_path: Path):
     noisy = oscillators(frames=60)["positions"] + np.random.default_rng(1).normal(0, 0.1, (S, 60, N, 2))
     np.savez(tmp_path / "t.npz", positions=noisy, dt=0.01)
-    assert "still much; track more exactly" in OwnData(str(tmp_path / "t.npz")).load().doubts[0]
+    typed = {"dynamics": "second_order", "window": 7}
+    assert "still much; track more exactly" in OwnData(str(tmp_path / "t.npz"), **typed).load().doubts[0]
+    chosen = OwnData(str(tmp_path / "t.npz"), dynamics="second_order").load().doubts[0]
+    assert "the window with the least error; track more exactly" in chosen
     short = {"positions": noisy[:, :8], "dt": 0.01}
     np.savez(tmp_path / "t.npz", **short)
-    assert "or longer and with a wider" in OwnData(str(tmp_path / "t.npz"), blocks=1).load().doubts[0]
+    assert (
+        "or longer and with a wider" in OwnData(str(tmp_path / "t.npz"), blocks=1, **typed).load().doubts[0]
+    )
 
 
 def test_every_thins_after_derivation(tmp_path: Path):
@@ -120,7 +125,8 @@ def test_no_frame_enters_the_labels_of_two_blocks(tmp_path: Path):
 
     def labels(positions: np.ndarray) -> np.ndarray:
         np.savez(tmp_path / "t.npz", positions=positions)
-        data = OwnData(str(tmp_path / "t.npz"), time_step=0.05, blocks=5).load()
+        options = {"dynamics": "second_order", "window": 7}
+        data = OwnData(str(tmp_path / "t.npz"), time_step=0.05, blocks=5, **options).load()
         return data.accelerations.reshape(5, data.frames, 2, 2)
 
     clean = labels(x)

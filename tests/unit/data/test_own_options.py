@@ -18,12 +18,14 @@ OPTIONS = {
     ],
     "dim": [(4, r"\[2, 3\]"), (2.0, "whole number")],
     "time_step": [(0, r"\(0, inf"), (-0.1, r"\(0, inf"), ("1", "number, not str")],
-    "window": [(6, "odd number, say 7"), (1, r"\[3"), ("7", "whole")],
-    "order": [(7, r"\[2, 6\]"), (1, r"\[2, 6\]")],
+    "window": [(6, "odd number, say 7"), (1, r"\[3"), ("7", "auto or an odd whole")],
+    "order": [(9, r"\[2, 8\]"), (1, r"\[2, 8\]")],
+    "dynamics": [("third_order", "auto, first_order, second_order"), (1, "auto")],
+    "box": [([1.0], "dataset.box="), ([0.0, 1.0], r"\(0, inf"), ([None, None], "null along"), (3.0, "edges")],
     "drop_edges": [("yes", "true or false")],
     "graph": [("star", "chain, complete, cutoff, file, nearest"), ("nearest", "give both")],
     "neighbours": [(2, "dataset.graph=nearest and dataset.neighbours go together")],
-    "radius": [(1.0, "dataset.graph=cutoff and dataset.radius go together")],
+    "radius": [(0.0, r"\(0, inf")],
     "blocks": [(0, r"\[1, inf"), (2.5, "whole")],
     "every": [(0, r"\[1, inf")],
     "law": [("spring", "ForceLaw")],
@@ -50,6 +52,8 @@ def test_no_path_says_how_to_give_one():
         ({"graph": "nearest", "neighbours": 2}, r"dataset.neighbours = 2.*\[1, 1\]"),
         ({"graph": "cutoff", "radius": 1e-9}, "dataset.radius = 1e-09.*larger"),
         ({"blocks": 40}, "dataset.blocks = 40.*10 frames"),
+        ({"box": [3.0, 100.0]}, r"dataset.box = \[3.0, 100.0\].*span [4-9].* axis x.*edge is 3"),
+        ({"box": [9.0, 9.0, 9.0]}, "give 2 edges"),
     ],
 )
 def test_options_that_the_file_contradicts(tmp_path: Path, options: dict[str, object], message: str):
@@ -94,7 +98,8 @@ def test_rounded_times_want_the_exact_step(tmp_path: Path):
     path = saved(tmp_path, times=np.round(np.arange(10) / 60, 2), velocities=None, accelerations=None)
     with pytest.raises(InputError, match="not evenly spaced.*if times are only rounded.*dataset.time_step"):
         OwnData(path, drop_edges=False).load()
-    assert OwnData(path, drop_edges=False, time_step=1 / 60).load().spacing == pytest.approx(1 / 60)
+    options = {"drop_edges": False, "dynamics": "second_order"}
+    assert OwnData(path, **options, time_step=1 / 60).load().spacing == pytest.approx(1 / 60)
 
 
 def test_a_law_of_neighbours_is_compared_along_the_chain(tmp_path: Path):

@@ -1,29 +1,35 @@
 """The law as a torch module, in other languages, and let run."""
 
 import importlib.util
+import subprocess
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import sympy
 import torch
 
-from gnn_distill.data.graphs import chain
+from gnn_distill.data.graphs import chain, complete_graph
 from gnn_distill.distil.expressions.parse import parse
-from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.law.closed_form import Law, Nodes
 from gnn_distill.distil.law.constants import intervals, refit_law
-from gnn_distill.distil.law.export import export
+from gnn_distill.distil.law.export import export, latex, names
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.law.rollout import (
     EDGES,
     EVALUATIONS,
     Tracks,
     compare_rollouts,
+    drift_under,
     evaluations,
     let_run,
 )
 from gnn_distill.physics.laws import Damped, Discontinuous, Spring, String
 from gnn_distill.physics.simulate import Simulation, simulate
+from gnn_distill.physics.variables import Columns
+from gnn_distill.read.recording import edge_features
 from tests.unit.distil.test_closed_form import NAMES, world
 
 RADIAL = "-2.0*(r - 1.0)/m1"
@@ -120,26 +126,129 @@ def test_the_module_knows_edges_and_further_columns():
     assert (LawModule(["dx*size2", "dy"], further=["size"])(x)[0, 0, 0] - a[0, 0, 0]).abs() > 1e-3
 
 
-def test_every_export_computes_the_same(law, tmp_path):
-    export(law, law.to_dict(), tmp_path)
-    x = states()
-    truth = exact(Damped(drag=0.7), x)
-    modules = {}
+def written(folder, law, content):
+    """The modules that `export` writes, imported from their files."""
+    export(law, content, folder)
+    found = {}
     for name in ("law_numpy", "law_sympy"):
-        spec = importlib.util.spec_from_file_location(name, tmp_path / f"{name}.py")
-        modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(modules[name])
+        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        found[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(found[name])
+    return SimpleNamespace(**found)
+
+
+CASES = {
+    "central": ("central", ("1.3*q1*q2/(m1*r**2)", ()), {}),
+    "drag and trap": ("central", ("2.0*exp(-d/0.8)/m1", ("-0.4*x - 0.3*vx/m1", "-0.6*y - 0.3*vy/m1")), {}),
+    "magnetic field": ("central", ("q1*q2/(m1*d**2)", ("1.5*q1*vy/m1", "-1.5*q1*vx/m1")), {}),
+    "alignment": (("-wx/sqrt(1 + d**2)", "-wy/sqrt(1 + d**2)"), (), {}),
+    "friction along the pair": (("-0.7*uw*dx/d*exp(-w)", "-0.7*uw*dy/d*exp(-w)"), (), {}),
+    "first order in a trap": (
+        ("3*exp(-d)*dx/d", "3*exp(-d)*dy/d", "3*exp(-d)*dz/d"),
+        ("-0.5*x", "-0.5*y", "0.1 - 0.5*z"),
+        {"order": 1},
+    ),
+    "in a box": (("dx*(d**(-14) - d**(-8))", "dy*(d**(-14) - d**(-8))"), (), {"box": (3.0, None)}),
+    "not softened": (("m2*dx/r**2", "m2*dy/r**2"), (), {"softening": 0.0}),
+    "driven along a column": (
+        ("size2*dx/r", "size2*dy/r"),
+        ("(1.3*cos(theta1) - vx)/0.5", "(1.3*sin(theta1) - vy)/0.5"),
+        {"further": ("size", "theta")},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_export_computes_the_same(case, tmp_path):
+    pair, alone, more = CASES[case]
+    if pair == "central":
+        central, alone = alone
+        law = Law.along(parse(central), 2)
+    else:
+        law = Law(tuple(map(parse, pair)))
+    law = replace(law, one_body=tuple(map(parse, alone)), order=more.get("order", 2))
+    further, box, dim = more.get("further", ()), more.get("box"), len(law.components)
+    columns = Columns(dim, further, box, more.get("softening", 0.01))
+    rng = np.random.default_rng(5)
+    x = torch.from_numpy(rng.uniform(-2, 2, (1, 5, columns.count)))
+    x[..., columns.constant] = x[..., columns.constant].abs() + 0.3
+    edges = edge_features(x, complete_graph(5), columns)
     one = x[0].numpy()
-    a = modules["law_numpy"].acceleration(one[:, :2], one[:, 2:4], one[:, 5], one[:, 4])
-    assert a == pytest.approx(truth[0], rel=1e-9)
-    pair = modules["law_sympy"].pair
-    assert [sympy.simplify(p - f) for p, f in zip(pair, law.components, strict=True)] == [0, 0]
+    expected = law.accelerations(edges, Nodes(columns.own(one), np.zeros((5, dim))))
+    assert np.isfinite(expected).all() and np.abs(expected).min() > 1e-4
+    content = law.to_dict() | {"further": list(further), "box": box, "softening": columns.softening}
+    module = LawModule.from_law(content)
+    assert module(x)[0].detach().numpy() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    found = written(tmp_path, law, content)
+    call = found.law_numpy.velocity if law.order == 1 else found.law_numpy.acceleration
+    features = one[:, columns.rest] if further else None
+    given = (one[:, columns.position], one[:, columns.velocity], one[:, columns.mass], one[:, columns.charge])
+    told = {"features": features, "kinds": list("ababa"), "ids": np.arange(5)}
+    assert call(*given, **told) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    ij = tuple(part.numpy() for part in complete_graph(5))
+    assert call(*given, box=box, edges=ij, features=features) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    order = rng.permutation(5)
+    moved = call(*(part[order] for part in given), features=features[order] if further else None)
+    assert moved == pytest.approx(expected[order], rel=1e-12, abs=1e-12)
+    same = [sympy.simplify(p - f) for p, f in zip(found.law_sympy.pair, law.components, strict=True)]
+    assert same == [0] * dim
+    assert len(found.law_sympy.one_body) == len(alone)
     saved = torch.load(tmp_path / "law.pt", weights_only=True)
-    module = LawModule(saved["acceleration"], saved["one_body"])
-    module.load_state_dict(saved["state_dict"])
-    assert module(x).detach().numpy() == pytest.approx(truth, rel=1e-9)
-    tex = (tmp_path / "law.tex").read_text()
+    rebuilt = LawModule(**{key: value for key, value in saved.items() if key != "state_dict"})
+    rebuilt.load_state_dict(saved["state_dict"])
+    assert torch.equal(rebuilt(x), module(x)) and rebuilt.order == law.order
+    if not alone:  # only pairs, and these are reciprocal
+        mass = one[:, columns.mass, None] if {"m1", "m2"} & set(names(law)) else 1.0
+        assert (mass * expected).sum(axis=0) == pytest.approx(np.zeros(dim), abs=1e-12)
+
+
+def test_what_is_not_given_is_at_rest_of_mass_one_and_without_charge(tmp_path):
+    law = Law(tuple(map(parse, ("dx/m1 - wx + q2", "dy/m1 - wy"))), (parse("m1"), parse("vy")))
+    a = written(tmp_path, law, law.to_dict()).law_numpy.acceleration
+    x = np.array([[0.0, 0.0], [3.0, 1.0]])
+    assert a(x) == pytest.approx(np.array([[-2.0, -1.0], [4.0, 1.0]]))
+    assert a(x, box=[2.5, None]) == pytest.approx(np.array([[0.5, -1.0], [1.5, 1.0]]))
+    assert a(x, box=4.0) == pytest.approx(np.array([[2.0, -1.0], [0.0, 1.0]]))
+    assert a(x[:1]) == pytest.approx(np.array([[1.0, 0.0]])) and a(x[:0]).shape == (0, 2)
+    assert a(x, edges=([1], [0])) == pytest.approx(np.array([[1.0, 0.0], [4.0, 1.0]]))
+    assert a([[1.0, 2.0], [1.0, 2.0]]) == pytest.approx(np.array([[1.0, 0.0]] * 2))  # no direction, no force
+    with pytest.raises(ValueError, match=r"positions of shape \[n, 2\]"):
+        a(np.zeros((2, 3)))
+    named = replace(law, one_body=(parse("size1"), parse("0")))
+    b = written(tmp_path, named, named.to_dict() | {"further": ["spin", "size"]}).law_numpy.acceleration
+    with pytest.raises(ValueError, match="give features: the law reads size"):
+        b(x)
+    assert b(x, features=[[7, 1], [8, 2]])[:, 0] == pytest.approx([-2.0, 5.0])
+
+
+def test_many_particles_go_in_parts(tmp_path):
+    law = Law(tuple(map(parse, ("m2*dx/r", "m2*dy/r"))))
+    module = written(tmp_path, law, law.to_dict()).law_numpy
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    whole, module.PAIRS = module.acceleration(x), 100
+    assert module.acceleration(x) == pytest.approx(whole, rel=1e-12)
+
+
+def test_the_written_law_needs_numpy_alone(law, tmp_path):
+    export(law, law.to_dict(), tmp_path)
+    code = (
+        "import sys, law_numpy as f; print(f.acceleration([[0, 0], [2, 0]]).tolist(), 'torch' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["[[2.02,", "0.0],", "[-2.02,", "0.0]]", "False"]
+
+
+def test_latex_says_what_its_names_are(law):
+    tex = latex(law)
     assert tex.count("{") == tex.count("}") and r"\Delta x" in tex and "a_y &=" in tex
+    assert tex.startswith("% r = |\\Delta| + 0.01; 1: receiver, 2: sender\n")
+    first = Law(tuple(map(parse, ("uw*dx/d", "uw*dy/d"))), (parse("-x"), parse("-y")), order=1)
+    assert latex(law, 0.0).startswith("% r = |\\Delta| + 0;")
+    tex = latex(first)
+    assert r"v_x &=" in tex and r"(u \cdot w)" in tex and "a_x" not in tex
+    assert tex.startswith(r"% d = |\Delta|; u = \Delta/|\Delta|; w = v_1 - v_2; 1: receiver")
 
 
 def tracks_of(law, frames=20, n=3, stride=5):
@@ -164,7 +273,7 @@ def test_the_law_follows_the_truth_and_a_wrong_one_does_not():
     right = LawModule.from_law(Law.along(parse(RADIAL, NAMES), 2).to_dict())
     wrong = LawModule.from_law(Law.along(parse("-2.0*(r - 1.3)/m1", NAMES), 2).to_dict())
     arrays, summary = compare_rollouts(
-        {"law": mover(right, tracks), "network": mover(wrong, tracks)}, tracks, Spring()
+        {"law": mover(right, tracks), "network": mover(wrong, tracks)}, tracks, drift_under(Spring(), tracks)
     )
     assert summary["law"]["position_error"] < 1e-3 < 0.05 < summary["network"]["position_error"]
     assert summary["law"]["energy_drift"] < 1e-4 < summary["network"]["energy_drift"]
@@ -180,7 +289,7 @@ def test_energy_of_the_truth_is_conserved(law):
 def test_no_energy_where_drag_takes_it():
     tracks = tracks_of(Damped(), frames=5)
     module = LawModule.from_law(Law.along(parse(RADIAL, NAMES), 2).to_dict())
-    arrays, summary = compare_rollouts({"law": mover(module, tracks)}, tracks, Damped())
+    arrays, summary = compare_rollouts({"law": mover(module, tracks)}, tracks, drift_under(Damped(), tracks))
     assert "true_drift" not in arrays and "energy_drift" not in summary["law"]
 
 
@@ -220,7 +329,7 @@ def test_evaluations_of_a_rollout_are_bounded_whatever_the_law():
         asked.append(1)
         return -1e12 * x - 1e9 * v
 
-    _, summary = compare_rollouts({"law": stiff}, tracks, Spring(), limit=100)
+    _, summary = compare_rollouts({"law": stiff}, tracks, None, limit=100)
     assert len(asked) == 100 and summary["law"]["ended"] == "100 evaluations were spent"
     assert 0 <= summary["law"]["until"] < summary["time"] == pytest.approx(np.ptp(tracks.times))
     assert evaluations(12 * 12) == EVALUATIONS  # twelve trajectories of four particles
@@ -229,7 +338,9 @@ def test_evaluations_of_a_rollout_are_bounded_whatever_the_law():
 
 def test_no_energy_where_the_potential_jumps():
     tracks = tracks_of(Discontinuous(), frames=5)
-    _, summary = compare_rollouts({"law": lambda x, v: 0 * x}, tracks, Discontinuous())
+    _, summary = compare_rollouts({"law": lambda x, v: 0 * x}, tracks, drift_under(Discontinuous(), tracks))
     assert "energy_drift" not in summary["law"]
-    _, summary = compare_rollouts({"law": lambda x, v: 0 * x}, tracks, Discontinuous(cut=1.0))
+    _, summary = compare_rollouts(
+        {"law": lambda x, v: 0 * x}, tracks, drift_under(Discontinuous(cut=1.0), tracks)
+    )
     assert summary["law"]["energy_drift"] >= 0

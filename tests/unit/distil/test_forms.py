@@ -7,7 +7,8 @@ import pytest
 import sympy
 
 from gnn_distill import distill
-from gnn_distill.distil.engines.forms import KNOWN, FormsEngine, _model
+from gnn_distill.distil.engines.forms import FormsEngine, _model
+from gnn_distill.distil.engines.textbook import KNOWN
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.errors import InputError

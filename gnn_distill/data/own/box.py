@@ -1,0 +1,80 @@
+"""A periodic box: its edges checked, tracks without jumps, positions brought back.
+
+Shape letters: S trajectories, T frames, n particles, D space dims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gnn_distill.arrays import Array
+from gnn_distill.errors import InputError, check_range
+
+Box = tuple[float | None, ...]
+"""Edges, None along an open axis."""
+ROUNDED = 1e-6  # of an edge: how far positions may stick out
+
+
+def check_edges(box: Sequence[float | None] | None) -> None:
+    """Refuse edges that are no lengths."""
+    if box is None:
+        return
+    if not isinstance(box, list | tuple) or len(box) not in (2, 3) or all(edge is None for edge in box):
+        raise InputError("dataset.box", box, "give the edges, null along an open axis: dataset.box=[10,10]")
+    for edge in box:
+        if edge is not None:
+            check_range("dataset.box", edge, 0.0, open_low=True)
+
+
+def check_box(box: Sequence[float | None] | None, positions: Array) -> Box | None:
+    """The box, unless positions [S, T, n, D] do not fit into it."""
+    if box is None:
+        return None
+    if len(box) != positions.shape[-1]:
+        fix = f"give {positions.shape[-1]} edges, one for each axis, null where it is open"
+        raise InputError("dataset.box", list(box), fix)
+    span = np.ptp(positions, axis=(0, 1, 2))
+    for axis, edge in enumerate(box):
+        if edge is not None and span[axis] > edge * (1 + ROUNDED):
+            seen = f"positions span {span[axis]:.6g} along axis {'xyz'[axis]}, and the edge is {edge:.6g}"
+            fix = f"{seen}: give the box as the simulation had it, and positions inside of it"
+            raise InputError("dataset.box", list(box), fix)
+    return tuple(box)
+
+
+def unwrapped(positions: Array, box: Box | None) -> Array:
+    """Tracks [S, T, n, D] that go on where a particle crosses a face of the box.
+
+    A jump of more than half an edge between two frames is a crossing.
+    """
+    if box is None:
+        return positions
+    step, edges = np.diff(positions, axis=1), _edges(box)
+    crossings = np.where(np.isfinite(edges), -np.round(step / edges), 0.0).cumsum(1)
+    shift = np.where(np.isfinite(edges), crossings * np.nan_to_num(edges, posinf=0.0), 0.0)
+    return np.concatenate([positions[:, :1], positions[:, 1:] + shift], 1)
+
+
+def wrapped(tracks: Array, box: Box | None, corner: Array) -> Array:
+    """Tracks brought back into the box that begins at `corner` [D]."""
+    if box is None:
+        return tracks
+    edges = _edges(box)
+    periodic = np.isfinite(edges)
+    inside = np.where(periodic, edges, 1.0)
+    return np.where(periodic, corner + np.mod(tracks - corner, inside), tracks)
+
+
+def shortest(delta: Array, box: Box | None) -> Array:
+    """Separations [..., D] by their shortest image."""
+    return (
+        delta
+        if box is None
+        else delta - np.nan_to_num(_edges(box), posinf=0.0) * np.round(delta / _edges(box))
+    )
+
+
+def _edges(box: Box) -> Array:
+    return np.array([np.inf if edge is None else edge for edge in box])

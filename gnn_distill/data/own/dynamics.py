@@ -1,0 +1,215 @@
+"""Of which order the equation of motion is, as tracks show it.
+
+Shape letters: S trajectories, T frames, n particles, D space dims; F frames that are looked at, P features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.arrays import Array
+from gnn_distill.data.own.box import Box, shortest
+from gnn_distill.data.own.motion import Motion
+from gnn_distill.data.own.steps import diffusive_share
+from gnn_distill.data.own.tracks import Observed
+from gnn_distill.errors import InputError
+
+DYNAMICS = ("auto", "second_order", "first_order")
+DIFFUSIVE, CLEAN = 0.65, 0.4  # shares of diffusion in second differences: more and less than these decide
+NOTHING, MUCH = 0.8, 0.3  # of velocities left unexplained by positions: inertia; too much for first order
+CLEARER = 3.0  # times that one order must explain better than the other
+PAIRS = 150_000  # that are enough to compare by
+GROUPS = 4  # blocks of time, where there are fewer trajectories
+HATS = (12, 6, 3)  # functions of distance; fewer where data are few
+ROWS = 3  # for each unknown, at least
+RIDGES = (1e-8, 1e-4, 1e-2)  # shares of the mean square of a column
+NEAR = 1e-3  # quantile of distances where functions of it begin
+
+CHOOSE = "say which it is: dataset.dynamics=second_order (inertia) or first_order (overdamped)"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The order of the equation of motion, whether steps are noisy, and how that was found."""
+
+    order: int
+    noisy: bool
+    note: str
+
+
+def judge_steps(x: Array) -> Verdict | None:
+    """The verdict where steps are noisy; None where tracks are smooth.
+
+    Overdamped particles forget their velocity from one frame to the next, others keep it.
+
+    Args:
+        x: positions [S, T, n, D], without jumps across a box.
+
+    Raises:
+        InputError: this cannot be told apart.
+    """
+    share = diffusive_share(x)
+    if share is None:
+        seen = "between neighbouring frames positions only scatter, and no motion is seen beside it"
+        raise InputError("dataset.dynamics", "auto", f"{seen}: track more exactly, or {CHOOSE}")
+    value, low, high = (100 * s for s in share)
+    seen = f"diffusion makes {value:.0f} % ({low:.0f} to {high:.0f}) of the change of steps"
+    if low > 100 * DIFFUSIVE:
+        forgotten = "steps have no memory of the one before, as those of overdamped particles"
+        return Verdict(1, True, f"first order: {forgotten}; {seen}")
+    if value < 100 * CLEAN:
+        return None
+    raise InputError("dataset.dynamics", "auto", f"{seen}, which decides nothing: {CHOOSE}")
+
+
+def is_smooth(x: Array) -> bool:
+    """Whether neighbouring steps are nearly the same, but for scatter of the positions."""
+    share = diffusive_share(x)
+    return share is not None and share[0] < CLEAN
+
+
+def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
+    """The verdict on smooth tracks: what explains the motion of unseen times better?
+
+    First order makes velocities functions of positions. Second order makes accelerations functions of
+    positions and velocities. A one-body part and pair terms that add, with free functions of distance, are
+    fitted to both, and compared on trajectories or times that were left out.
+
+    Raises:
+        InputError: this cannot be told apart.
+    """
+    velocity = _unexplained(seen, motion, box, motion.velocities, moving=False)
+    acceleration = _unexplained(seen, motion, box, motion.labels, moving=True)
+    if velocity is None or acceleration is None:
+        raise InputError("dataset.dynamics", "auto", f"there are too few frames to tell: {CHOOSE}")
+    said = (
+        f"positions leave {100 * velocity:.2g} % of the velocities unexplained, positions and velocities "
+        f"{100 * acceleration:.2g} % of the accelerations, on unseen frames"
+    )
+    if velocity > NOTHING or acceleration < min(1.0, velocity) / CLEARER:
+        return Verdict(2, False, f"second order: {said}")
+    if velocity < MUCH and velocity < acceleration / CLEARER:
+        return Verdict(1, False, f"first order: {said}")
+    raise InputError("dataset.dynamics", "auto", f"{said}, which decides nothing: {CHOOSE}")
+
+
+def _unexplained(
+    seen: Observed, motion: Motion, box: Box | None, target: Array, moving: bool
+) -> float | None:
+    """Share of `target` [S, L, n, D] that no sum of one-body and pair terms explains; None for few data."""
+    sims, length, n, _ = target.shape
+    group = np.arange(sims)[:, None] if sims >= GROUPS else np.arange(length)[None] * GROUPS // length
+    group = np.broadcast_to(group, (sims, length)).reshape(-1)
+    picked = np.unique(np.linspace(0, len(group) - 1, max(100, PAIRS // n**2)).astype(int))
+    span, train = slice(motion.first, motion.first + length), group[picked] % 2 == 0
+    series = (motion.positions, motion.velocities, target, seen.charges[:, span], seen.masses[:, span])
+    x, v, y, q, m = (part.reshape(-1, *part.shape[2:])[picked] for part in series)
+    pairs, own = _Pairs.of(x, v, q, m, box, moving), _own_features(x, v, q, m, box, moving)
+    found = []
+    for hats in HATS:
+        terms = pairs.summed(hats)
+        found.append(_left(np.concatenate([terms, own], -1), y, train))
+        single = np.concatenate([pairs.by_sender(hats) if n <= HATS[0] else terms, own], -1)
+        each = [_left(single[:, i : i + 1], y[:, i : i + 1], train) for i in range(n)]
+        found.append(None if None in each else float(np.mean([share for share in each if share is not None])))
+        if found[0] is not None:
+            break
+    return min((share for share in found if share is not None), default=None)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Vectors [F, n, n, D] and weights [F, n, n] that pair terms are made of, and where distances lie."""
+
+    height: Array
+    ends: tuple[float, float]
+    vectors: tuple[Array, ...]
+    weights: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, x: Array, v: Array, q: Array, m: Array, box: Box | None, moving: bool) -> _Pairs:
+        """The pairs of positions [F, n, D] with their velocities, charges and masses [F, n]."""
+        n = x.shape[1]
+        delta = shortest(x[:, :, None] - x[:, None], box)
+        distance = np.linalg.norm(delta, axis=-1)
+        others = ~np.eye(n, dtype=bool)
+        distance = np.where(others & (distance > 0), distance, 1.0)
+        height = np.log(distance)
+        ends = (float(np.quantile(height[:, others], NEAR)), float(height[:, others].max()))
+        unit = delta / distance[..., None]
+        vectors = [unit]
+        if x.shape[-1] == 2:
+            vectors.append(np.stack([-unit[..., 1], unit[..., 0]], -1))
+        if moving:
+            vectors.append(v[:, :, None] - v[:, None])
+        weights = [others * np.ones_like(distance)]
+        if np.ptp(m) > 0:
+            weights += [weights[0] / m[:, :, None], weights[0] * m[:, None]]
+        if q.any():
+            weights += [w * (q[:, :, None] * q[:, None]) for w in weights[:2]]
+        return cls(height, ends, tuple(vectors), tuple(weights))
+
+    def _hats(self, count: int) -> list[Array]:
+        """Functions of ln d that rise from 0 to 1 and fall again, one after the other."""
+        places, width = np.linspace(*self.ends, count, retstep=True)
+        height = np.clip(self.height, *self.ends)
+        return [np.clip(1 - np.abs(height - place) / max(float(width), 1e-12), 0, 1) for place in places]
+
+    def summed(self, count: int) -> Array:
+        """Every pair term, summed over senders: [F, n, D, P]."""
+        terms = [
+            (hat * weight, vector)
+            for hat in self._hats(count)
+            for weight in self.weights
+            for vector in self.vectors
+        ]
+        return np.stack([np.einsum("fij,fijd->fid", scalar, vector) for scalar, vector in terms], -1)
+
+    def by_sender(self, count: int) -> Array:
+        """The central pair terms, each sender's for itself: [F, n, D, P]."""
+        each = [(hat * self.weights[0])[..., None] * self.vectors[0] for hat in self._hats(count)]
+        return np.concatenate([np.moveaxis(term, 2, 3) for term in each], -1)
+
+
+def _own_features(x: Array, v: Array, q: Array, m: Array, box: Box | None, moving: bool) -> Array:
+    """One-body terms [F, n, D, P]: polynomials of the position, and what is linear in the velocity."""
+    dim = x.shape[-1]
+    scalars = [np.ones(x.shape[:2])]
+    axes = [x[..., k] / max(float(x[..., k].std()), 1e-300) for k in range(dim) if not (box and box[k])]
+    for degree in (1, 2, 3):
+        scalars += [np.prod(some, axis=0) for some in combinations_with_replacement(axes, degree)]
+    if moving:
+        factors = [np.ones_like(m)] + [1 / m] * bool(np.ptp(m) > 0) + [q / m] * bool(q.any())
+        scalars += [f * v[..., k] for f in factors for k in range(dim)]
+        scalars += [np.linalg.norm(v, axis=-1) * v[..., k] for k in range(dim)]
+    found = np.zeros((*x.shape, dim * len(scalars)))
+    for k in range(dim):
+        found[..., k, k * len(scalars) : (k + 1) * len(scalars)] = np.stack(scalars, -1)
+    return found
+
+
+def _left(features: Array, y: Array, train: npt.NDArray[np.bool_]) -> float | None:
+    """Typical share of `y` [F, n, D] that a sum of features [F, n, D, P] leaves over where it was not fitted.
+
+    The squared ratio of the median error to the median of `y`, so that few close encounters do not decide.
+    """
+    y, unseen = y - y[train].mean((0, 1)), ~train
+    known, wanted = features[train].reshape(-1, features.shape[-1]), y[train].reshape(-1)
+    if len(known) < ROWS * known.shape[1] or train.all():
+        return None
+    scale = np.sqrt((known**2).mean(0))
+    known = known / np.where(scale > 0, scale, 1.0)
+    square, onto = known.T @ known / len(known), known.T @ wanted / len(known)
+    size = max(float(np.median(np.linalg.norm(y[unseen], axis=-1))), 1e-300)
+    found = []
+    for ridge in RIDGES:
+        factors = np.linalg.solve(square + ridge * np.eye(len(square)), onto) / np.where(
+            scale > 0, scale, 1.0
+        )
+        error = np.linalg.norm(y[unseen] - features[unseen] @ factors, axis=-1)
+        found.append((float(np.median(error)) / size) ** 2)
+    return min(found)

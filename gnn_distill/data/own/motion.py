@@ -1,0 +1,214 @@
+"""What a network is to learn from: positions, velocities and labels, given or derived.
+
+Labels are accelerations where the equation of motion is of second order and velocities where it is of first.
+Shape letters: S trajectories, T frames, n particles, D space dims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gnn_distill.arrays import Array
+from gnn_distill.data.own.derive import Differentiator
+from gnn_distill.data.own.steps import estimates, noise_of
+from gnn_distill.data.own.tracks import Observed, bad
+from gnn_distill.data.own.window import choose, smallest, smoothed
+
+NOISY = 0.05  # share of a derivative that may be error from scatter before it is doubted
+FEWEST = 8  # frames that steps can be judged by
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Positions, velocities and labels of neighbouring frames.
+
+    Attributes:
+        first: number of the file's frame that the first of these L frames belongs to.
+        positions: shape [S, L, n, D].
+        velocities: shape [S, L, n, D]; zero where labels are velocities.
+        labels: shape [S, L, n, D].
+        gap: frames to leave out between two blocks, so that no frame enters labels of both.
+        order: of the equation of motion.
+        kernel: what frames count in the labels, see `ParticleData`; likewise `noise` and `estimates`.
+        notes: how the labels were made, in sentences.
+        doubts: what is wrong with them, in sentences.
+    """
+
+    first: int
+    positions: Array
+    velocities: Array
+    labels: Array
+    gap: int = 0
+    order: int = 2
+    kernel: tuple[float, ...] = ()
+    noise: float = 0.0
+    estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How derivatives are to be fitted.
+
+    Args:
+        window: frames of the fit, odd; None lets the data choose.
+        order: degree of the polynomials.
+        widest: the widest window that the data may choose.
+        drop_edges: leave out frames at both ends, where the fit is one-sided.
+    """
+
+    window: int | None
+    order: int
+    widest: int
+    drop_edges: bool
+
+    def __call__(self, source: Array, derivative: int) -> Differentiator:
+        """The fit for a derivative of `source`."""
+        return Differentiator(self.window or choose(source, derivative, self.order, self.widest), self.order)
+
+    def check(self, seen: Observed) -> None:
+        """Refuse tracks that are shorter than the narrowest fit."""
+        frames, window = seen.positions.shape[1], self.window or smallest(self.order)
+        if frames < window:
+            many = f"{frames} frames (of the shortest trajectory)"
+            fix = "track longer, or set a smaller dataset.window and dataset.order"
+            raise bad(seen.path, f"{many} are fewer than dataset.window={window}", fix)
+
+
+def second_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting) -> Motion:
+    """Accelerations as labels; they and velocities are derived where the file lacks them.
+
+    Args:
+        seen: the file.
+        x: its positions [S, T, n, D], without jumps across a box.
+        dt: time between frames [S]; None where nothing has to be derived.
+        fitting: how to derive.
+    """
+    v, a = seen.velocities, seen.accelerations
+    if dt is None:
+        return Motion(0, x, x if v is None else v, x if a is None else a)
+    fitting.check(seen)
+    notes: list[str] = []
+    doubts: list[str] = []
+    kernel: tuple[float, ...] = ()
+    noise, window = 0.0, 0
+    if a is None:
+        name, source, derivative = ("positions", x, 2) if v is None else ("velocities", v, 1)
+        fit = fitting(source, derivative)
+        a, window = fit(source, dt, derivative), fit.window
+        kernel, noise = fit.kernel(derivative), fit.error(source, dt, derivative)
+        note, doubt = _described("accelerations", name, source, dt, derivative, fit, fitting)
+        notes, doubts = [*notes, note], [*doubts, *doubt]
+        if v is not None:
+            v, said = _smoothed("velocities", v, dt, fit, fitting)
+            notes += said
+    if v is None:
+        fit = fitting(x, 1)
+        window = max(window, fit.window)
+        v = fit(x, dt, 1)
+        note, doubt = _described("velocities", "positions", x, dt, 1, fit, fitting)
+        notes, doubts = [*notes, note], [*doubts, *doubt]
+        x, said = _smoothed("positions", x, dt, fit, fitting)
+        notes += said
+    cut = slice(lost := window // 2 if fitting.drop_edges else 0, x.shape[1] - lost)
+    x, v, a = (part[:, cut] for part in (x, v, a))
+    return Motion(lost, x, v, a, window, 2, kernel, noise, {}, tuple(notes), tuple(doubts))
+
+
+def first_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting, noisy: bool) -> Motion:
+    """Velocities as labels, and no velocity among the features.
+
+    Where steps are noisy, a label is one step forward over its time, Δx/dt, as Itô has it. Else it is the
+    derivative of a fit. Velocities that the file gives are taken as they are. Arguments as above.
+    """
+    if seen.velocities is not None or dt is None:
+        given = x if seen.velocities is None else seen.velocities
+        return Motion(0, x, np.zeros_like(x), given, order=1, notes=("the file's velocities are the labels",))
+    if noisy:
+        return _steps(seen, x, dt)
+    fitting.check(seen)
+    fit = fitting(x, 1)
+    note, doubts = _described("velocities", "positions", x, dt, 1, fit, fitting)
+    labels, noise = fit(x, dt, 1), fit.error(x, dt, 1)
+    x, said = _smoothed("positions", x, dt, fit, fitting)
+    cut = slice(lost := fit.half if fitting.drop_edges else 0, x.shape[1] - lost)
+    x, labels = x[:, cut], labels[:, cut]
+    made = (np.zeros_like(x), labels, fit.window, 1, fit.kernel(1), noise)
+    return Motion(lost, x, *made, {}, (note, *said), tuple(doubts))
+
+
+def _steps(seen: Observed, x: Array, dt: Array) -> Motion:
+    """Steps over their time as labels.
+
+    The step from a frame shares the localisation noise of that frame's position: a particle seen too far
+    to the right seems to move left. Features are then those of the frame before.
+    """
+    if x.shape[1] < FEWEST:
+        few = f"{x.shape[1]} frames (of the shortest trajectory) are too few to tell noise from motion"
+        raise bad(seen.path, few, f"track at least {FEWEST}")
+    found = estimates(x, dt)
+    labels = np.diff(x, axis=1) / dt[:, None, None, None]
+    noise, size = noise_of(found, float(dt.mean())), float(np.sqrt((labels**2).mean()))
+    (d, *d_ends), (sigma, *sigma_ends) = found["diffusion"], found["localisation_noise"]
+    notes = [
+        f"velocities are one step forward over its time, dt = {dt.mean():.3g}. Diffusion constant "
+        f"{d:.4g} ({d_ends[0]:.4g} to {d_ends[1]:.4g}), localisation noise {sigma:.2g} "
+        f"({sigma_ends[0]:.2g} to {sigma_ends[1]:.2g}), each with 95 %; they make an error of {noise:.3g} in "
+        f"a velocity, beside a typical size of {size:.3g}"
+    ]
+    late = 1 if sigma_ends[0] > 0 else 0
+    if late:
+        notes.append(
+            "a step begins with the localisation noise of its frame: positions are of the one before"
+        )
+    labels, x = labels[:, late:], x[:, : x.shape[1] - 1 - late]
+    return Motion(0, x, np.zeros_like(x), labels, 1 + late, 1, (), noise, found, tuple(notes))
+
+
+def _smoothed(
+    name: str, source: Array, dt: Array, fit: Differentiator, fitting: Fitting
+) -> tuple[Array, list[str]]:
+    """`source` as the fit has it, with a note, where it is less noisy; else the file's own."""
+    if fitting.window or (smooth := smoothed(source, dt, fit)) is None:
+        return source, []
+    return smooth, [f"{name} are those of a fit over {fit.window} frames, which is less noisy"]
+
+
+def _described(
+    name: str, of: str, source: Array, dt: Array, derivative: int, fit: Differentiator, fitting: Fitting
+) -> tuple[str, list[str]]:
+    """How a derivative was made and how exact it is, and what to do where that is not enough."""
+    error, size = _error_and_size(source, dt, derivative, fit)
+    power = "noise/dt²" if derivative == 2 else "noise/dt"
+    chosen = "" if fitting.window else ", chosen by the data"
+    note = (
+        f"{name} are derived from {of} (polynomials of order {fit.order} over a window of {fit.window} "
+        f"frames{chosen}, dt = {dt.mean():.3g}). Scatter of the {of}, {fit.scatter(source):.2g}, makes an "
+        f"error of about {error:.2g} in them, beside a typical size of {size:.2g}; noise enters as {power}"
+    )
+    if not error > NOISY * size:
+        return note, []
+    percent = f"{100 * error / max(size, 1e-300):.0f} %"
+    doubt = f"Scatter of the {of} makes an error of about {percent} in the {name} derived from them"
+    return note, [f"{doubt}: {_remedy(source, dt, derivative, fit, fitting)}"]
+
+
+def _remedy(source: Array, dt: Array, derivative: int, fit: Differentiator, fitting: Fitting) -> str:
+    """What makes the error of a derivative smaller."""
+    if fitting.window is None:
+        return "that is the window with the least error; track more exactly, or more frames"
+    window = choose(source, derivative, fit.order, source.shape[1] // 2)
+    if window <= fit.window:
+        return "track more exactly, or longer and with a wider dataset.window"
+    error, size = _error_and_size(source, dt, derivative, Differentiator(window, fit.order))
+    best = f"with dataset.window={window} it is about {100 * error / max(size, 1e-300):.0f} %"
+    return best if error <= NOISY * size else f"{best}, which is still much; track more exactly"
+
+
+def _error_and_size(source: Array, dt: Array, derivative: int, fit: Differentiator) -> tuple[float, float]:
+    """Error that scatter makes in a derivative, and its typical size (both RMS)."""
+    return fit.error(source, dt, derivative), float(np.sqrt((fit(source, dt, derivative) ** 2).mean()))

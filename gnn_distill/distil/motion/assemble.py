@@ -1,0 +1,185 @@
+"""From a network of pair vectors to its law: equations for each of its functions, a choice, one closed form.
+
+Shapes: E edges, N nodes, R rows, D space dims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from gnn_distill.data.graphs import Subset, View
+from gnn_distill.distil.engines.forms import FormsEngine
+from gnn_distill.distil.engines.given import GivenEngine
+from gnn_distill.distil.expressions.front import Front
+from gnn_distill.distil.expressions.parse import write
+from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.law.closed_form import Law, r2_truth
+from gnn_distill.distil.law.energy import potential
+from gnn_distill.distil.motion.choose import Tried
+from gnn_distill.distil.motion.fit import Form, fit, typical
+from gnn_distill.distil.motion.law import numbers, spread, written
+from gnn_distill.distil.motion.samples import motion
+from gnn_distill.distil.motion.search import IDLE, Chosen, Parts, Rows, Search, candidates
+from gnn_distill.distil.motion.trust import alike, errors, verdict
+from gnn_distill.distil.problem import Evidence, Settings
+from gnn_distill.distil.solve import Work
+from gnn_distill.read.pairs import pair_functions
+
+FEW, MANY, ALL = 15_000, 100_000, 400_000
+"""Edges on which forms are screened, compared, and at last fitted."""
+NAMES = {"u": "along Δ/d", "w": "along the relative velocity", "t": "across Δ"}
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What came of the search.
+
+    Attributes:
+        equations: the content of `equations.json`.
+        law: the law, and the content of `law.json`; None where no part of the network has a closed form.
+    """
+
+    equations: dict[str, Any]
+    law: tuple[Law, dict[str, Any]] | None
+
+
+def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
+    """Equations for each function of a network of basis `isotropic`, and the law made of them."""
+    few, seen, unseen = (
+        _rows(evidence, evidence.train, FEW, 1),
+        _rows(evidence, evidence.train, MANY, 2),
+        _rows(evidence, evidence.validation, MANY, 3),
+    )
+    size = typical(unseen.motion.labels)
+    known = [k for k, c in seen.network.items() if k != "own" and typical(c) > IDLE * size]
+    points = _points(evidence, settings, known)
+    fronts = {key: _front(work, key, points[key]) for key in known}
+
+    def forms(key: str) -> list[Form]:
+        front = fronts[key]
+        if isinstance(work.engine, GivenEngine):
+            return [Form.of(front.equations[-1].expression, key, "given", front.equations[-1].complexity)]
+        more = work.engine.more if isinstance(work.engine, FormsEngine) else None
+        return candidates(points[key], front, key, more)
+
+    chosen = Search(few, seen, unseen, evidence.order, forms, work.say).run()
+    found: dict[str, Any] = {
+        "engine": work.engine.name,
+        "target": "functions",
+        "variables": list(_names(points)),
+        "also": {},
+    }
+    found |= {"mass_slope": None, "joint": None}
+    found["components"] = [_entry(key, front, chosen) for key, front in fronts.items()]
+    if not chosen.form.terms:
+        return Distilled(found, None)
+    return Distilled(found, _law(evidence, chosen))
+
+
+def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
+    """The law of the chosen forms, fitted to all runs but those for testing."""
+    columns = evidence.test.columns
+    seen = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), evidence.kernel, ALL, 4)
+    last = fit(seen, chosen.form)
+    law = written(last, columns, evidence.order)
+    bounds, alone = numbers(last, law, columns, spread(last, seen, evidence.seed))
+    test = _rows(evidence, evidence.test, ALL, 5)
+    told = np.add.reduce(list(test.network.values())).reshape(test.motion.labels.shape)
+    content = law.to_dict() | {
+        "intervals": bounds,
+        "one_body_intervals": [a.tolist() for a in alone],
+        "names": {key: form.name for key, form in chosen.pairs.items()},
+        "own": [form.name for form in chosen.own],
+        "level": {k: [_told(t, evidence, k) for t in level] for k, level in chosen.level.items() if level},
+        "noise": evidence.noise,
+        "estimates": dict(evidence.estimates),
+        "potential": _potential(law, float(np.max(seen.named["d"], initial=0.0)), columns.softening),
+        "further": list(columns.further),
+        "box": columns.box and list(columns.box),
+        "softening": columns.softening,
+        "r2_truth": _truth(law, evidence),
+        **errors(last, test.motion, told),
+    }
+    terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
+    trust, doubts = verdict(content, test.motion, evidence.noise)
+    return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
+
+
+def _potential(law: Law, farthest: float, softening: float) -> str | None:
+    """V(d) of the pair force in closed form, where it has one."""
+    found = potential(law, farthest, softening)
+    return None if found is None else write(found)
+
+
+def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:
+    """R² of the pairs' contributions to the true F/m₁ on the line y = x; None where the law is unknown."""
+    edges = evidence.recording.edges
+    return None if edges.acceleration is None else r2_truth(law, edges, edges.acceleration)
+
+
+def _told(tried: Tried, evidence: Evidence, key: str) -> dict[str, Any]:
+    """A form that is level with the chosen one."""
+    law = written(tried.fit, evidence.test.columns, evidence.order)
+    f = law.functions.get(key)
+    return {"name": tried.fit.form.name, "expression": None if f is None else write(f)}
+
+
+def _rows(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> Rows:
+    """A sample of graphs with what the network says of them."""
+    part = motion(graphs, _edges(evidence), evidence.kernel, edges, 100 * evidence.seed + draw)
+    found = pair_functions(evidence.model, part.graphs)
+    return Rows(part, Parts(found.functions, found.own).columns(part))
+
+
+def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
+    return evidence.model.edges(evidence.test.features.shape[1])
+
+
+def _graphs(one: Subset | View, two: Subset | View) -> Subset | View:
+    """Both parts as one; the first alone where they stay on disk."""
+    if isinstance(one, View) or isinstance(two, View):
+        return one
+
+    def both(name: str) -> torch.Tensor | None:
+        parts = getattr(one, name), getattr(two, name)
+        return None if any(p is None for p in parts) else torch.cat(parts)
+
+    x, a = torch.cat([one.features, two.features]), torch.cat([one.accelerations, two.accelerations])
+    return replace(
+        one, features=x, accelerations=a, edge_mask=both("edge_mask"), trajectory=both("trajectory")
+    )
+
+
+def _points(evidence: Evidence, settings: Settings, keys: Sequence[str]) -> dict[str, Points]:
+    """The network's functions on edges of the test set, with distances and properties that vary."""
+    part = _rows(evidence, evidence.test, 10 * settings.points, 6).motion
+    functions = pair_functions(evidence.model, part.graphs).functions
+    named = part.named
+    names = ("r", *(n for n in part.edges.properties if np.ptp(named[n]) > 0))
+    here = np.random.default_rng([evidence.seed, 2]).permutation(len(named["r"]))[: settings.points]
+    X = np.stack([named[n][here] for n in names], axis=1)
+    return {k: Points(X, functions[k][here], np.ones(len(here)), names) for k in keys}
+
+
+def _names(points: Mapping[str, Points]) -> tuple[str, ...]:
+    return next((p.names for p in points.values()), ())
+
+
+def _front(work: Work, key: str, points: Points) -> Front:
+    what = f"f {NAMES[key]}"
+    return work.fit(f"function_{key}", points.X, points.y, list(points.names), None, work.seed, what)
+
+
+def _entry(key: str, front: Front, chosen: Chosen) -> dict[str, Any]:
+    """A function's part of `equations.json`."""
+    picks = {"score_pick": front.score_pick, "choice": front.choice, "verdict": None, "extrapolation": None}
+    compared = [
+        {"name": t.fit.form.name, "constants": t.order[0], "loss": float(t.losses.mean()) ** 0.5}
+        for t in sorted(chosen.tried.get(key, []), key=lambda t: float(t.losses.mean()))
+    ]
+    return {"dim": key, "front": front.to_dict()["equations"], **picks, "compared": compared}

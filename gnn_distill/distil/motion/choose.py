@@ -1,0 +1,103 @@
+"""The simplest law that no other one beats by more than chance, on accelerations that no fit has seen.
+
+Shapes: R rows, D space dims, U units (runs, or pieces of time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.motion.fit import TUNING, Fit, typical
+from gnn_distill.distil.motion.samples import Motion
+
+CHANCE = 3.0
+"""A form is beaten where another one's loss is smaller by so many standard errors of the logarithm of their
+ratio, paired over units, …"""
+CLEAR = 0.1
+"""… and its errors are larger by this share, …"""
+MATERIAL = 0.003
+"""… or larger by what is this share of the labels: a law that noise hides is told by small differences."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A fit and its errors on the rows that choose.
+
+    Attributes:
+        fit: what was fitted.
+        errors: on the rows that choose, shape [R, D].
+        losses: mean loss of each unit, shape [U]; see `compared`.
+    """
+
+    fit: Fit
+    errors: Array
+    losses: Array
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """The simpler, the lower: numbers that were fitted, then the size of the expression."""
+        return self.fit.form.cost, self.fit.form.size
+
+
+def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | None = None) -> list[Tried]:
+    """The fits with their losses on unseen rows, on one scale.
+
+    The loss is quadratic up to a few medians of the best fit's errors and linear beyond, so that close
+    encounters do not decide.
+
+    Args:
+        fits: to be compared.
+        unseen: rows that none of them has seen.
+        extra: the further columns that they were fitted with, on these rows.
+    """
+    errors = [f.predicted(unseen, extra) - unseen.labels for f in fits]
+    trust = unseen.trust / unseen.trust.mean()
+    scale = TUNING * min(typical(e) for e in errors)
+    numbers, of = np.unique(unseen.unit, return_inverse=True)
+    count = np.bincount(of) * unseen.labels.shape[1]
+    tried = []
+    for f, e in zip(fits, errors, strict=True):
+        loss = 2 * scale**2 * (np.sqrt(1 + (np.minimum(np.abs(e), 1e100) / scale) ** 2) - 1) * trust
+        tried.append(Tried(f, e, np.bincount(of, loss.sum(axis=1), minlength=len(numbers)) / count))
+    return tried
+
+
+def beaten(one: Tried, other: Tried, size: float) -> bool:
+    """Whether `other` is better by more than chance, and by as much as matters.
+
+    Args:
+        one: a fit.
+        other: another one on the same rows.
+        size: typical label.
+    """
+    if surprise(one, other) < CHANCE:
+        return False
+    worse, better = float(one.losses.mean()), float(other.losses.mean())
+    return worse > (1 + CLEAR) ** 2 * better or np.sqrt(max(worse - better, 0.0)) > MATERIAL * size
+
+
+def surprise(one: Tried, other: Tried) -> float:
+    """By how many standard errors the losses of `one` are larger than those of `other`."""
+    ratio = np.log(np.maximum(one.losses, 1e-300) / np.maximum(other.losses, 1e-300))
+    error = float(ratio.std(ddof=1)) / np.sqrt(len(ratio)) if len(ratio) > 1 else np.inf
+    return float(ratio.mean()) / max(error, 1e-12)
+
+
+def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]]:
+    """The simplest fit that no other beats, and those that are level with it, best first."""
+    size = typical(unseen.labels)
+    best = min(tried, key=lambda t: float(t.losses.mean()))
+    standing = sorted((t for t in tried if t is best or not beaten(t, best, size)), key=lambda t: t.order)
+    standing = [t for t in standing if not any(beaten(t, o, size) for o in standing)] or [best]
+    chosen = standing[0]
+    level = sorted((t for t in standing[1:]), key=lambda t: float(t.losses.mean()))
+    return chosen, level
+
+
+def refitted(tried: Tried, better: Fit) -> Tried:
+    """The same choice with numbers fitted to more rows."""
+    return replace(tried, fit=better)

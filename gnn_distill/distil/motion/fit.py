@@ -1,0 +1,225 @@
+"""Closed forms against labels: factors of terms by robust linear fits, the other constants around them.
+
+Shape letters: E edges, N nodes, R rows, D space dims, P constants, C columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import sympy
+from scipy.optimize import least_squares
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.evaluate import Function, compiled
+from gnn_distill.distil.expressions.parse import MAX_EXPONENT
+from gnn_distill.distil.expressions.refine import template
+from gnn_distill.distil.motion.samples import Motion
+
+ROUNDS, REWEIGHTED, STEPS = 2, 8, 15
+BAD = 1e6
+"""In the place of what is not finite, in typical labels."""
+TUNING = 1.5
+"""Residuals beyond so many medians count linearly."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of a law, up to its factor.
+
+    Attributes:
+        forms: of a pair one expression; of a single particle one for each axis.
+        along: `u`, `w` or `t` (see `Motion.directions`); None for what acts on a single particle.
+    """
+
+    forms: tuple[sympy.Expr, ...]
+    along: str | None
+    functions: tuple[Function, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "functions", tuple(map(compiled, self.forms)))
+
+    def column(self, motion: Motion, constants: Mapping[str, float]) -> Array:
+        """What the term gives with a factor of one, shape [R, D]."""
+        with np.errstate(all="ignore"):
+            if self.along is None:
+                named, count = {**motion.nodes.named, **constants}, len(motion.nodes)
+                parts = [np.broadcast_to(f(named), (count,)) for f in self.functions]
+                return motion.averaged(np.stack(parts, axis=1).astype(np.float64))
+            apart = motion.named["d"] > 0
+            values = np.where(apart, self.functions[0]({**motion.named, **constants}), 0.0)
+            return motion.pairs(values[:, None] * motion.directions[self.along])
+
+
+@dataclass(frozen=True)
+class Form:
+    """A sum of terms whose factors are free, and further constants.
+
+    Attributes:
+        name: what it is called; empty if nothing.
+        terms: the summands.
+        symbols: of the constants that are no factors, [P].
+        start: their values, shape [P].
+        size: complexity of the expression.
+    """
+
+    name: str
+    terms: tuple[Term, ...]
+    symbols: tuple[str, ...] = ()
+    start: tuple[float, ...] = ()
+    size: int = 0
+
+    @classmethod
+    def of(cls, expression: sympy.Expr, along: str, name: str = "", size: int = 0) -> Form:
+        """The form of a pair's expression: each summand has a factor, other numbers are constants."""
+        parts = template(expression)
+        values = dict(zip(parts.symbols, parts.start, strict=True))
+        terms, factors = [], set()
+        for summand in sympy.Add.make_args(parts.form):
+            own = {f for f in sympy.Mul.make_args(summand) if f in values}
+            rest = summand / sympy.Mul(*own)
+            if rest.free_symbols & own:  # it stands inside as well
+                rest = summand
+            else:
+                factors |= own
+            terms.append(Term((rest,), along))
+        used = {s for t in terms for s in t.forms[0].free_symbols}
+        kept = [s for s in parts.symbols if s in used]
+        return cls(name, tuple(terms), tuple(map(str, kept)), tuple(float(values[s]) for s in kept), size)
+
+    @property
+    def cost(self) -> int:
+        """Numbers that are fitted."""
+        return len(self.terms) + len(self.symbols)
+
+    def columns(self, motion: Motion, constants: Sequence[float] | Array) -> Array:
+        """The terms side by side, shape [R D, C]."""
+        values = dict(zip(self.symbols, constants, strict=True))
+        if not self.terms:
+            return np.zeros((motion.labels.size, 0))
+        return np.stack([t.column(motion, values).ravel() for t in self.terms], axis=1)
+
+
+NOTHING = Form("nothing", ())
+
+
+def together(*forms: Form) -> Form:
+    """Several forms as one, their constants told apart by number."""
+    terms: list[Term] = []
+    symbols: list[str] = []
+    for k, form in enumerate(forms):
+        new = {sympy.Symbol(s): sympy.Symbol(f"{s}_{k}") for s in form.symbols}
+        terms += [Term(tuple(f.xreplace(new) for f in t.forms), t.along) for t in form.terms]
+        symbols += map(str, new.values())
+    start, name = tuple(v for f in forms for v in f.start), " + ".join(f.name for f in forms)
+    return Form(name, tuple(terms), tuple(symbols), start, sum(f.size for f in forms))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A form with its numbers.
+
+    Attributes:
+        form: what was fitted.
+        constants: of the form, shape [P].
+        factors: of its terms, shape [C].
+        extra: factors of the further columns.
+    """
+
+    form: Form
+    constants: Array
+    factors: Array
+    extra: Array
+
+    def predicted(self, motion: Motion, extra: Array | None = None) -> Array:
+        """Values [R, D] of the form, and of further columns [R D, X]."""
+        values = self.form.columns(motion, self.constants) @ self.factors
+        if extra is not None:
+            values = values + extra @ self.extra
+        return np.nan_to_num(values.reshape(motion.labels.shape), nan=np.inf, posinf=np.inf, neginf=-np.inf)
+
+
+def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[float] | None = None) -> Fit:
+    """The robust fit of a form to labels.
+
+    Factors enter linearly, so for each choice of the other constants they follow (variable projection, Golub
+    and Pereyra 1973). Residuals count quadratically up to `TUNING` medians and linearly beyond.
+
+    Args:
+        motion: the labels.
+        form: to be fitted.
+        extra: further columns [R D, X] with factors of their own.
+        start: constants to start from; the form's own if None.
+    """
+    y = motion.labels.ravel()
+    trust = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
+    values = np.array(form.start if start is None else start, dtype=np.float64)
+    size = max(float(np.median(np.abs(y))), 1e-300)
+    more = np.zeros((len(y), 0)) if extra is None else extra
+
+    def design(constants: Array) -> Array:
+        a = np.concatenate([form.columns(motion, constants), more], axis=1)
+        return np.nan_to_num(a, nan=BAD * size, posinf=BAD * size, neginf=-BAD * size)
+
+    a = design(values)
+    factors, weight = _reweighted(a, y, trust)
+    low, high = _bounds(form)
+    for _ in range(ROUNDS if len(values) else 0):
+        root = np.sqrt(weight)
+
+        def residual(constants: Array, root: Array = root) -> Array:
+            a = design(constants)
+            return root * (y - a @ _linear(a, y, root))
+
+        inside = np.clip(values, low, high)
+        found = least_squares(residual, inside, bounds=(low, high), x_scale="jac", max_nfev=STEPS, ftol=1e-9)
+        values = found.x
+        a = design(values)
+        factors, weight = _reweighted(a, y, trust)
+    count = len(form.terms)
+    return Fit(form, values, factors[:count], factors[count:])
+
+
+def _bounds(form: Form) -> tuple[Array, Array]:
+    """Exponents stay readable; other constants keep their sign, for a length does."""
+    powers = {
+        str(s)
+        for t in form.terms
+        for f in t.forms
+        for p in f.atoms(sympy.Pow)
+        for s in p.exp.free_symbols
+        if p.exp.is_Symbol or (-p.exp).is_Symbol
+    }
+    low, high = [], []
+    for symbol, value in zip(form.symbols, form.start, strict=True):
+        power = symbol in powers
+        low.append(-MAX_EXPONENT if power else 0.0 if value > 0 else -np.inf)
+        high.append(MAX_EXPONENT if power else 0.0 if value < 0 else np.inf)
+    return np.array(low), np.array(high)
+
+
+def _linear(a: Array, y: Array, root: Array) -> Array:
+    """Weighted least squares of y on the columns of a [R D, C]; columns that are alike share."""
+    weighted = a * root[:, None]
+    size = np.maximum(np.sqrt(np.einsum("rc,rc->c", weighted, weighted)), 1e-300)
+    weighted /= size
+    found = np.linalg.lstsq(weighted.T @ weighted, weighted.T @ (y * root), rcond=1e-13)[0]
+    return np.asarray(found / size)
+
+
+def _reweighted(a: Array, y: Array, trust: Array) -> tuple[Array, Array]:
+    """Factors [C] and weights [R D] of the robust fit of rows that are trusted so far."""
+    factors, weight = np.zeros(a.shape[1]), trust
+    for _ in range(REWEIGHTED):
+        factors = _linear(a, y, np.sqrt(weight))
+        error = y - a @ factors
+        weight = trust / np.sqrt(1.0 + (error / (TUNING * typical(error))) ** 2)
+    return factors, weight
+
+
+def typical(error: Array) -> float:
+    """The median size of errors; more where most of them are next to none, as beyond a contact's reach."""
+    size = np.abs(error)
+    return max(float(np.median(size)), 1e-3 * float(size.mean()), 1e-300)

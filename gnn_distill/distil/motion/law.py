@@ -1,0 +1,157 @@
+"""The chosen forms as one law: numbers, their intervals, and what the law leaves on unseen runs.
+
+Shapes: R rows, D space dims, P numbers of the law, U units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.evaluate import constants
+from gnn_distill.distil.expressions.parse import R
+from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.motion.fit import TUNING, Fit, typical
+from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.physics.variables import DELTAS, RELATIVE, Columns
+
+REPLICATES = 400
+LEVEL = 0.95
+D = sympy.Symbol("d")
+
+
+def written(fit: Fit, columns: Columns, order: int) -> Law:
+    """The law of a fit."""
+    put = {
+        sympy.Symbol(s): sympy.Float(float(v)) for s, v in zip(fit.form.symbols, fit.constants, strict=True)
+    }
+    functions: dict[str, sympy.Expr] = {}
+    alone = [sympy.S.Zero] * columns.dim
+    for term, factor in zip(fit.form.terms, fit.factors, strict=True):
+        parts = [sympy.Float(float(factor)) * f.xreplace(put) for f in term.forms]
+        if term.along is None:
+            alone = [a + p for a, p in zip(alone, parts, strict=True)]
+        else:
+            functions[term.along] = functions.get(term.along, sympy.S.Zero) + parts[0]
+    if columns.softening == 0:
+        functions = {k: f.xreplace({R: D}) for k, f in functions.items()}
+        distance: sympy.Expr = D
+    else:
+        distance = R - sympy.Float(columns.softening)
+    dim = columns.dim
+    ways = {
+        "u": [sympy.Symbol(n) / distance for n in DELTAS[:dim]],
+        "w": list(sympy.symbols(RELATIVE[:dim])),
+        "t": _across([sympy.Symbol(n) / distance for n in DELTAS[:dim]], list(sympy.symbols(RELATIVE[:dim]))),
+    }
+    pair = [sympy.Add(*(f * ways[k][axis] for k, f in functions.items())) for axis in range(dim)]
+    return Law(
+        tuple(pair),
+        tuple(alone) if any(a != 0 for a in alone) else (),
+        functions.get("u", sympy.S.Zero) if set(functions) <= {"u"} else None,
+        order,
+        functions,
+    )
+
+
+def _across(u: Sequence[sympy.Expr], w: Sequence[sympy.Expr]) -> list[sympy.Expr]:
+    if len(u) == 2:
+        return [-u[1], u[0]]
+    return [u[1] * w[2] - u[2] * w[1], u[2] * w[0] - u[0] * w[2], u[0] * w[1] - u[1] * w[0]]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How the numbers of a fit scatter over draws of units with replacement.
+
+    Attributes:
+        values: constants, then factors, shape [P].
+        draws: the same of each draw, shape [W, P].
+    """
+
+    values: Array
+    draws: Array
+
+    def intervals(self, moved: Array) -> Array:
+        """Intervals [Q, 2] of quantities that change by `moved` [Q, P] for a unit of each number."""
+        tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+        return np.quantile((self.draws - self.values) @ moved.T, tails, axis=0).T
+
+
+def spread(fit: Fit, motion: Motion, seed: int = 0) -> Spread:
+    """Bootstrap over units: each draw moves the numbers to the optimum of the linearised robust fit."""
+    values = np.concatenate([fit.constants, fit.factors])
+    count = len(fit.constants)
+
+    def predicted(v: Array) -> Array:
+        return fit.form.columns(motion, v[:count]) @ v[count:]
+
+    base = predicted(values)
+    steps = 1e-6 * np.maximum(np.abs(values), 1e-6)
+    slopes = [(predicted(values + step) - base) / step.sum() for step in np.diag(steps)[:count]]
+    slopes += list(fit.form.columns(motion, fit.constants).T)
+    design = np.stack(slopes, axis=1)
+    rest = motion.labels.ravel() - base
+    weight = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
+    weight = weight / np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
+    norm = np.maximum(np.sqrt((design**2 * weight[:, None]).sum(axis=0)), 1e-300)
+    design = design / norm
+    unit = np.repeat(np.unique(motion.unit, return_inverse=True)[1], motion.labels.shape[1])
+    units = int(unit.max()) + 1
+    order = np.argsort(unit, kind="stable")
+    starts = np.searchsorted(unit[order], np.arange(units))
+    weighted = design * weight[:, None]
+    normal = np.stack(
+        [
+            np.add.reduceat((weighted[:, k : k + 1] * design)[order], starts, axis=0)
+            for k in range(len(values))
+        ],
+        axis=1,
+    )  # [U, P, P]
+    pull = np.add.reduceat((weighted * rest[:, None])[order], starts, axis=0)
+    counts = np.random.default_rng([seed, 7]).multinomial(units, np.full(units, 1 / units), size=REPLICATES)
+    left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * units / units * np.eye(len(values))
+    moves = np.linalg.solve(left, np.einsum("wu,up->wp", counts, pull)[..., None])[..., 0]
+    return Spread(values, values + moves / norm)
+
+
+def numbers(
+    fit: Fit, law: Law, columns: Columns, known: Spread
+) -> tuple[list[list[list[float]]], list[Array]]:
+    """Intervals of the numbers printed: of each component's constants, and of each one-body component's.
+
+    A printed number may be made of several that were fitted, as 1/λ of λ; to first order it moves with them.
+    """
+    count = len(fit.constants)
+    moved = []
+    for k, v in enumerate(known.values):
+        step = 1e-5 * max(abs(float(v)), 1e-9)
+        change = known.values.copy()
+        change[k] += step
+        other = Fit(fit.form, change[:count], change[count:], fit.extra)
+        moved.append((written(other, columns, law.order), step))
+
+    def of(pick: Any) -> Array | None:
+        base = np.array([float(c) for c in constants(*pick(law))])
+        rows = []
+        for other, step in moved:
+            values = np.array([float(c) for c in constants(*pick(other))])
+            if len(values) != len(base):
+                return None
+            rows.append((values - base) / step)
+        if not len(base):
+            return np.zeros((0, 2))
+        return base[:, None] + known.intervals(np.stack(rows, axis=1))
+
+    def pair(k: int) -> Any:
+        return lambda one: [one.components[k] if one.radial is None else one.radial]
+
+    found = [of(pair(k)) for k in range(columns.dim)]
+    alone = [of(lambda one, k=k: [one.one_body[k]]) for k in range(len(law.one_body))]
+    unknown = np.zeros((0, 2))
+    return [([] if f is None else f.tolist()) for f in found], [unknown if a is None else a for a in alone]

@@ -1,0 +1,163 @@
+"""What a law is fitted to: labels, and the pairs and particles at the same instants.
+
+Shapes: S segments of T consecutive frames, n particles, N = S T n nodes, E edges, D space dims, W frames of
+the labels' kernel, R = S (T − W + 1) n rows.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import maximum_filter1d
+
+from gnn_distill.arrays import Array
+from gnn_distill.data.graphs import Subset, View
+from gnn_distill.distil.law.closed_form import Nodes, summed
+from gnn_distill.read.recording import Edges, edge_features
+
+Index = npt.NDArray[np.int64]
+
+UNITS = 30
+"""Pieces of time that count as independent, where there are fewer runs than `FEW`."""
+BENT = 3.0
+"""Medians of the labels' second differences from which on rows count less."""
+FEW = 12
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Labels beside all that laws read.
+
+    A label that was derived from a window of frames is an average of accelerations over it. So a law's
+    accelerations are averaged along each track with the same kernel before they are compared (weak form).
+
+    Attributes:
+        edges: pairs of all frames.
+        nodes: particles of all frames, segment by segment, frame by frame.
+        frames: T, of a segment.
+        n: particles of a frame.
+        kernel: of the labels, shape [W]; of one entry where labels are those of their own instant.
+        graphs: the frames as graphs, S T of them.
+        unit: what each row belongs to: a run, or a piece of time of one, shape [R].
+    """
+
+    edges: Edges
+    nodes: Nodes
+    frames: int
+    n: int
+    kernel: Array
+    graphs: Subset
+    unit: Index
+
+    @functools.cached_property
+    def labels(self) -> Array:
+        """Accelerations (velocities, where the motion is of first order), shape [R, D]."""
+        half = len(self.kernel) // 2
+        a = self.nodes.acceleration.reshape(-1, self.frames, self.n, self.nodes.acceleration.shape[1])
+        return a[:, half : self.frames - half].reshape(-1, a.shape[-1])
+
+    @functools.cached_property
+    def trust(self) -> Array:
+        """Weights of the rows, shape [R, 1]: less where labels bend within the kernel's width.
+
+        A kernel averages well what is smooth from frame to frame. In a close encounter it is not.
+        """
+        half, dim = len(self.kernel) // 2, self.labels.shape[1]
+        if half == 0:
+            return np.ones((len(self.labels), 1))
+        a = self.nodes.acceleration.reshape(-1, self.frames, self.n, dim)
+        bend = np.linalg.norm(np.diff(a, 2, axis=1), axis=-1)
+        bend = np.pad(bend, ((0, 0), (1, 1), (0, 0)), mode="edge")
+        bend = maximum_filter1d(bend, 2 * half + 1, axis=1)[:, half : self.frames - half].reshape(-1)
+        usual = max(float(np.median(bend)), 1e-300)
+        return np.asarray(1.0 / (1.0 + (bend / (BENT * usual)) ** 2))[:, None]
+
+    @functools.cached_property
+    def named(self) -> dict[str, Array]:
+        """What pair terms read, each of shape [E]."""
+        return self.edges.named
+
+    @functools.cached_property
+    def directions(self) -> dict[str, Array]:
+        """The vectors that pair terms multiply, each of shape [E, D]: `u` = Δ/d, `w`, and `t` across u."""
+        d = self.named["d"]
+        u = self.edges.delta / np.where(d > 0, d, 1.0)[:, None]
+        return {"u": u, "w": self.edges.relative, "t": across(u, self.edges.relative)}
+
+    def pairs(self, values: Array) -> Array:
+        """Contributions [E, D] summed for each receiver and averaged as labels are, shape [R, D]."""
+        return self.averaged(summed(values, self.edges.receiver, len(self.nodes)))
+
+    def averaged(self, values: Array) -> Array:
+        """What the particles have at their own instants [N, D], averaged as labels are, shape [R, D]."""
+        if len(self.kernel) == 1:
+            return values
+        parts = values.reshape(-1, self.frames, self.n, values.shape[1])
+        rows = self.frames - len(self.kernel) + 1
+        total = sum(k * parts[:, i : i + rows] for i, k in enumerate(self.kernel))
+        return np.asarray(total).reshape(-1, values.shape[1])
+
+
+def across(u: Array, w: Array) -> Array:
+    """The direction across u [E, D]: u turned by a right angle in two dimensions, u × w in three."""
+    return np.stack([-u[:, 1], u[:, 0]], axis=1) if u.shape[1] == 2 else np.cross(u, w)
+
+
+def motion(
+    graphs: Subset | View,
+    graph: tuple[torch.Tensor, torch.Tensor],
+    kernel: tuple[float, ...] = (),
+    edges: int = 120_000,
+    seed: int = 0,
+) -> Motion:
+    """A sample of the graphs with at most about so many edges.
+
+    Args:
+        graphs: of some runs; whole ones, frames in order, where there is a kernel.
+        graph: receivers and senders of one graph, each [E of one graph].
+        kernel: of the labels.
+        edges: that the sample should not exceed.
+        seed: of the draw.
+    """
+    whole, index = (graphs.whole, graphs.index) if isinstance(graphs, View) else (graphs, slice(None))
+    count, n = len(graphs), whole.features.shape[1]
+    of = np.arange(count) if whole.trajectory is None else whole.trajectory[index].cpu().numpy()
+    order = np.argsort(of, kind="stable")
+    runs, sizes = np.unique(of, return_counts=True)
+    averaged = len(kernel) > 1 and len(set(sizes)) == 1 and sizes[0] >= len(kernel)
+    weights = np.array(kernel if averaged else (1.0,))
+    length = min(int(sizes[0]), 4 * len(weights)) if averaged else 1
+    per_run = sizes[0] // length if averaged else 0
+    starts = (
+        (np.arange(len(runs))[:, None] * sizes[0] + np.arange(per_run) * length).reshape(-1)
+        if averaged
+        else np.arange(count)
+    )
+    per_graph = max(1, len(graph[0]))
+    wanted = max(1, edges // (per_graph * length))
+    drawn = np.sort(np.random.default_rng([seed, 5]).permutation(len(starts))[:wanted])
+    picked = order[(starts[drawn][:, None] + np.arange(length)).reshape(-1)]
+    some = graphs[torch.from_numpy(picked)]
+    rows = length - len(weights) + 1
+    unit = _units(starts[drawn], of[order], runs)
+    found = edge_features(some.features, graph, some.columns)
+    if some.edge_mask is not None:
+        found = found.where(some.edge_mask.cpu().numpy().reshape(-1))
+    x, a = (part.flatten(0, 1).double().cpu().numpy() for part in (some.features, some.accelerations))
+    nodes = Nodes(some.columns.own(x), a)
+    return Motion(found, nodes, length, n, weights, some, np.repeat(unit, rows * n))
+
+
+def _units(starts: Index, of: Index, runs: Index) -> Index:
+    """The unit of each segment, by its first graph's place among all graphs, which are sorted by run."""
+    if len(runs) >= FEW:
+        return np.asarray(np.searchsorted(runs, of[starts]))
+    pieces = -(-UNITS // len(runs))
+    first = np.searchsorted(of, runs)
+    size = np.diff([*first, len(of)])
+    run = np.searchsorted(runs, of[starts])
+    return run * pieces + (starts - first[run]) * pieces // size[run]

@@ -1,0 +1,183 @@
+"""The equation of motion: forms for each part of it, from the network; chosen and fitted on accelerations.
+
+An acceleration is the sum of a part along Δ/d of each pair, of one along its relative velocity, of one
+across, and of what acts on a particle alone. The network says what each part looks like; data that no fit has
+seen say which closed form it has.
+
+Shapes: E edges, R rows, D space dims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.engines.forms import guesses
+from gnn_distill.distil.expressions.front import Front, complexity
+from gnn_distill.distil.expressions.points import Points, trim
+from gnn_distill.distil.motion.choose import Tried, compared, simplest
+from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit, together, typical
+from gnn_distill.distil.motion.own import fields, selected, summed_up
+from gnn_distill.distil.motion.samples import Motion
+
+SCREENED = 12
+"""Forms that are fitted to all rows, of those that fit a part of them best."""
+PASSES = 2
+"""Rounds over the parts, each chosen while the others stay."""
+IDLE = 1e-3
+"""A part of the network whose typical contribution is less than this share of the labels is none."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a network says of some rows.
+
+    Attributes:
+        functions: f of each direction of a pair that it has (see `Motion.directions`), each [E].
+        own: what acts on each particle alone, [N, D]; None where it tells no such part.
+    """
+
+    functions: Mapping[str, Array]
+    own: Array | None
+
+    def columns(self, motion: Motion) -> dict[str, Array]:
+        """The parts as columns [R D, 1], by direction and `own`."""
+        found = {}
+        for key, f in self.functions.items():
+            found[key] = motion.pairs(f[:, None] * motion.directions[key]).reshape(-1, 1)
+        if self.own is not None:
+            found["own"] = motion.averaged(self.own).reshape(-1, 1)
+        return found
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The form of each part, and how the choice came out.
+
+    Attributes:
+        pairs: by direction; those without a form are left out.
+        own: what acts on a particle alone.
+        level: by direction, other forms that the data cannot tell from the chosen one.
+        tried: by direction, all that were compared on all rows.
+    """
+
+    pairs: dict[str, Form]
+    own: tuple[Form, ...]
+    level: dict[str, list[Tried]]
+    tried: dict[str, list[Tried]]
+
+    @property
+    def form(self) -> Form:
+        """All parts as one form."""
+        return together(*self.pairs.values(), summed_up(self.own))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labels, and what the network says of them as columns [R D, 1], by direction and `own`."""
+
+    motion: Motion
+    network: Mapping[str, Array]
+
+    def beside(self, keys: Sequence[str], forms: Sequence[Form] = ()) -> Array:
+        """Columns of these parts of the network and of these forms, shape [R D, X]."""
+        parts = [self.network[k] for k in keys] + [f.columns(self.motion, f.start) for f in forms]
+        return np.concatenate([np.zeros((self.motion.labels.size, 0)), *parts], axis=1)
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which forms the parts of a law have.
+
+    Attributes:
+        few: rows on which forms are screened.
+        seen: rows that fits see; `unseen` rows that choose.
+        order: of the equation of motion.
+        candidates: forms of one direction, from points of the network.
+        say: prints one line of text.
+    """
+
+    few: Rows
+    seen: Rows
+    unseen: Rows
+    order: int
+    candidates: Callable[[str], list[Form]]
+    say: Callable[[str], None] = lambda line: None
+
+    def run(self) -> Chosen:
+        """Choose the parts one after another, then once more beside the others' closed forms."""
+        size = typical(self.unseen.motion.labels)
+        network = self.seen.network
+        alive = [k for k in network if k != "own" and typical(network[k]) > IDLE * size]
+        pairs: dict[str, Form] = {}
+        own = self._own(alive, ())
+        forms: dict[str, list[Form]] = {}
+        level: dict[str, list[Tried]] = {}
+        tried: dict[str, list[Tried]] = {}
+        for _ in range(PASSES):
+            before = {k: f.name for k, f in pairs.items()}, [f.name for f in own]
+            for key in alive:
+                known = [pairs[k] for k in alive if k != key and k in pairs]
+                told = [k for k in alive if k != key and k not in forms]  # by the network until it has a form
+                if key not in forms:
+                    forms[key] = self._screened(self.candidates(key), told, [*known, *own])
+                best, level[key], tried[key] = self._choose(forms[key], told, [*known, *own])
+                pairs.pop(key, None)
+                if best.fit.form.terms:
+                    pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
+            own = self._own([], tuple(pairs.values()))
+            if before == ({k: f.name for k, f in pairs.items()}, [f.name for f in own]):
+                break
+        return Chosen(pairs, tuple(own), level, tried)
+
+    def _own(self, told: Sequence[str], forms: Sequence[Form]) -> list[Form]:
+        """The one-body terms beside what is known of pairs."""
+        if "own" not in self.seen.network:
+            return []
+        motion = self.seen.motion
+        varying = [name for name in ("m1", "q1") if np.ptp(motion.nodes.named[name]) > 0]
+        choices = fields(motion.edges.columns, self.order, varying)
+        pairs = self.seen.beside(told, forms), self.unseen.beside(told, forms)
+        return selected(motion, self.unseen.motion, choices, pairs)
+
+    def _screened(self, forms: Sequence[Form], told: Sequence[str], known: Sequence[Form]) -> list[Form]:
+        """The forms that fit a few rows best, their constants moved there."""
+        motion, extra = self.few.motion, self.few.beside(told, known)
+        fits = [fit(motion, form, extra) for form in forms]
+        rated = sorted(compared(fits, motion, extra), key=lambda t: float(t.losses.mean()))
+        return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in rated[:SCREENED]]
+
+    def _choose(
+        self, forms: Sequence[Form], told: Sequence[str], known: Sequence[Form]
+    ) -> tuple[Tried, list[Tried], list[Tried]]:
+        """The simplest form that no other beats, those that are level with it, and all."""
+        extra, unseen = self.seen.beside(told, known), self.unseen.beside(told, known)
+        fits = [fit(self.seen.motion, form, extra) for form in (NOTHING, *forms)]
+        found = compared(fits, self.unseen.motion, unseen)
+        chosen, level = simplest(found, self.unseen.motion)
+        return chosen, [t for t in level if t.order[0] <= chosen.order[0]], found
+
+
+def candidates(
+    points: Points, front: Front | None, along: str, more: Mapping[str, str] | None = None
+) -> list[Form]:
+    """Forms for one direction: known pair laws, and equations that a search has found.
+
+    Args:
+        points: r and properties, and the network's f.
+        front: of the search; None for known laws alone.
+        along: the direction.
+        more: further known laws by name, see `gnn_distill.distil.engines.forms.FormsEngine`.
+    """
+    found = []
+    for guess in guesses(trim(points), more):
+        terms = tuple(Term((t,), along) for t in guess.terms)
+        size = sum(complexity(t) for t in guess.terms) + 2 * len(guess.terms) - 1
+        found.append(Form(guess.name, terms, tuple(guess.constants), tuple(guess.constants.values()), size))
+    for equation in () if front is None else front.equations:
+        if equation.expression.free_symbols:
+            found.append(Form.of(equation.expression, along, "", equation.complexity))
+    return found

@@ -1,0 +1,111 @@
+"""How far a law holds, in words that its numbers decide.
+
+Shapes: R rows, D space dims, C terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.motion.fit import Fit
+from gnn_distill.distil.motion.samples import Motion
+
+AS_NOISE = 1.2
+"""A law whose error is at most so many times that of the labels is as exact as the data."""
+HARDLY = 0.002
+"""A rest below this share of the motion is not worth a word."""
+MUCH = 0.3
+"""Share of the motion that a law may leave; one that leaves more is none."""
+NOT_PAIRS = 0.05
+"""A network that leaves more than this share of the motion could not say it as a sum over pairs."""
+ALIKE = 0.999
+"""Correlation of two terms from which on their factors cannot be told apart."""
+GAUSSIAN = (2 / np.pi) ** 0.5
+"""Mean size of normal noise of one standard deviation."""
+
+
+def errors(fit: Fit, test: Motion, network: Array) -> dict[str, dict[str, float]]:
+    """Errors of law and network on unseen runs, and as shares of the mean label.
+
+    Means of absolute values, over rows as far as their labels can be trusted (`Motion.trust`).
+
+    Args:
+        fit: the law.
+        test: rows of runs that neither fit nor choice has seen.
+        network: its prediction of those rows, shape [R, D].
+    """
+    size = mean(np.abs(test.labels), test)
+    found = {}
+    for name, predicted in (("test", fit.predicted(test)), ("network", network)):
+        mae = mean(np.abs(predicted - test.labels), test)
+        found[name] = {"mae": mae, "share": mae / max(size, 1e-300)}
+    return found
+
+
+def mean(values: Array, test: Motion) -> float:
+    """Mean of values [R, D] over rows by their trust."""
+    return float((values * test.trust).sum() / (test.trust.sum() * values.shape[1]))
+
+
+def verdict(content: Mapping[str, Any], test: Motion, noise: float) -> tuple[dict[str, str], list[str]]:
+    """What to think of a law, and sentences of doubt.
+
+    Args:
+        content: of `law.json`, with the errors.
+        test: rows of unseen runs.
+        noise: RMS error of a label's component.
+    """
+    floor, size = GAUSSIAN * noise, mean(np.abs(test.labels), test)
+    law, network = (content[k]["mae"] for k in ("test", "network"))
+    rest, unsaid = (share_left(e, floor, size) for e in (law, network))
+    what = "velocities" if content["order"] == 1 else "accelerations"
+    beside = f" (error {percent(law / size)} of the mean, of which noise {percent(min(floor, law) / size)})"
+    doubts = []
+    if unsaid > NOT_PAIRS:
+        doubts.append(
+            f"The network, which may be any sum over pairs and of what acts on one particle, leaves "
+            f"{percent(unsaid)} of the {what} of unseen runs: forces may not add up pair by pair, something "
+            "that the file does not hold may act, or there are too few data"
+        )
+    if law <= AS_NOISE * floor or rest < HARDLY:
+        return {"level": "exact", "sentence": f"As exact as the data{beside}."}, doubts
+    if rest < MUCH:
+        if content.get("level"):
+            return {"level": "level", "sentence": f"Two forms are level{beside}."}, doubts
+        told = f"Holds, with a systematic rest of {percent(rest)} of the {what}{beside}."
+        return {"level": "systematic", "sentence": told}, doubts
+    return {
+        "level": "none",
+        "sentence": f"No law yet: {percent(rest)} of the {what} stay unexplained.",
+    }, doubts
+
+
+def share_left(error: float, floor: float, size: float) -> float:
+    """What an error leaves of the motion when noise is taken off both."""
+    motion = max(size**2 - floor**2, (0.01 * size) ** 2)
+    return float(np.sqrt(max(error**2 - floor**2, 0.0) / motion))
+
+
+def alike(fit: Fit, motion: Motion, names: Sequence[str]) -> list[str]:
+    """A sentence for each two terms that the data cannot tell apart.
+
+    Args:
+        fit: the law.
+        motion: the rows that it was fitted to.
+        names: of its terms, [C].
+    """
+    a = fit.form.columns(motion, fit.constants) * np.repeat(motion.trust, motion.labels.shape[1], axis=0)
+    a = a / np.maximum(np.linalg.norm(a, axis=0), 1e-300)
+    found = np.argwhere(np.triu(np.abs(a.T @ a), 1) > ALIKE)
+    return [f"These data cannot tell {names[i]} from {names[k]}: only their sum is known" for i, k in found]
+
+
+def percent(part: float) -> str:
+    """A share in per cent, with two figures."""
+    if part < 1e-5:
+        return "below 0.001 %"
+    return f"{100 * part:.2g} %"

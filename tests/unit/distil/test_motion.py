@@ -1,0 +1,174 @@
+"""Closed forms are fitted to labels end to end, and chosen by runs that no fit has seen."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import sympy
+import torch
+
+from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.motion.choose import compared, simplest
+from gnn_distill.distil.motion.fit import NOTHING, Form, fit, together
+from gnn_distill.distil.motion.law import numbers, spread, written
+from gnn_distill.distil.motion.own import fields, selected, summed_up
+from gnn_distill.distil.motion.samples import Motion, motion
+from gnn_distill.distil.motion.search import Rows, Search, candidates
+from gnn_distill.distil.motion.trust import alike, errors, verdict
+from gnn_distill.physics.variables import Columns
+
+N = 6
+COLUMNS = Columns(2, softening=0.0)
+
+
+def yukawa(d, strength=1.7, length=0.9):
+    """A force along Δ/d."""
+    return strength * np.exp(-d / length) * (1 / d**2 + 1 / (length * d))
+
+
+def graphs(count=400, noise=0.0, seed=0, pair=yukawa, drag=0.4, trap=0.8, field=1.3, runs=20):
+    """Snapshots of charges in a trap, with drag and a magnetic field; each component has an error."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, N, COLUMNS.count))
+    x[..., COLUMNS.charge] = rng.choice([-1.0, 1.0, 2.0], (count, N))
+    x[..., COLUMNS.mass] = rng.uniform(0.5, 2, (count, N))
+    delta = x[:, :, None, :2] - x[:, None, :, :2]
+    d = np.linalg.norm(delta, axis=-1) + np.eye(N)
+    f = np.where(np.eye(N) > 0, 0.0, pair(d))
+    place, v = x[..., COLUMNS.position], x[..., COLUMNS.velocity]
+    turned = np.stack([v[..., 1], -v[..., 0]], -1)
+    share = x[..., COLUMNS.charge] / x[..., COLUMNS.mass]
+    a = (f[..., None] * delta / d[..., None]).sum(2) - trap * place - drag * v
+    a += field * share[..., None] * turned + noise * rng.normal(size=a.shape)
+    of = torch.arange(count) * runs // count
+    return Subset(torch.tensor(x).float(), torch.tensor(a).float(), None, of, softening=0.0)
+
+
+def rows(data: Subset) -> Motion:
+    return motion(data, complete_graph(N))
+
+
+def form(text: str, along: str = "u") -> Form:
+    return Form.of(sympy.sympify(text), along, text)
+
+
+def network(part: Motion, wrong=0.02, seed=1) -> dict[str, np.ndarray]:
+    """What a network with errors of its own says of some rows."""
+    error = 1 + wrong * np.random.default_rng(seed).normal(size=len(part.named["d"]))
+    pairs = part.pairs((yukawa(part.named["d"]) * error)[:, None] * part.directions["u"])
+    return {"u": pairs.reshape(-1, 1), "own": np.zeros((part.labels.size, 1))}
+
+
+def test_factors_and_constants_are_those_that_were_planted():
+    part = rows(graphs(noise=0.01))
+    own = summed_up(
+        [f for f in fields(COLUMNS, 2, ["m1", "q1"]) if f.name in ("trap", "drag", "magnetic force × q1/m1")]
+    )
+    found = fit(part, together(form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"), own))
+    assert sorted(found.constants) == pytest.approx([-1 / 0.9, 1 / 0.9], rel=0.02)
+    assert found.factors == pytest.approx([1.7, -0.8, -0.4, 1.3], rel=0.01)
+
+
+def test_a_few_labels_that_are_far_off_move_nothing():
+    data = graphs(noise=0.01)
+    bad = data.accelerations.clone()
+    bad[::40] += 1e3
+    found = fit(rows(dataclasses.replace(data, accelerations=bad)), form("1/d**2"))
+    clean = fit(rows(data), form("1/d**2"))
+    assert found.factors == pytest.approx(clean.factors, rel=0.1)
+
+
+def test_the_one_body_terms_that_act_are_selected_and_no_others():
+    seen, unseen = rows(graphs(noise=0.05)), rows(graphs(noise=0.05, seed=1))
+    choices = fields(COLUMNS, 2, ["m1", "q1"])
+    pairs = network(seen)["u"], network(unseen)["u"]
+    assert {f.name for f in selected(seen, unseen, choices, pairs)} == {
+        "trap", "drag", "magnetic force × q1/m1"
+    }  # fmt: skip
+
+
+def test_nothing_acts_where_labels_are_noise():
+    noise = [rows(graphs(noise=1.0, pair=lambda d: 0 * d, drag=0, trap=0, field=0, seed=s)) for s in (3, 4)]
+    choices = fields(COLUMNS, 2, ["m1", "q1"])
+    nothing = np.zeros((noise[0].labels.size, 0)), np.zeros((noise[1].labels.size, 0))
+    assert selected(noise[0], noise[1], choices, nothing) == []
+    fits = [fit(noise[0], f) for f in (NOTHING, form("1.0/d"), form("1.0*exp(-1.0*d)"))]
+    assert simplest(compared(fits, noise[1]), noise[1])[0].fit.form is NOTHING
+
+
+def search(noise: float, seed: int = 0) -> tuple[Search, Motion]:
+    few, seen, unseen = (rows(graphs(count, noise, seed + k)) for k, count in enumerate((100, 400, 300)))
+    named, f = (
+        few.named,
+        yukawa(few.named["d"]) * (1 + 0.03 * np.random.default_rng(5).normal(size=len(few.named["d"]))),
+    )
+    names = ("r", "m1", "m2", "q1", "q2")
+    points = Points(np.stack([named[n] for n in names], axis=1), f, np.ones(len(f)), names)
+    parts = [Rows(part, network(part, seed=k)) for k, part in enumerate((few, seen, unseen))]
+    return Search(*parts, 2, lambda key: candidates(points, None, key)), seen
+
+
+def test_the_law_is_found_by_its_name_with_intervals_beside_its_rivals():
+    job, seen = search(noise=0.05)
+    chosen = job.run()
+    assert chosen.pairs["u"].name == "screened Coulomb (Yukawa)"
+    assert {f.name for f in chosen.own} == {"trap", "drag", "magnetic force × q1/m1"}
+    last = fit(seen, chosen.form)
+    law = written(last, COLUMNS, 2)
+    (bounds, _), alone = numbers(last, law, COLUMNS, spread(last, seen))
+    low, high = bounds[0]
+    assert low - (high - low) < 1.7 < high + (high - low) and 0 < high - low < 0.05
+    assert all(row[0] < row[1] for table in alone for row in table)
+    assert str(law.radial) == str(law.functions["u"]) and "d" in {str(s) for s in law.radial.free_symbols}
+    test = rows(graphs(noise=0.05, seed=9))
+    content = law.to_dict() | errors(last, test, test.labels)
+    trust, doubts = verdict(content, test, noise=0.05)
+    assert trust["level"] == "exact" and doubts == []
+
+
+def test_intervals_hold_the_truth():
+    held = []
+    for seed in range(12):
+        part = rows(graphs(120, 0.1, 20 + seed, drag=0, trap=0, field=0, runs=30))
+        known = spread(found := fit(part, form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)")), part)
+        bounds = known.values[:, None] + known.intervals(np.eye(3))
+        truth = [*(np.sign(found.constants) / 0.9), 1.7]
+        held += [low <= t <= high for t, (low, high) in zip(truth, bounds, strict=True)]
+        assert found.factors == pytest.approx([1.7], rel=0.3)
+    assert np.mean(held) >= 0.85
+
+
+def test_what_the_data_cannot_tell_apart_is_said():
+    """A linear pair force and a trap pull alike where the centre of mass rests."""
+    data = graphs()
+    x = data.features.clone()
+    x[..., :2] -= x[..., :2].mean(1, keepdim=True)
+    part = rows(dataclasses.replace(data, features=x))
+    trap = [f for f in fields(COLUMNS, 2, []) if f.name == "trap"]
+    both = fit(part, together(form("-1.0*d"), summed_up(trap)))
+    assert alike(both, part, ["the pair force", "the trap"])
+    assert not alike(
+        fit(part, together(form("1.0/d"), summed_up(trap))), part, ["the pair force", "the trap"]
+    )
+
+
+@pytest.mark.parametrize("window", [7, 15])
+def test_labels_that_are_averages_are_compared_with_averages(window: int):
+    """A frame's label is Σ K a over a window; a law whose accelerations are averaged alike leaves nothing."""
+    frames = 120
+    apart = 1.0 + 0.3 * np.sin(0.2 * np.arange(frames))
+    kernel = np.hanning(window + 2)[1:-1] / np.hanning(window + 2).sum()
+    smooth = np.convolve(1.4 / apart**2, kernel, mode="same")
+    x, a = np.zeros((frames, 2, COLUMNS.count)), np.zeros((frames, 2, 2))
+    x[:, 0, 0], x[:, 1, 0], x[..., COLUMNS.mass] = apart / 2, -apart / 2, 1.0
+    a[:, 0, 0], a[:, 1, 0] = smooth, -smooth
+    of = torch.zeros(frames).long()
+    data = Subset(torch.tensor(x).float(), torch.tensor(a).float(), None, of, softening=0.0)
+    weak = fit(motion(data, complete_graph(2), tuple(kernel)), form("1/d**2"))
+    assert weak.factors[0] == pytest.approx(1.4, rel=1e-5)
+    assert abs(fit(rows_of_two(data), form("1/d**2")).factors[0] - 1.4) > 1e-3
+
+
+def rows_of_two(data: Subset) -> Motion:
+    return motion(data, complete_graph(2))
