@@ -180,7 +180,8 @@ class NBodyDataModule(L.LightningDataModule):
         """Validation batches, in order."""
         self.validation = self._resident(self.validation)
         every = 1 if self.judged is None else max(1, len(self.validation) // self.judged)
-        return Batches(self.validation[::every], 4 * self.batch_size, share=self._share())
+        judged = self.validation if every == 1 else self.validation[::every]
+        return Batches(judged, 4 * self.batch_size, share=self._share())
 
     def teardown(self, stage: str) -> None:
         """Give up the device's copies: what follows training works where the network then is."""
