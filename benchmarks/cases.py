@@ -2,19 +2,24 @@
 
     python benchmarks/cases.py list
     python benchmarks/cases.py make DIR [NAME ...] [--seed 0] [--controls]
+    python benchmarks/cases.py run DIR [NAME ...] [--out RUNS] [-- SETTINGS]
 
 writes NAME.csv and NAME.truth.json into DIR: the pair law on a grid of distances, the one-body part at some
 sightings, the constants. Seed 0 is for tuning; any other seed also draws the constants anew, within 30 %.
-The control is the same without what makes the case hard; for the recordings without a pair law, with one.
+`run` gives the plain command on each file of DIR and writes RUNS/table.jsonl, a row each: the law, the median
+relative error of its pair force on the grid, R² of its one-body part, its own verdict, seconds; what is there
+already is not run again. The control is the same without what makes the case hard; for the recordings without
+a pair law, with one.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
-from particles import exact, negative, noisy
+from particles import exact, judge, negative, noisy
 from particles.case import Case
 
 CASES: dict[str, Case] = {case.name: case for case in (*exact.CASES, *noisy.CASES, *negative.CASES)}
@@ -31,6 +36,18 @@ def make(folder: Path, names: list[str], seed: int, controls: bool) -> None:
             )
 
 
+def table(folder: Path, names: list[str], out: Path, settings: list[str]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    rows = out / "table.jsonl"
+    done = {json.loads(line)["case"] for line in rows.read_text().splitlines()} if rows.exists() else set()
+    files = [folder / f"{name}.csv" for name in names] or sorted(folder.glob("*.csv"))
+    for file in (f for f in files if f.stem not in done):
+        row = judge.run(file, out.resolve(), settings)
+        print(row, flush=True)
+        with rows.open("a") as lines:
+            lines.write(json.dumps(row) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -42,9 +59,17 @@ def main() -> None:
     making.add_argument("names", nargs="*", metavar="NAME", help="all, if none is given")
     making.add_argument("--seed", type=int, default=0)
     making.add_argument("--controls", action="store_true", help="the control of each, too")
+    running = commands.add_parser("run", help="the plain command on each file, beside the truth")
+    running.add_argument("folder", type=Path)
+    running.add_argument("names", nargs="*", metavar="NAME", help="of files; all, if none is given")
+    running.add_argument("--out", type=Path, default=Path("cases"))
+    running.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings")
     chosen = parser.parse_args()
     if chosen.command == "list":
         print("\n".join(CASES))
+        return
+    if chosen.command == "run":
+        table(chosen.folder, chosen.names, chosen.out, chosen.set)
         return
     if unknown := sorted(set(chosen.names) - set(CASES)):
         parser.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")

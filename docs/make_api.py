@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gnn_distill
-from gnn_distill.report.figures.all import FIGURES
+from gnn_distill.report.figures.all import CAPTIONS, FIGURES
 
 PAGE = Path(__file__).with_name("api.md")
 SECTIONS = {
@@ -58,9 +58,7 @@ def page() -> str:
     for title, modules in SECTIONS.items():
         parts.append(f"## {title}\n")
         if title == "Figures":
-            parts.append(
-                FIGURES_OF_A_RUN + "\n".join(f"- `{k}`: {v.caption}" for k, v in FIGURES.items()) + "\n"
-            )
+            parts.append(FIGURES_OF_A_RUN + "\n".join(f"- `{k}`: {CAPTIONS[k]}" for k in FIGURES) + "\n")
         parts += [entry(name, getattr(gnn_distill, name)) for name in names(modules)]
     return "\n".join(parts)
 

@@ -125,16 +125,8 @@ def gauged(
     return (centre(x, receiver), centre(messages, receiver)) if centred else (x, messages)
 
 
-def power_draws(
-    messages: Array, force: Array, m1: Array, gauge: Gauge, receiver: npt.NDArray[np.int64], draws: Resamples
-) -> Array:
-    """The power p refitted on each draw of trajectories, shape [W], on the points that the fit keeps."""
-    x, y = gauged(messages, force, m1, receiver, gauge.p, gauge.centred)
-    return np.asarray(gauge.p + _correction(x, y, m1, gauge.robust, draws), dtype=np.float64)
-
-
-def _correction(x: Array, y: Array, m1: Array, fits: Sequence[Fit], draws: Resamples) -> Array:
-    """What is to be added to p on each draw [W], to first order.
+def correction(x: Array, y: Array, m1: Array, fits: Sequence[Fit], draws: Resamples) -> Array:
+    """What is to be added to p on each draw [W], to first order, on the points that the fits keep.
 
     F m^(−p − δ) = F m^(−p) (1 − δ log m), so δ is one more coefficient of the linear fits; components count
     by the inverse of their residual variance.
@@ -198,7 +190,7 @@ def _best_power(
     for _ in range(REFINED):
         x, y = gauged(messages, force, m1, receiver, p, centred)
         near = [fit_column(x, column, TRIM, near=fit) for column, fit in zip(y.T, near, strict=True)]
-        change = float(_correction(x, y, m1, [fit for fit in near if fit], once)[0])
+        change = float(correction(x, y, m1, [fit for fit in near if fit], once)[0])
         p += float(np.clip(np.nan_to_num(change), -step, step))
     return p
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gnn_distill.analyse.trimmed import least_trimmed, smallest, solve
+from gnn_distill.analyse.trimmed import concentrate, search, smallest, solve
 from gnn_distill.arrays import Array
 
 TRIM = 0.10  # fraction of points left out of the robust fit and of its R², as in the 2025 report
@@ -57,8 +57,9 @@ def fit_column(x: Array, y: Array, trim: float = 0.0, near: Fit | None = None) -
     if not np.isfinite(gram).all():
         return Fit(np.full(x.shape[1], np.nan), np.nan, np.nan, kept)
     if trim > 0.0:
-        start = None if near is None else np.array([near.offset, *near.slope])
-        beta, kept = least_trimmed(data, trim, start)
+        start = search(data, trim) if near is None else np.array([near.offset, *near.slope])
+        end = concentrate(data, start, trim)
+        beta, kept = end.beta, end.kept
     else:
         beta = solve(gram)
     r2 = _determination(y[kept], (beta @ data[:-1])[kept])

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from gnn_distill.analyse.bootstrap import LEVEL, Resamples, interval
-from gnn_distill.analyse.gauge import Gauge, fit_gauge, gauged, mixing, power_draws, receiver_offsets
+from gnn_distill.analyse.gauge import Gauge, correction, fit_gauge, gauged, mixing, receiver_offsets
 from gnn_distill.analyse.linear import TRIM, r_squared
 from gnn_distill.analyse.subspace import effective_dimension, subspace
 from gnn_distill.analyse.trimmed import smallest
@@ -76,7 +77,8 @@ def against_truth(rec: Recording) -> dict[str, Any]:
     rows = {row: _gauge_scores(rec, fit, draws) for row, fit in fits.items()}
     # The pull-back is an acceleration already: it is compared as it stands, with nothing fitted.
     rows["pullback"] = _plain_scores(rec.pullback, truth, draws)
-    powers = power_draws(rec.selected, force, e.m1, fitted, e.receiver, draws)
+    x, y = gauged(rec.selected, force, e.m1, e.receiver, fitted.p, fitted.centred)
+    powers = fitted.p + correction(x, y, e.m1, fitted.robust, draws)
     offset = receiver_offsets(rec.selected, force, e.m1, fitted, e.receiver)
     return {
         "r2": {row: {kind: [r2 for r2, _ in found] for kind, found in r.items()} for row, r in rows.items()},
@@ -214,12 +216,10 @@ def relative_error(predicted: Array, truth: Array, size: Array | None = None) ->
     error, moving = _relative(predicted, truth)
     size = np.linalg.norm(truth, axis=1) if size is None else size
     decade = np.floor(np.log10(np.maximum(size[moving], 1e-300))).astype(int)
-    rows = []
-    for k in np.unique(decade):
-        here = error[decade == k]
-        median = float(np.median(here))
-        rows.append({"low": 10.0**k, "high": 10.0 ** (k + 1), "median": median, "edges": len(here)})
-    return rows
+    return [
+        {"low": 10.0**k, "high": 10.0 ** (k + 1), "median": float(np.median(here)), "edges": len(here)}
+        for k, here in pd.Series(error).groupby(decade)
+    ]
 
 
 def _relative(predicted: Array, truth: Array) -> tuple[Array, npt.NDArray[np.bool_]]:

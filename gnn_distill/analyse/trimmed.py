@@ -31,26 +31,12 @@ JUMPS: Array = np.outer(
 
 
 @dataclass(frozen=True)
-class _End:
+class End:
     """Where concentration ends: coefficients [P + 1], points kept [E], sum of their squared residuals."""
 
     beta: Array
     kept: Bools
     objective: float
-
-
-def least_trimmed(data: Array, trim: float, start: Array | None = None) -> tuple[Array, Bools]:
-    """Coefficients [P + 1] of the trimmed fit, and the points [E] it keeps.
-
-    Args:
-        data: see above.
-        trim: fraction of points to leave out, in [0, 0.5].
-        start: coefficients [P + 1] known to lie close; without them the fit looks for its own.
-    """
-    if start is None:
-        start = _search(data, trim)
-    end = _concentrate(data, start, trim)
-    return end.beta, end.kept
 
 
 def smallest(residual: Array, trim: float) -> Bools:
@@ -74,19 +60,19 @@ def solve(gram: Array) -> Array:
     return np.asarray(inverse @ (gram[:-1, -1] / scale) / scale, dtype=np.float64)
 
 
-def _search(data: Array, trim: float) -> Array:
+def search(data: Array, trim: float) -> Array:
     """Coefficients [P + 1] near the lowest minimum that jumps find, on samples of the points."""
     order = np.random.default_rng(0).permutation(data.shape[1])
     beta = _start(data)
     for size in SAMPLES if len(beta) <= SEARCHED else ():
         part = np.ascontiguousarray(data[:, order[:size]])
-        beta = _jump(part, _concentrate(part, beta, trim), trim)
+        beta = _jump(part, concentrate(part, beta, trim), trim)
         if size >= data.shape[1]:
             break
     return beta
 
 
-def _jump(data: Array, end: _End, trim: float) -> Array:
+def _jump(data: Array, end: End, trim: float) -> Array:
     """Jump along the principal axes of the kept points and concentrate, until no lower minimum is found."""
     for _ in range(ROUNDS):
         z = np.compress(end.kept, data[:-1], axis=1)
@@ -94,7 +80,7 @@ def _jump(data: Array, end: _End, trim: float) -> Array:
         axes = axes[:, values > 0] * np.sqrt(end.objective / values[values > 0])
         tries = [end.beta + jump * axis for axis in axes.T for jump in JUMPS]
         tries.sort(key=lambda beta: _objective(data, beta, trim))
-        ends = [_concentrate(data, beta, trim) for beta in tries[:TRIES]]
+        ends = [concentrate(data, beta, trim) for beta in tries[:TRIES]]
         best = min(ends, key=lambda found: found.objective)
         if best.objective >= (1 - 1e-9) * end.objective:
             break
@@ -102,7 +88,7 @@ def _jump(data: Array, end: _End, trim: float) -> Array:
     return end.beta
 
 
-def _concentrate(data: Array, beta: Array, trim: float) -> _End:
+def concentrate(data: Array, beta: Array, trim: float) -> End:
     """Fit the kept points, keep those that fit best, and again: the objective never rises."""
     kept, objective = smallest(_residual(data, beta), trim), np.inf
     for _ in range(STEPS):
@@ -114,7 +100,7 @@ def _concentrate(data: Array, beta: Array, trim: float) -> _End:
         last, objective = objective, float(best @ best)
         if np.array_equal(kept, before) or objective >= (1 - 1e-12) * last:
             break
-    return _End(beta, kept, objective)
+    return End(beta, kept, objective)
 
 
 def _start(data: Array) -> Array:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -42,7 +42,10 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
         raise InputError("config_dir", str(config_dir), "give a folder that holds dataset/, variant/ …")
     check_sources(["--config-dir", str(config_dir)] if config_dir is not None else [])
     allow_typed(lines)
-    with as_input("overrides", lines), _silent():
+    log = logging.getLogger("gnn_distill")
+    with as_input("overrides", lines), ExitStack() as afterwards:
+        afterwards.callback(log.setLevel, log.level)
+        log.setLevel(logging.ERROR)  # the run reads the data again, and gives the warnings about them
         config = composed(lines, config_dir)
         quiet()
         build(config, Reporter(Console(quiet=True)))
@@ -72,15 +75,3 @@ def run_pipeline(config: DictConfig, directory: str | Path, *, quiet: bool = Fal
     with as_input("config", str(directory)):
         run(config, Path(directory), Reporter(console(quiet)))
     return load_run(directory)
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep warnings about the data for the run, which reads them again."""
-    log = logging.getLogger("gnn_distill")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gnn_distill.api.loaded import LoadedRun, load_run
-from gnn_distill.errors import InputError
+from gnn_distill.errors import InputError, check_choice
 from gnn_distill.report.style import look
 from gnn_distill.report.sweep.figures import FIGURES
 from gnn_distill.report.sweep.frame import Winner, frame, winner
@@ -62,31 +62,23 @@ class LoadedSweep:
         """The pruning schedule with the best R² on validation graphs; None without scored runs that prune."""
         return winner(self.frame)
 
-    def plot_schedules(self) -> Figure:
-        """Active message dimensions against the epoch for each pruning schedule (done after 75 % if swept).
+    def plot(self, name: str) -> Figure:
+        """Draw a figure over all runs: `scores`, `active_dims`, `sparsity` or `losses`, as in its report.
+
+        ```python
+        sweep.plot("scores")
+        ```
+
+        Args:
+            name: `scores`, robust R² of each variant beside the published values; `active_dims`, active
+                message dimensions against the epoch for each pruning schedule (done after 75 % if swept);
+                `sparsity`, the standard deviation of every message dimension; or `losses`, validation loss
+                against the epoch for each law.
 
         Raises:
-            InputError: no run of the sweep prunes.
+            InputError: an unknown name, or no run that the figure can be made of.
         """
-        return self._figure("active_dims")
-
-    def plot_scores(self) -> Figure:
-        """Robust R² of each variant beside the published values.
-
-        Raises:
-            InputError: no run has been compared with a known law.
-        """
-        return self._figure("scores")
-
-    def plot_losses(self) -> Figure:
-        """Validation loss against the epoch, for each law.
-
-        Raises:
-            InputError: no run has been trained.
-        """
-        return self._figure("losses")
-
-    def _figure(self, name: str) -> Figure:
+        check_choice("figure", name, FIGURES)
         with look():
             figure = None if self.frame.empty else FIGURES[name](self.frame)
         if figure is None:

@@ -27,7 +27,7 @@ from rich.markup import escape
 
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.explain import OF_INPUT, show
-from gnn_distill.report.sweep.status import show_jobs, unfinished
+from gnn_distill.report.sweep.status import show_jobs
 from gnn_distill.runs.directory import RunDirectory
 from gnn_distill.runs.provenance import IRRELEVANT
 from gnn_distill.runs.sweep import PLAN, load_plan, read_sweep
@@ -109,7 +109,7 @@ class SweepCallback(Callback):
         found = read_sweep(config.hydra.sweep.dir).jobs
         jobs = [job for job in found if not self.jobs or job.name in self.jobs]
         show_jobs(jobs, Console(stderr=True))
-        if unfinished(jobs):
+        if any(job.state != "complete" for job in jobs):
             raise SystemExit(1)
 
 

@@ -142,7 +142,7 @@ class NBodyDataModule(L.LightningDataModule):
             check_int("profile.validation_graphs", validation_graphs, 1)
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         self.graph, mask = common_edges(data.adjacency)
-        self.judged: int | None = None  # validation graphs that an epoch is judged by; all if None
+        self.judged: int | None = None  # about so many validation graphs judge an epoch; all if None
         if batch_edges is not None:
             batch_size = max(1, round(batch_edges / max(1.0, edges_per_graph(data))))
             self.judged = VALIDATION_STEPS * batch_size
@@ -179,7 +179,8 @@ class NBodyDataModule(L.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """Validation batches, in order."""
         self.validation = self._resident(self.validation)
-        judged = self.validation if self.judged is None else self.validation[: self.judged]
+        every = 1 if self.judged is None else max(1, len(self.validation) // self.judged)
+        judged = self.validation if every == 1 else self.validation[::every]
         return Batches(judged, 4 * self.batch_size, share=self._share())
 
     def teardown(self, stage: str) -> None:

@@ -44,14 +44,10 @@ def wandb_logger(save_dir: Path, project: str = "gnn_distill", group: str | None
         "resume": "allow",
         "save_dir": save_dir,
     }
-    return WandbLogger(**known) if logged_in() else WandbLogger(**known, offline=True, mode="offline")
-
-
-def logged_in() -> bool:
-    """Whether somebody is logged in to Weights & Biases and has not asked to stay offline."""
     import wandb  # only here: it loads much
 
-    return wandb.api.api_key is not None and os.environ.get("WANDB_MODE", "online") == "online"
+    logged_in = wandb.api.api_key is not None and os.environ.get("WANDB_MODE", "online") == "online"
+    return WandbLogger(**known) if logged_in else WandbLogger(**known, offline=True, mode="offline")
 
 
 def close(loggers: Iterable[Logger]) -> None:

@@ -28,11 +28,6 @@ class Reporter:
         """Print one line that stays."""
         self.console.print(text)
 
-    def update(self, text: str) -> None:
-        """Replace the live line; nothing where the console is not a terminal."""
-        if self._live is not None:
-            self._live.update(text)
-
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Announce a stage, and its seconds when it is done."""
@@ -51,10 +46,11 @@ class Reporter:
         self.line(f"[green]✓[/] {stage}  {seconds:.1f} s")
 
     def simulated(self, done: int, total: int) -> None:
-        """Progress of the simulation."""
-        filled = BAR * done // max(1, total)
-        bar = "━" * filled + "[dim]" + "━" * (BAR - filled) + "[/]"
-        self.update(f"simulate  {bar}  {done:,} of {total:,} trajectories")
+        """Progress of the simulation, on the live line; nothing where the console is not a terminal."""
+        if self._live is not None:
+            filled = BAR * done // max(1, total)
+            bar = "━" * filled + "[dim]" + "━" * (BAR - filled) + "[/]"
+            self._live.update(f"simulate  {bar}  {done:,} of {total:,} trajectories")
 
 
 class JobReporter(Reporter):

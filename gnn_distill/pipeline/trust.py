@@ -178,11 +178,7 @@ def code_hashes(config: Any) -> dict[str, str]:
     """
     found = [get_object(target) for target in named(config)]
     parts = [part for one in found for part in (one.__mro__ if isclass(one) else (one,))]
-    known = {*KNOWN, *sys.stdlib_module_names}
-    modules = {
-        name
-        for part in parts
-        if (name := str(getattr(part, "__module__", ""))).partition(".")[0] not in known
-    }
-    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)}
+    names = sorted({str(getattr(part, "__module__", "")) for part in parts})
+    own = [name for name in names if name.partition(".")[0] not in {*KNOWN, *sys.stdlib_module_names}]
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in own}
     return {name: file_hash(Path(file)) for name, file in files.items() if file and Path(file).is_file()}

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gnn_distill.arrays import Array
-from gnn_distill.errors import check_choice
 
 KINDS = ("auto", "std", "kl", "trimmed_std")
 MEANING = {
@@ -56,7 +55,6 @@ def rank(measures: dict[str, Array], mask: npt.NDArray[np.bool_], dim: int, how:
         dim: dimensions to select.
         how: `auto` takes `kl` where there is one and `std` elsewhere, as published; or a name.
     """
-    check_choice("importance", how, KINDS)
     kind = how if how != "auto" else "kl" if "kl" in measures else "std"
     head = "Gaussian" if kind == "kl" else "deterministic"
     why = "as asked" if how != "auto" else f"published for a {head} head"

@@ -22,6 +22,7 @@ from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.read.field import field
 from gnn_distill.read.importance import KINDS, rank, trimmed_std
+from gnn_distill.read.pairs import pair_functions
 from gnn_distill.read.probe import network_gauge, offsets
 from gnn_distill.read.pullback import contributions, odd_contributions, pair_contributions
 from gnn_distill.read.recording import Recording, Sample, edge_features
@@ -94,9 +95,17 @@ def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading 
         network=network_gauge(model, some[: max(1, PROBED_EDGES // per_graph)], dims, scale, how.seed),
         field=field(model, some, dims, scale),
         mae=mae,
+        parts={} if model.frame is None else _parts(model, some),
         graphs=len(data),
         n=data.features.shape[1],
     )
+
+
+def _parts(model: ParticleGNN, some: Subset) -> dict[str, Array]:
+    """What pairs and single particles do in some graphs; see `Recording.parts`."""
+    found, x = pair_functions(model, some), some.features.flatten(0, 1).double().cpu().numpy()
+    own = {"own_x": x[:, some.columns.position], "own_v": x[:, some.columns.velocity], "own_h": found.own}
+    return {f"function_{name}": f for name, f in found.functions.items()} | own
 
 
 def existing(model: ParticleGNN, data: Subset) -> npt.NDArray[np.bool_]:

@@ -6,6 +6,8 @@ D space dims. Index 1 is the receiver, 2 the sender, Δ = x_receiver − x_sende
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -164,6 +166,9 @@ class Recording:
         sample: some edges with all their messages.
         network: the gauge as φe and φv show it, without a law.
         field: the force field of one typical particle around another.
+        parts: further arrays of the sample, of a network that says what pairs and single particles do:
+            `function_u`, `function_w`, `function_t`, each [E'], and positions, velocities and one-body
+            contributions of its particles, `own_x`, `own_v`, `own_h`, each [N', D].
         mae: mean absolute error over nodes and components; `mae_per_graph` n·D times larger.
         graphs: number of graphs G.
         n: particles per graph.
@@ -183,11 +188,13 @@ class Recording:
     mae: float
     graphs: int
     n: int
+    parts: Mapping[str, Array] = dataclasses.field(default_factory=dict)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays of `messages.npz`: the random sample of edges with everything known of them."""
         e, here = self.edges, self.sample.edges
         columns = {"delta": e.delta[here], "r": e.r[here], "receiver": e.receiver[here]}
+        columns |= {"d": np.linalg.norm(e.delta[here], axis=1), **self.parts}
         columns |= {name: values[here] for name, values in e.properties.items()}
         if e.force is not None:
             columns["force"] = e.force[here]

@@ -1,11 +1,12 @@
 """One run → figures, `report.html`, and a last page in the terminal.
 
     text.py       numbers, names and templates     run/      one run: story.py (what is told of it),
-    equations.py  equations as text and images               facts.py, page.py, terminal.py
+    equations.py  equations as text and images               page.py, terminal.py
     style.py      the look of all figures          figures/  the figures of a run, by name in all.py
     published.py  numbers of the two papers        sweep/    many runs: frame.py, then tables and a page
 
-The words of pages stand in templates (`*.j2`) and `captions.yaml`, published numbers in `published.yaml`.
+The words of pages stand in templates (`*.j2`), `captions.yaml` and `sweep/tables.yaml`, published numbers in
+`published.yaml`.
 The room reads run directories by `read_run` only: it needs no network, and works half-way through a run.
 """
 
@@ -18,9 +19,8 @@ from rich.console import Console
 from gnn_distill.report.figures.all import draw
 from gnn_distill.report.run.page import render
 from gnn_distill.report.run.terminal import show
-from gnn_distill.runs.files import atomic
+from gnn_distill.runs.files import write_text
 from gnn_distill.runs.load import read_run
-from gnn_distill.runs.secrets import redacted
 
 
 def write_report(path: Path, console: Console) -> None:
@@ -37,6 +37,5 @@ def write_report(path: Path, console: Console) -> None:
     """
     run = read_run(path)
     figures = draw(run, path / "figures")
-    with atomic(path / "report.html") as temporary:
-        temporary.write_text(redacted(render(run, figures)), encoding="utf-8")
+    write_text(path / "report.html", render(run, figures))
     show(run, console)

@@ -43,12 +43,12 @@ def in_distance(expression: str) -> str | None:
 
 
 def acceleration_image(axis: str, pair: str, one_body: str | None) -> str | None:
-    """The same line as an image, see `set_equation`."""
+    """The same line in set mathematics, as a `data:` address of an SVG image; None if it cannot be set."""
     try:
         alone = f"{as_latex(one_body)} +" if one_body else ""
-    except InputError:
+        return _image(rf"$a_{axis} \, = \, {alone} \sum_j \; {as_latex(pair)}$")
+    except (InputError, ValueError):
         return None
-    return set_equation(rf"a_{axis} \, = \, {alone} \sum_j \;", pair)
 
 
 def law_terms(law: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
@@ -70,20 +70,6 @@ def plain_distance(law: Mapping[str, Any]) -> list[str]:
     return ["that is, with the distance d = |Δ|:", *lines]
 
 
-def set_equation(left: str, expression: str, size: float = 17.0) -> str | None:
-    """The equation as a `data:` address of an SVG image; None if it cannot be set.
-
-    Args:
-        left: left-hand side in LaTeX.
-        expression: right-hand side in the notation of run directories.
-        size: of the font, in points.
-    """
-    try:
-        return _image(f"${left} {as_latex(expression)}$", size)
-    except (InputError, ValueError):
-        return None
-
-
 class _Printer(LatexPrinter):
     """Numbers with the digits that `readable` gives them."""
 
@@ -101,11 +87,11 @@ def as_latex(expression: str) -> str:
     return rf"\left( {latex} \right)" if parsed.is_Add or latex.startswith("-") else latex
 
 
-def _image(formula: str, size: float) -> str:
+def _image(formula: str) -> str:
     drawn = io.BytesIO()
     looks: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.03, "transparent": True}
     with look():
         figure = Figure(figsize=(0.1, 0.1))
-        figure.text(0, 0, formula, fontsize=size, color=BLACK)
+        figure.text(0, 0, formula, fontsize=17, color=BLACK)
         figure.savefig(drawn, format="svg", metadata={"Date": None}, **looks)
     return data_url(drawn.getvalue(), "svg+xml")

@@ -14,7 +14,6 @@ import yaml
 
 Row = dict[str, float]
 
-P20 = "Cranmer et al. 2020, arXiv 2006.11287"
 R25 = "Cambridge MPhil report, 2025"
 
 VARIANTS = ("standard", "bottleneck", "l1", "kl", "pruning")
@@ -38,10 +37,3 @@ RECOVERED = {
     law: {variant: tuple(marks.split()) for variant, marks in row.items()}
     for law, row in _rows("recovered").items()
 }
-
-
-def cell(table: dict[str, Row], law: str | None, variant: str, n: object, dim: object) -> float | None:
-    """The published number of a law and variant; None if none was published for that setting."""
-    if (n, dim) != (SETTING["n"], SETTING["dim"]) or law is None:
-        return None
-    return table.get(law, {}).get(variant)

@@ -44,9 +44,6 @@ def with_signs(text: str) -> str:
     return re.sub(r"(?<![A-Za-z])-(?=[\w.ΔA-Za-z(\s])", "−", text)
 
 
-AXES = ("x", "y", "z")
-
-
 def number(value: float | None, digits: int = 4) -> str:
     """A short number; a dash for what is undefined."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}".replace("-", "−")

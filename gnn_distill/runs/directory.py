@@ -19,9 +19,8 @@ import filelock
 import numpy as np
 
 from gnn_distill.errors import InputError
-from gnn_distill.runs.files import UNFINISHED, atomic, plain, read_json, read_metrics
+from gnn_distill.runs.files import UNFINISHED, atomic, read_json, read_metrics, write_text
 from gnn_distill.runs.provenance import commit, peak_rss_mib, versions
-from gnn_distill.runs.secrets import redacted
 
 OUTPUTS = {
     "simulate": ("data.json", "trajectories.npz"),
@@ -131,13 +130,14 @@ class RunDirectory:
             self._update(peak_rss_mib=max(peak_rss_mib(), self.status.get("peak_rss_mib", 0.0)))
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write `content` atomically; NaN and infinity become null."""
-        self.write_text(name, json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
+        """Write `content` atomically: arrays as lists, NaN and infinity as null."""
+        text = json.dumps(content, default=lambda array: array.tolist())
+        numbers = json.loads(text, parse_constant=lambda name: None)
+        self.write_text(name, json.dumps(numbers, indent=1) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file atomically."""
-        with atomic(self.path / name) as temporary:
-            temporary.write_text(redacted(text), encoding="utf-8")
+        write_text(self.path / name, text)
 
     def write_arrays(self, name: str, arrays: dict[str, Any]) -> None:
         """Write a compressed `.npz` atomically."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from gnn_distill.errors import InputError
+from gnn_distill.runs.secrets import redacted
 
 UNFINISHED = ".unfinished-"
 """How the names of files begin that are being written."""
@@ -37,6 +36,12 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, without the environment's secrets."""
+    with atomic(path) as temporary:
+        temporary.write_text(redacted(text), encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -82,19 +87,6 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     except (ValueError, TypeError, csv.Error) as error:
         fix = f"it is damaged ({error}): delete the file and train again"
         raise InputError(path.name, str(path), fix) from error
-
-
-def plain(value: Any) -> Any:
-    """JSON-ready copy: numpy scalars and arrays as numbers and lists, non-finite numbers as None."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def write_metrics(path: Path, rows: Sequence[dict[str, float]]) -> None:

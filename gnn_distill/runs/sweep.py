@@ -6,15 +6,12 @@ import functools
 import json
 import os
 import platform
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gnn_distill.errors import InputError
-from gnn_distill.runs.files import read_metrics
+from gnn_distill.runs.files import read_json, read_metrics
 from gnn_distill.runs.load import Run, read_run
 
 PLAN = "sweep.json"
@@ -39,11 +36,6 @@ class Job:
     status: dict[str, Any]
 
     @property
-    def error(self) -> str | None:
-        """Why the run stopped."""
-        return self.status.get("error")
-
-    @property
     def seconds(self) -> float:
         """Wall time of all stages."""
         return sum(s.get("seconds", 0.0) for s in (self.status.get("stages") or {}).values())
@@ -61,7 +53,7 @@ class Job:
         """The run's files; None where there are none that can be read."""
         try:
             return read_run(self.path)
-        except (OSError, ValueError, yaml.YAMLError):
+        except (OSError, ValueError):
             return None
 
 
@@ -97,8 +89,9 @@ def read_sweep(path: str | Path) -> Sweep:
     planned = [str(name) for name in planned] if isinstance(planned, list) else []
     # A plan can be anybody's: only folders below the sweep's are its jobs.
     names = [name for name in planned if folder.resolve() in (folder / name).resolve().parents]
-    found = sorted(str(run.relative_to(folder)) for run in _run_directories(folder))
-    names += [name for name in found if name not in names]
+    found = [status.parent.relative_to(folder) for status in folder.rglob("status.json")]
+    visible = sorted(str(run) for run in found if not any(part.startswith(".") for part in run.parts))
+    names += [name for name in visible if name not in names]
     if not names:
         raise InputError("sweep", str(path), "give a folder that gnn-distill -m made, or one with runs in it")
     return Sweep(folder, tuple(load_job(folder / name, name) for name in names), plan)
@@ -107,10 +100,9 @@ def read_sweep(path: str | Path) -> Sweep:
 def load_plan(folder: Path) -> dict[str, Any] | None:
     """The content of `sweep.json`; None if there is none that can be read."""
     try:
-        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(folder / PLAN)
+    except InputError:
         return None
-    return plan if isinstance(plan, dict) else None
 
 
 def load_job(path: Path, name: str) -> Job:
@@ -125,14 +117,6 @@ def load_job(path: Path, name: str) -> Job:
     if state == "running" and not alive(status):
         state = "killed"
     return Job(name, path, state if state in STATES else "waiting", status)
-
-
-def _run_directories(folder: Path) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder):
-        if "status.json" in files:
-            folders.clear()
-            yield Path(here)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
 
 
 def alive(process: dict[str, Any]) -> bool:

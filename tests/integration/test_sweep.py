@@ -108,7 +108,10 @@ def test_a_config_that_cannot_be_resolved_is_kept_as_it_is(tmp_path: Path):
     (tmp_path / "status.json").write_text("")  # as a power cut may leave it
     record_failure(OmegaConf.create({"seed": "${no.such}"}), tmp_path, ValueError("no"))
     assert (tmp_path / "status.json.damaged").exists()
-    assert (load_job(tmp_path, "job").state, load_job(tmp_path, "job").error) == ("failed", "ValueError: no")
+    assert (load_job(tmp_path, "job").state, load_job(tmp_path, "job").status["error"]) == (
+        "failed",
+        "ValueError: no",
+    )
     assert "no.such" in (tmp_path / "config.yaml").read_text()
 
 

@@ -21,13 +21,18 @@ from gnn_distill.errors import InputError
 DYNAMICS = ("auto", "second_order", "first_order")
 DIFFUSIVE, CLEAN = 0.65, 0.4  # shares of diffusion in second differences: more and less than these decide
 NOTHING, MUCH = 0.8, 0.3  # of velocities left unexplained by positions: inertia; too much for first order
+NOISY = 0.5  # share of random forces in accelerations that explains why nothing else does
 CLEARER = 3.0  # times that one order must explain better than the other
 PAIRS = 150_000  # that are enough to compare by
+RECEIVERS = 20  # of each frame, likewise
+FRAMES = 100  # at least
 GROUPS = 4  # blocks of time, where there are fewer trajectories
 HATS = (12, 6, 3)  # functions of distance; fewer where data are few
 ROWS = 3  # for each unknown, at least
 RIDGES = (1e-8, 1e-4, 1e-2)  # shares of the mean square of a column
 NEAR = 1e-3  # quantile of distances where functions of it begin
+
+Index = npt.NDArray[np.int64]
 
 CHOOSE = "say which it is: dataset.dynamics=second_order (inertia) or first_order (overdamped)"
 
@@ -90,7 +95,9 @@ def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
         f"positions leave {100 * velocity:.2g} % of the velocities unexplained, positions and velocities "
         f"{100 * acceleration:.2g} % of the accelerations, on unseen frames"
     )
-    if velocity > NOTHING or acceleration < min(1.0, velocity) / CLEARER:
+    kicked = motion.noise**2 > NOISY * float((motion.labels**2).mean())
+    inert = velocity > NOTHING and (acceleration < 1.0 or kicked)
+    if inert or acceleration < min(1.0, velocity) / CLEARER:
         return Verdict(2, False, f"second order: {said}")
     if velocity < MUCH and velocity < acceleration / CLEARER:
         return Verdict(1, False, f"first order: {said}")
@@ -104,17 +111,21 @@ def _unexplained(
     sims, length, n, _ = target.shape
     group = np.arange(sims)[:, None] if sims >= GROUPS else np.arange(length)[None] * GROUPS // length
     group = np.broadcast_to(group, (sims, length)).reshape(-1)
-    picked = np.unique(np.linspace(0, len(group) - 1, max(100, PAIRS // n**2)).astype(int))
+    receivers = np.unique(np.linspace(0, n - 1, RECEIVERS).astype(int))
+    many = max(FRAMES, PAIRS // (n * len(receivers)))
+    picked = np.unique(np.linspace(0, len(group) - 1, many).astype(int))
     span, train = slice(motion.first, motion.first + length), group[picked] % 2 == 0
     series = (motion.positions, motion.velocities, target, seen.charges[:, span], seen.masses[:, span])
     x, v, y, q, m = (part.reshape(-1, *part.shape[2:])[picked] for part in series)
-    pairs, own = _Pairs.of(x, v, q, m, box, moving), _own_features(x, v, q, m, box, moving)
+    pairs = _Pairs.of(x, v, q, m, receivers, box, moving)
+    x, v, y, q, m = (part[:, receivers] for part in (x, v, y, q, m))
+    own = _own_features(x, v, q, m, box, moving)
     found = []
     for hats in HATS:
         terms = pairs.summed(hats)
         found.append(_left(np.concatenate([terms, own], -1), y, train))
         single = np.concatenate([pairs.by_sender(hats) if n <= HATS[0] else terms, own], -1)
-        each = [_left(single[:, i : i + 1], y[:, i : i + 1], train) for i in range(n)]
+        each = [_left(single[:, i : i + 1], y[:, i : i + 1], train) for i in range(len(receivers))]
         found.append(None if None in each else float(np.mean([share for share in each if share is not None])))
         if found[0] is not None:
             break
@@ -123,7 +134,7 @@ def _unexplained(
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Vectors [F, n, n, D] and weights [F, n, n] that pair terms are made of, and where distances lie."""
+    """Vectors [F, R, n, D] and weights [F, R, n] of R receivers and n senders, and where distances lie."""
 
     height: Array
     ends: tuple[float, float]
@@ -131,12 +142,13 @@ class _Pairs:
     weights: tuple[Array, ...]
 
     @classmethod
-    def of(cls, x: Array, v: Array, q: Array, m: Array, box: Box | None, moving: bool) -> _Pairs:
+    def of(
+        cls, x: Array, v: Array, q: Array, m: Array, receivers: Index, box: Box | None, moving: bool
+    ) -> _Pairs:
         """The pairs of positions [F, n, D] with their velocities, charges and masses [F, n]."""
-        n = x.shape[1]
-        delta = shortest(x[:, :, None] - x[:, None], box)
+        delta = shortest(x[:, receivers, None] - x[:, None], box)
         distance = np.linalg.norm(delta, axis=-1)
-        others = ~np.eye(n, dtype=bool)
+        others = receivers[:, None] != np.arange(x.shape[1])
         distance = np.where(others & (distance > 0), distance, 1.0)
         height = np.log(distance)
         ends = (float(np.quantile(height[:, others], NEAR)), float(height[:, others].max()))
@@ -145,12 +157,12 @@ class _Pairs:
         if x.shape[-1] == 2:
             vectors.append(np.stack([-unit[..., 1], unit[..., 0]], -1))
         if moving:
-            vectors.append(v[:, :, None] - v[:, None])
+            vectors.append(v[:, receivers, None] - v[:, None])
         weights = [others * np.ones_like(distance)]
         if np.ptp(m) > 0:
-            weights += [weights[0] / m[:, :, None], weights[0] * m[:, None]]
+            weights += [weights[0] / m[:, receivers, None], weights[0] * m[:, None]]
         if q.any():
-            weights += [w * (q[:, :, None] * q[:, None]) for w in weights[:2]]
+            weights += [w * (q[:, receivers, None] * q[:, None]) for w in weights[:2]]
         return cls(height, ends, tuple(vectors), tuple(weights))
 
     def _hats(self, count: int) -> list[Array]:
@@ -160,7 +172,7 @@ class _Pairs:
         return [np.clip(1 - np.abs(height - place) / max(float(width), 1e-12), 0, 1) for place in places]
 
     def summed(self, count: int) -> Array:
-        """Every pair term, summed over senders: [F, n, D, P]."""
+        """Every pair term, summed over senders: [F, R, D, P]."""
         terms = [
             (hat * weight, vector)
             for hat in self._hats(count)
@@ -170,7 +182,7 @@ class _Pairs:
         return np.stack([np.einsum("fij,fijd->fid", scalar, vector) for scalar, vector in terms], -1)
 
     def by_sender(self, count: int) -> Array:
-        """The central pair terms, each sender's for itself: [F, n, D, P]."""
+        """The central pair terms, each sender's for itself: [F, R, D, P]."""
         each = [(hat * self.weights[0])[..., None] * self.vectors[0] for hat in self._hats(count)]
         return np.concatenate([np.moveaxis(term, 2, 3) for term in each], -1)
 

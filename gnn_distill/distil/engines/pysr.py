@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -74,7 +74,7 @@ class PySREngine(TrimmingEngine):
         return {
             "binary_operators": ["+", "-", "*", "^"],
             "unary_operators": ["inv(x) = 1/x", "exp", "log"],
-            "extra_sympy_mappings": {"inv": _inverse},
+            "extra_sympy_mappings": {"inv": lambda x: 1 / x},
             "complexity_of_operators": {"+": 1, "-": 1, "*": 1, "inv": 1, "exp": 3, "log": 3, "^": 3},
             "complexity_of_constants": 1,
             "complexity_of_variables": 1,
@@ -82,12 +82,10 @@ class PySREngine(TrimmingEngine):
             "parsimony": self.parsimony,
             "maxsize": self.maxsize,
             "niterations": self.iterations,
-            "timeout_in_seconds": self.time_limit,
             "batching": self.batching,
             "batch_size": self.batch_size,
             "guesses": list(guesses) or None,
             "warm_start": True,
-            "model_selection": "best",
             "parallelism": "serial",
             "deterministic": True,
             "random_state": seed,
@@ -127,8 +125,8 @@ class PySREngine(TrimmingEngine):
             regressor.set_params(niterations=size, timeout_in_seconds=left)
             regressor.fit(points.X, points.y, weights=given, variable_names=list(points.names))
             done += size
-            found = front_from_rows(regressor.equations_.to_dict("records"), points)
-            known += [e.expression for e in found.equations]
+            # complexity and loss are counted anew, so that fronts of all engines compare
+            known += parse_all(map(str, regressor.equations_["equation"]), points.names)
             front = Front.on(points, known)
             known = [e.expression for e in front.equations]
             if memory is not None:
@@ -139,20 +137,3 @@ class PySREngine(TrimmingEngine):
         if front is None:
             raise InputError("symbolic.engine.time_limit", self.time_limit, "give more time")
         return front
-
-
-def front_from_rows(rows: Iterable[Mapping[str, Any]], points: Points) -> Front:
-    """PySR's table of equations as a front.
-
-    Complexity and loss are counted anew, so that fronts of all engines compare; equations that
-    the parser refuses are left out.
-
-    Args:
-        rows: mappings with the key ``equation``, in Julia's notation.
-        points: those that the loss is counted on.
-    """
-    return Front.on(points, parse_all((str(row["equation"]) for row in rows), points.names))
-
-
-def _inverse(value: Any) -> Any:
-    return 1 / value

@@ -70,10 +70,6 @@ class Equation:
     score: float
     expression: sympy.Expr
 
-    def evaluate(self, X: Array, names: Sequence[str]) -> Array:
-        """Values [S] at the points X [S, K] whose columns are `names`; may be non-finite."""
-        return evaluate(self.expression, X, names)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain data, with the expression as text and as LaTeX."""
         return {

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from gnn_distill.arrays import Array
-from gnn_distill.errors import check_choice
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,6 @@ def draw(r: Array, count: int, how: str, rng: np.random.Generator) -> Index:
             many, so that every decade of r is represented.
         rng: source of the draw.
     """
-    check_choice("symbolic.sample", how, SAMPLES)
     order = rng.permutation(len(r))
     if how == "random" or len(r) <= count:
         return np.sort(order[:count])
@@ -108,7 +106,6 @@ def weights(r: Array, how: str) -> Array | None:
         how: `equal`; or `decades`, every stratum of log r weighs the same, so that neither the many edges
             of middle length nor the few near r → 0 decide alone.
     """
-    check_choice("symbolic.weights", how, WEIGHTS)
     if how == "equal":
         return None
     _, group, count = np.unique(strata(r), return_inverse=True, return_counts=True)

@@ -30,8 +30,10 @@ from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Work
 from gnn_distill.read.pairs import pair_functions
 
-FEW, MANY, ALL = 15_000, 100_000, 400_000
+FEW, MANY, ALL = 15_000, 100_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
+LOUD = 0.3
+"""Share of noise in typical labels from which on all edges are needed to compare, and more to screen."""
 NAMES = {"u": "along Δ/d", "w": "along the relative velocity", "t": "across Δ"}
 
 
@@ -50,11 +52,12 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    few, seen, unseen = (
-        _rows(evidence, evidence.train, FEW, 1),
-        _rows(evidence, evidence.train, MANY, 2),
-        _rows(evidence, evidence.validation, MANY, 3),
-    )
+    some = _rows(evidence, evidence.validation, MANY, 3)
+    screen, compare = FEW, MANY
+    if evidence.noise > LOUD * typical(some.motion.labels):
+        screen, compare = MANY, ALL
+    few = _rows(evidence, evidence.train, screen, 1)
+    seen, unseen = (_rows(evidence, g, compare, 2) for g in (evidence.train, evidence.validation))
     size = typical(unseen.motion.labels)
     known = [k for k, c in seen.network.items() if k != "own" and typical(c) > IDLE * size]
     points = _points(evidence, settings, known)

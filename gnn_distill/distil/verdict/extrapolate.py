@@ -69,11 +69,13 @@ def extrapolate(front: Front, seen: Points, unseen: Points) -> Extrapolation:
     distance = unseen.X[:, unseen.names.index("r")]
     inner = (distance >= low) & (distance <= high)
     scale = _scale(distance, unseen.y)
+    lengths = np.isin(unseen.names, (*DELTAS, "r"))
+    stretched = [np.where(lengths, factor, 1.0) * unseen.X for factor in WIDER]
     inside, beyond = [], []
     for equation in front.equations:
         fitted = refit(equation.expression, few, steps=QUICK).expression
         error = np.abs(evaluate(fitted, unseen.X, unseen.names) - unseen.y) / scale
-        wide = [evaluate(fitted, _stretched(unseen, factor), unseen.names) for factor in WIDER]
+        wide = [evaluate(fitted, x, unseen.names) for x in stretched]
         finite = all(np.isfinite(values).all() for values in wide)
         inside.append(_mean(error[inner]))
         beyond.append(_mean(error[~inner]) if finite else np.inf)
@@ -111,12 +113,6 @@ def _scale(r: Array, y: Array) -> Array:
     mean = np.bincount(group, np.abs(y)) / count
     size = np.maximum(mean, 1e-3 * np.abs(y).mean())
     return np.where(size > 0, size, 1.0)[group]
-
-
-def _stretched(points: Points, factor: float) -> Array:
-    """The inputs with all lengths multiplied."""
-    lengths = np.isin(points.names, (*DELTAS, "r"))
-    return np.where(lengths, factor, 1.0) * points.X
 
 
 def _mean(errors: Array) -> float:

@@ -22,7 +22,6 @@ from operator import attrgetter
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import sympy
 from scipy.optimize import least_squares
 
@@ -57,10 +56,6 @@ class Fresh:
 
     columns: Mapping[str, Array]
     deltas: tuple[str, ...]
-
-    def matrix(self, names: Sequence[str]) -> Array:
-        """The points as X [S, K] with columns `names`."""
-        return np.stack([self.columns[n] for n in names], axis=1)
 
     @property
     def arguments(self) -> tuple[Array, ...]:
@@ -149,24 +144,6 @@ class Member:
         return named | dict(zip(pair, self.params, strict=False))
 
 
-@dataclass(frozen=True)
-class _Unknowns:
-    """Which of (ε1, ε2, p, params…) are free, where they start and how far they may go."""
-
-    start: Array
-    low: Array
-    high: Array
-
-    @property
-    def free(self) -> npt.NDArray[np.bool_]:
-        return self.high > self.low
-
-    def fill(self, values: Array) -> Array:
-        full = self.start.copy()
-        full[self.free] = values
-        return full
-
-
 def nearest_member(values: Array, law: ForceLaw, fresh: Fresh, target: Target) -> Member:
     """The member of the law's family that is nearest to `values` [S] at the fresh points.
 
@@ -181,7 +158,7 @@ def nearest_member(values: Array, law: ForceLaw, fresh: Fresh, target: Target) -
         start = np.array([0.0, 0.0, power, *params])
         least = np.array([-eps1, -eps2, power - reach, *low])
         most = np.array([eps1, eps2, power + reach, *high])
-        return _fit(values, law, fresh, _Unknowns(start, least, most))
+        return _fit(values, law, fresh, start, (least, most))
 
     r2 = attrgetter("r2")
     best = max((fit(0.0, 0.0, power) for power in powers), key=r2)
@@ -193,12 +170,13 @@ def nearest_member(values: Array, law: ForceLaw, fresh: Fresh, target: Target) -
     return best
 
 
-def _fit(values: Array, law: ForceLaw, fresh: Fresh, unknowns: _Unknowns) -> Member:
-    full = unknowns.start
-    rounds = 2 if unknowns.free[2] else int(unknowns.free.any())
+def _fit(values: Array, law: ForceLaw, fresh: Fresh, full: Array, bounds: tuple[Array, Array]) -> Member:
+    """The best member from (ε1, ε2, p, params…) on, each free to move where its bounds differ."""
+    free = bounds[1] > bounds[0]
+    rounds = 2 if free[2] else int(free.any())
     for _ in range(rounds):  # a second one, since the scale depends on the power of the mass that is found
         scale = force_scale(law, fresh, full[2])
-        full = _solve(values / scale, law, fresh, scale, unknowns, full)
+        full = _solve(values / scale, law, fresh, scale, full, bounds)
     scale = force_scale(law, fresh, full[2])
     whole, design = values / scale, _design(law, fresh, scale, full)
     linear, residual = _project(design, whole)
@@ -212,22 +190,28 @@ def _fit(values: Array, law: ForceLaw, fresh: Fresh, unknowns: _Unknowns) -> Mem
 
 
 def _solve(
-    target: Array, law: ForceLaw, fresh: Fresh, scale: Array, unknowns: _Unknowns, start: Array
+    target: Array, law: ForceLaw, fresh: Fresh, scale: Array, start: Array, bounds: tuple[Array, Array]
 ) -> Array:
-    free = unknowns.free
+    free = bounds[1] > bounds[0]
+    low, high = (limit[free] for limit in bounds)
+
+    def filled(values: Array) -> Array:
+        full = start.copy()
+        full[free] = values
+        return full
 
     def residual(values: Array) -> Array:
-        return _project(_design(law, fresh, scale, unknowns.fill(values)), target)[1]
+        return _project(_design(law, fresh, scale, filled(values)), target)[1]
 
-    inside = np.clip(start[free], unknowns.low[free] + 1e-9, unknowns.high[free] - 1e-9)
+    inside = np.clip(start[free], low + 1e-9, high - 1e-9)
     try:
         found = least_squares(
-            residual, inside, bounds=(unknowns.low[free], unknowns.high[free]), x_scale=0.1, max_nfev=60,
+            residual, inside, bounds=(low, high), x_scale=0.1, max_nfev=60,
             ftol=1e-14, xtol=1e-12, gtol=1e-14,
         )  # fmt: skip
     except (ValueError, np.linalg.LinAlgError):
         return start
-    return unknowns.fill(found.x)
+    return filled(found.x)
 
 
 def _design(law: ForceLaw, fresh: Fresh, scale: Array, full: Array) -> Array:

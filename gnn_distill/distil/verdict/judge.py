@@ -192,7 +192,7 @@ def judge_equation(
         fresh: points to judge on.
         axis: the Cartesian axis of a pulled-back acceleration, or None for a message component.
     """
-    values = evaluate(expression, fresh.matrix(names), names)
+    values = evaluate(expression, np.stack([fresh.columns[n] for n in names], axis=1), names)
     text = _short(expression)
     if not np.isfinite(values).all():
         return Verdict(False, None, "", f"{text} is not finite everywhere on a wider range than the data")

@@ -31,52 +31,44 @@ CAPTIONS: dict[str, str] = yaml.safe_load((Path(__file__).parents[1] / "captions
 
 @dataclass(frozen=True)
 class Kind:
-    """A figure: how it is drawn, and what a reader sees in it.
+    """How a figure is drawn.
 
     Attributes:
         draw: makes the figure of a run and the arrays of its messages; None where these do not allow it.
-        caption: what a reader sees; `more` adds what is to be said about one run.
+        more: what is to be said about one run, beside its caption.
         stage: the one that makes what is drawn; figures of `analyse` get the recorded messages.
         edges: whether single edges are drawn, which a network that has diverged cannot have.
         gap: why there may be no figure although the stage has been run.
     """
 
     draw: Callable[[Run, dict[str, Any]], Figure | None]
-    caption: str
     more: Callable[[Run], str] = lambda run: ""
     stage: str = "analyse"
     edges: bool = False
     gap: str = "the network has diverged, or the true law of the data is not known"
 
-    def tell(self, run: Run) -> str:
-        """The caption, with what is to be said about this run only."""
-        return f"{self.caption} {self.more(run)}".strip()
-
 
 MOTION = "it belongs to laws of motion, made with model=isotropic, that have such a part"
 FIGURES: dict[str, Kind] = {
-    "law": Kind(radial.law, CAPTIONS["law"], edges=True),
-    "trajectories": Kind(
-        trajectories.trajectories, CAPTIONS["trajectories"], trajectories.caption, stage="simulate"
-    ),
-    "functions": Kind(functions.functions, CAPTIONS["functions"], gap=MOTION),
-    "own": Kind(functions.own, CAPTIONS["own"], gap=MOTION),
-    "pullback": Kind(scatter.pullback, CAPTIONS["pullback"], edges=True),
-    "field": Kind(fields.field, CAPTIONS["field"], fields.caption, edges=True),
-    "residual": Kind(residuals.residual, CAPTIONS["residual"], edges=True),
-    "messages": Kind(scatter.messages, CAPTIONS["messages"], edges=True),
-    "rollout": Kind(
-        rollout.rollout,
-        CAPTIONS["rollout"],
-        rollout.caption,
-        "distil",
-        gap="there was no trajectory to follow",
-    ),
-    "importance": Kind(curves.importance, CAPTIONS["importance"], curves.importance_reason),
-    "relative_error": Kind(curves.relative_error, CAPTIONS["relative_error"]),
-    "training": Kind(curves.training, CAPTIONS["training"], stage="train"),
+    "law": Kind(radial.law, edges=True),
+    "trajectories": Kind(trajectories.trajectories, trajectories.caption, stage="simulate"),
+    "functions": Kind(functions.functions, gap=MOTION),
+    "own": Kind(functions.own, gap=MOTION),
+    "pullback": Kind(scatter.pullback, edges=True),
+    "field": Kind(fields.field, fields.caption, edges=True),
+    "residual": Kind(residuals.residual, edges=True),
+    "messages": Kind(scatter.messages, edges=True),
+    "rollout": Kind(rollout.rollout, rollout.caption, "distil", gap="there was no trajectory to follow"),
+    "importance": Kind(curves.importance, curves.importance_reason),
+    "relative_error": Kind(curves.relative_error),
+    "training": Kind(curves.training, stage="train"),
 }
 """In the order of the report."""
+
+
+def caption(run: Run, name: str) -> str:
+    """What a reader sees in a figure, with what is to be said about this run only."""
+    return f"{CAPTIONS[name]} {FIGURES[name].more(run)}".strip()
 
 
 def recorded(run: Run) -> dict[str, Any] | None:

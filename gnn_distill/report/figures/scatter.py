@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 from gnn_distill.analyse.gauge import fit_gauge, gauged
 from gnn_distill.arrays import Array
+from gnn_distill.physics.variables import AXES
 from gnn_distill.report.style import ORANGE, density, note
-from gnn_distill.report.text import AXES, r2_text
+from gnn_distill.report.text import r2_text
 from gnn_distill.runs.load import Run
 
 SHOWN = 0.98

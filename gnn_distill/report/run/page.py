@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
+from gnn_distill.physics.variables import AXES
 from gnn_distill.report import published
 from gnn_distill.report.equations import acceleration_image, acceleration_text, law_terms
-from gnn_distill.report.figures.all import FIGURES
+from gnn_distill.report.figures.all import caption
 from gnn_distill.report.run import motion
-from gnn_distill.report.run.facts import data_rows, transform_rows
 from gnn_distill.report.run.story import component_name, shown_equation, told, verdict_line
-from gnn_distill.report.text import AXES, data_url, fill, formula, number
+from gnn_distill.report.text import data_url, fill, formula, number
 from gnn_distill.runs.load import Run
 
 ABOVE = ("functions", "own", "residual", "trajectories", "rollout")
@@ -30,42 +30,30 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
         figures: PNG files by the names of `FIGURES`; they are embedded.
     """
     terms = [] if motion.of_motion(run) else law_terms(run.law or {})
-    content = told(run) | {
+    counted = {"n": (run.data or {}).get("particles"), "dim": (run.data or {}).get("dim")}
+    content = vars(run) | told(run)
+    content |= {
         "motion": motion.told(run),
         "shown_above": ABOVE if motion.of_motion(run) else ("law", "trajectories"),
         "formula": formula(run),
         "profile": (run.config.get("profile") or {}).get("name"),
-        "dataset": _dataset(run),
+        # The settings of the data, with what the data themselves say of particles and dimensions.
+        "dataset": (run.config.get("dataset") or {}) | {k: v for k, v in counted.items() if v is not None},
         "split": (run.analysis or {}).get("split", run.config.get("split")),
         # The distilled law for the top of the page: one pair term per Cartesian component.
-        "equations": [{"image": acceleration_image(*t), "text": acceleration_text(*t)} for t in terms],
-        "analysis": run.analysis,
-        "transform": list(transform_rows(run)),
+        "equation_images": [{"image": acceleration_image(*t), "text": acceleration_text(*t)} for t in terms],
         "axes": AXES,
-        "data": data_rows(run),
-        "notes": (run.data or {}).get("notes") or [],
         "source": published.R25,
         "fronts": fronts(run),
-        "engine": (run.equations or {}).get("engine"),
-        "target": (run.equations or {}).get("target"),
-        "law": run.law,
         "law_rows": law_rows(run),
         "figures": {
-            name: {"src": data_url(path.read_bytes(), "png"), "caption": FIGURES[name].tell(run)}
+            name: {"src": data_url(path.read_bytes(), "png"), "caption": caption(run, name)}
             for name, path in figures.items()
         },
-        "status": run.status,
         "stages": {k: v for k, v in (run.status.get("stages") or {}).items() if v.get("complete", True)},
-        "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
+        "settings": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
     }
     return fill("run/run.html.j2", content)
-
-
-def _dataset(run: Run) -> dict[str, Any]:
-    """The settings of the data, with what the data themselves say of particles and dimensions."""
-    data = run.data or {}
-    counted = {"n": data.get("particles"), "dim": data.get("dim")}
-    return (run.config.get("dataset") or {}) | {k: v for k, v in counted.items() if v is not None}
 
 
 def fronts(run: Run) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.report.equations import acceleration_text, law_terms
-from gnn_distill.report.run.facts import data_line
 from gnn_distill.report.run.motion import lines, of_motion
 from gnn_distill.report.run.story import Scores, told
 from gnn_distill.report.text import number, r2_text
@@ -40,7 +39,7 @@ def show(run: Run, console: Console) -> None:
         console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
         return
     say("bold", f"{content['title']} · variant {content['variant']}")
-    say("", data_line(run), _test_error(run, content))
+    say("", _data_line(run), _test_error(run, content))
     if content["rows"]:
         console.print(_table(content["rows"]))
         analysis = run.analysis or {}
@@ -67,6 +66,21 @@ def legend(law: Mapping[str, Any]) -> str:
     softening = law.get("softening", SOFTENING)
     r = f"r = |Δ| + {softening:g}" if softening else "r = |Δ|"
     return f"{r}, Δ = x₁ − x₂; 1 feels the force, 2 exerts it"
+
+
+def _data_line(run: Run) -> str | None:
+    """What the data are like."""
+    data = run.data
+    if not data:
+        return None
+    made = "simulated" if "simulations" in (run.config.get("dataset") or {}) else "data:"
+    pieces = "trajectories" if data.get("blocks", 1) == 1 else "blocks of time"
+    near = data["closest_approach"]
+    closest = f", closest approach {number(near['min'], 2)}" if near else ""
+    a = number(data["mean_abs_acceleration_per_graph"], 3)
+    return (
+        f"{made} {data['trajectories']:,} {pieces} of {data['frames']:,} frames, Σ|a| per graph {a}{closest}"
+    )
 
 
 def _test_error(run: Run, content: dict[str, Any]) -> str | None:

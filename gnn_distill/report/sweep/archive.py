@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from gnn_distill.runs.files import atomic
+from gnn_distill.runs.files import write_text
 from gnn_distill.runs.sweep import PLAN, Job, Sweep
 
 COPIED = ("data.json", "analysis.json", "equations.json", "law.json", "metrics.csv")
@@ -20,7 +20,7 @@ def archive(sweeps: Sequence[Sweep], folder: Path) -> None:
     for sweep in sweeps:
         target = folder / sweep.name
         if sweep.plan:
-            _write(target / PLAN, json.dumps(sweep.plan, indent=1) + "\n")
+            write_text(target / PLAN, json.dumps(sweep.plan, indent=1) + "\n")
         for job in sweep.jobs:
             if job.status:
                 _archive_run(job, target / job.name)
@@ -28,19 +28,14 @@ def archive(sweeps: Sequence[Sweep], folder: Path) -> None:
 
 def _archive_run(job: Job, target: Path) -> None:
     status = _without(job.status, "status.json")
-    _write(target / "status.json", json.dumps(status, indent=1) + "\n")
+    write_text(target / "status.json", json.dumps(status, indent=1) + "\n")
     if job.run is not None:
         config = _without(job.run.config, "config.yaml")
-        _write(target / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_text(target / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     for name in COPIED:
         if (job.path / name).exists():
-            _write(target / name, (job.path / name).read_text(encoding="utf-8"))
+            write_text(target / name, (job.path / name).read_text(encoding="utf-8"))
 
 
 def _without(values: dict[str, object], name: str) -> dict[str, object]:
     return {key: value for key, value in values.items() if key not in OF_THE_MACHINE[name]}
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -31,8 +31,6 @@ MEASURES = (
     ("force", "force_robust", ORANGE, "s"),
 )
 
-Draw = Callable[[pd.DataFrame], Figure | None]
-
 
 def active_dims(runs: pd.DataFrame) -> Figure | None:
     """Active message dimensions against the epoch, for each pruning schedule."""
@@ -149,7 +147,7 @@ def _panels(count: int, wide: bool = False) -> tuple[Figure, list[Axes]]:
     return figure, panels[:count]
 
 
-FIGURES: dict[str, Draw] = {
+FIGURES: dict[str, Callable[[pd.DataFrame], Figure | None]] = {
     "scores": scores,
     "active_dims": active_dims,
     "sparsity": sparsity,

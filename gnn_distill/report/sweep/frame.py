@@ -14,11 +14,7 @@ from gnn_distill.report.text import law_title, mean
 from gnn_distill.runs.load import Run, law_of
 from gnn_distill.runs.sweep import Job, Sweep
 
-TARGETS = {
-    "components_raw": "the published way: raw message components",
-    "components": "message components",
-    "pullback": "by pull-back",
-}
+TARGETS = ("components_raw", "components", "pullback")
 """What symbolic regression was given, in the order of the tables."""
 
 

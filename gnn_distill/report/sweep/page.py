@@ -21,8 +21,7 @@ from gnn_distill.report.sweep.status import summary
 from gnn_distill.report.sweep.tables import Table, tables
 from gnn_distill.report.text import data_url, fill
 from gnn_distill.runs.directory import STAGES
-from gnn_distill.runs.files import atomic
-from gnn_distill.runs.secrets import redacted
+from gnn_distill.runs.files import write_text
 from gnn_distill.runs.sweep import LOG, Sweep, one_line
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -87,8 +86,7 @@ def write_sweep_report(sweeps: Sequence[Sweep], folder: Path) -> pd.DataFrame:
         if f"tables/{old.name}" not in texts:
             old.unlink()
     for name, text in texts.items():
-        with atomic(folder / name) as temporary:
-            temporary.write_text(redacted(text), encoding="utf-8")
+        write_text(folder / name, text)
     return runs
 
 
@@ -128,7 +126,7 @@ def failures(sweeps: Sequence[Sweep]) -> list[dict[str, str]]:
     """The jobs that failed or cannot be read, with their errors and logs."""
     found = []
     for job in (job for sweep in sweeps for job in sweep.jobs):
-        error = job.error if job.state == "failed" else None
+        error = job.status.get("error") if job.state == "failed" else None
         if job.state == "complete" and job.run is None:
             error = "its files cannot be read"
         if error:

@@ -22,11 +22,6 @@ SIGNS = {
 }
 
 
-def unfinished(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs that are not complete."""
-    return [job for job in jobs if job.state != "complete"]
-
-
 def summary(jobs: Sequence[Job]) -> str:
     """How many jobs are in each state, in words."""
     count = Counter(job.state for job in jobs)
@@ -49,5 +44,5 @@ def show_jobs(jobs: Sequence[Job], console: Console) -> None:
     console.print(table)
     for job in jobs:
         if job.state == "failed":
-            text = f"✗ {job.name}\n  {one_line(job.error, 400)}\n  log: {job.path / LOG}"
+            text = f"✗ {job.name}\n  {one_line(job.status.get('error'), 400)}\n  log: {job.path / LOG}"
             console.print(Text(text, style="red"), soft_wrap=True)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
+import yaml
 
 from gnn_distill.report import published
 from gnn_distill.report.sweep.formats import LATEX, csv_text
-from gnn_distill.report.sweep.frame import TARGETS
 from gnn_distill.report.text import in_markdown, number, r2_text
 
 SCHEDULES, ENDS = ("linear", "exp", "cosine"), (0.65, 0.75, 0.85)
 
 
 class Measure(NamedTuple):
-    """A table to be made: its words, the frame's column, published numbers with so many digits."""
+    """A table to be made, as `tables.yaml` describes it; `reference` are the published numbers."""
 
     name: str
     title: str
@@ -29,40 +30,11 @@ class Measure(NamedTuple):
     digits: int = 4
 
 
-BY_VARIANT = (
-    Measure("table2", "Table 2: test loss, mae_per_graph",
-            "Sum over a graph's nodes and components of the error of accelerations, on test graphs.",
-            "loss", "mae_per_graph", published.TEST_LOSS, 2),
-    Measure("table3", "Table 3: robust R² against the force",
-            "Mean over components; the worst 10 % of the edges are out of fit and R².",
-            "r2", "force_robust", published.ROBUST_R2),
-    Measure("table3_best", "Table 3, in the best gauge: force, acceleration or fitted",
-            "The published values are against the force alone.", "r2", "best_robust", published.ROBUST_R2),
-    Measure("table3_pullback", "Table 3, by pull-back through the node model",
-            "Contributions to the acceleration against F/m₁ on y = x, nothing fitted.",
-            "r2", "pullback_robust", published.ROBUST_R2),
-    Measure("table4", "Table 4: ordinary R² against the force",
-            "Mean over components, all edges.", "r2", "force_ols", published.OLS_R2),
-    Measure("table4_best", "Table 4, in the best gauge",
-            "The gauge is the one that is best by robust R².", "r2", "best_ols", published.OLS_R2),
-    Measure("original", "Robust R² against the force, beside Cranmer et al. 2020",
-            f"Published: {published.P20}; four particles in two dimensions.",
-            "r2", "force_robust", published.P20_R2, 3),
-    Measure("network", "Test mae of the network", "Mean over nodes and components.", "loss", "mae"),
-    Measure("law", "Test mae of the distilled law",
-            "The closed form in place of the network, on the same graphs.", "loss", "law_mae"),
-    *(Measure(f"table5_{target}", f"Table 5: recovered, {words}",
-              "One mark for each component; seeds are parted by |.",
-              "marks", f"marks_{target}", published.RECOVERED) for target, words in TARGETS.items()),
-)  # fmt: skip
-OF_GRID = "Rows: pruning schedule; columns: fraction of the epochs after which it is done."
-GRIDS = (
-    Measure("table1", "robust R² against the force", OF_GRID, "r2", "force_robust", published.PRUNING_GRID),
-    Measure("table1_best", "robust R² in the best gauge", OF_GRID, "r2", "best_robust",
-            published.PRUNING_GRID),
-    Measure("table1_validation", "robust R² in the best gauge, on validation graphs", OF_GRID, "r2",
-            "validation_robust"),
-)  # fmt: skip
+def _measures(rows: Sequence[dict[str, Any]]) -> list[Measure]:
+    return [Measure(**row | {"reference": getattr(published, row.get("reference", ""), {})}) for row in rows]
+
+
+BY_VARIANT, GRIDS = map(_measures, yaml.safe_load(Path(__file__).with_name("tables.yaml").read_text("utf-8")))
 
 
 @dataclass(frozen=True, repr=False)

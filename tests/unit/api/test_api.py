@@ -301,6 +301,6 @@ def test_a_folder_of_runs_is_a_sweep(analysed):
     loss = pytest.approx(analysed.analysis["test"]["mae_per_graph"])
     assert table.means.loc["spring", "bottleneck"] == sweep.frame["mae_per_graph"].item() == loss
     assert "| spring |" in table._repr_markdown_() and sweep.winner is None
-    assert sweep.plot_losses().axes and sweep.plot_scores().axes
+    assert sweep.plot("losses").axes and sweep.plot("scores").axes
     with pytest.raises(InputError, match="active_dims"):
-        sweep.plot_schedules()
+        sweep.plot("active_dims")

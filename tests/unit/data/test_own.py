@@ -103,8 +103,8 @@ def test_every_format_gives_the_same_derivatives(tmp_path: Path, ending: str):
     arrays = {k: v for k, v in oscillators().items() if k in ("positions", "times")}
     WRITERS["npz"](tmp_path / "reference.npz", arrays)
     WRITERS[ending](tmp_path / f"tracks.{ending}", arrays)
-    reference = OwnData(str(tmp_path / "reference.npz")).load()
-    data = OwnData(str(tmp_path / f"tracks.{ending}")).load()
+    reference = OwnData(str(tmp_path / "reference.npz"), dynamics="second_order").load()
+    data = OwnData(str(tmp_path / f"tracks.{ending}"), dynamics="second_order").load()
     np.testing.assert_allclose(data.features, reference.features, rtol=1e-6)
     np.testing.assert_allclose(data.accelerations, reference.accelerations, rtol=1e-6)
     assert (data.features[..., 4] == 0).all() and (data.features[..., 5] == 1).all()
@@ -124,11 +124,11 @@ def test_frame_numbers_are_multiplied_by_the_time_step(tmp_path: Path):
     counted = [[r[0], 5 * round(r[1] / 0.01), *r[2:]] for r in rows]
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows([[h.replace("time", "Frame") for h in header], *counted])
-    data = OwnData(str(tmp_path / "t.csv"), time_step=0.002).load()
+    data = OwnData(str(tmp_path / "t.csv"), dynamics="second_order", time_step=0.002).load()
     true = arrays["accelerations"][:, 3:-3].reshape(-1, N, 2)
     np.testing.assert_allclose(data.accelerations, true, atol=1e-4)
     with pytest.raises(InputError, match="dataset.time_step = None.*dataset.time_step=0.01"):
-        OwnData(str(tmp_path / "t.csv")).load()
+        OwnData(str(tmp_path / "t.csv"), dynamics="second_order").load()
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])

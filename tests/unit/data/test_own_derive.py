@@ -43,7 +43,7 @@ def test_the_fit_is_worse_at_the_ends_which_is_why_they_are_dropped(tmp_path: Pa
     true = arrays["accelerations"]
 
     def worst(drop: bool) -> tuple[int, float]:
-        data = OwnData(str(tmp_path / "t.npz"), drop_edges=drop).load()
+        data = OwnData(str(tmp_path / "t.npz"), dynamics="second_order", drop_edges=drop).load()
         expected = true[:, 3:-3] if drop else true
         return data.frames, np.abs(data.accelerations - expected.reshape(-1, N, 2)).max()
 
@@ -80,11 +80,11 @@ def test_a_wider_window_is_named_where_it_helps(tmp_path: Path):
     arrays, rng = oscillators(frames=400), np.random.default_rng(1)
     noisy = arrays["positions"] + rng.normal(0, 1e-3, (S, 400, N, 2))
     np.savez(tmp_path / "t.npz", positions=noisy, dt=0.01)
-    doubts = OwnData(str(tmp_path / "t.npz"), window=7).load().doubts
+    doubts = OwnData(str(tmp_path / "t.npz"), dynamics="second_order", window=7).load().doubts
     window = int(doubts[0].partition("dataset.window=")[2].split()[0])
     assert "in the accelerations derived from them" in doubts[0] and window > 7
 
-    better = OwnData(str(tmp_path / "t.npz"), window=window).load()
+    better = OwnData(str(tmp_path / "t.npz"), dynamics="second_order", window=window).load()
     half = window // 2
     true = arrays["accelerations"][:, half:-half].reshape(-1, N, 2)
     error = np.sqrt(((better.accelerations - true) ** 2).mean() / (true**2).mean())
@@ -107,7 +107,7 @@ def test_noise_that_no_window_averages_out_is_said_to_be_so(tmp_path: Path):
 
 def test_every_thins_after_derivation(tmp_path: Path):
     np.savez(tmp_path / "t.npz", **{k: oscillators()[k] for k in ("positions", "times")})
-    dense, thin = (OwnData(str(tmp_path / "t.npz"), every=k).load() for k in (1, 5))
+    dense, thin = (OwnData(str(tmp_path / "t.npz"), dynamics="second_order", every=k).load() for k in (1, 5))
     assert (dense.frames, thin.frames) == (24, 5)
     assert (thin.accelerations == dense.accelerations.reshape(S, 24, N, 2)[:, ::5].reshape(-1, N, 2)).all()
 

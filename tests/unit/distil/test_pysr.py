@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from gnn_distill.distil.engines.operon import OperonEngine
-from gnn_distill.distil.engines.pysr import PySREngine, front_from_rows
+from gnn_distill.distil.engines.pysr import PySREngine
+from gnn_distill.distil.expressions.front import Front
+from gnn_distill.distil.expressions.parse import parse_all
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.errors import InputError
 
@@ -45,14 +47,8 @@ def test_weights_enter_the_loss():
 
 
 def test_table_becomes_a_front_without_running_text():
-    rows = [
-        {"complexity": 1, "loss": 9.9, "equation": "dx"},
-        {"complexity": 9, "loss": 9.9, "equation": "dx * inv(r ^ 3.0)"},
-        {"complexity": 4, "loss": 9.9, "equation": "(dx / r) / r"},
-        {"complexity": 2, "loss": 0.0, "equation": "__import__('os').getcwd()"},
-        {"complexity": 2, "loss": 0.0, "equation": "tanh(dx)"},
-    ]
-    front = front_from_rows(rows, points())
+    texts = ["dx", "dx * inv(r ^ 3.0)", "(dx / r) / r", "__import__('os').getcwd()", "tanh(dx)"]
+    front = Front.on(points(), parse_all(texts, NAMES))
     assert [e.complexity for e in front.equations] == sorted(e.complexity for e in front.equations)
     assert front.equations[-1].loss < 1e-12
     assert front.equations[0].loss == pytest.approx(np.abs(points().y - points().X[:, 0]).mean())
@@ -123,8 +119,7 @@ class FakeRegressor:
 
     def fit(self, X, y, weights, variable_names):
         self.sizes.append(self.arguments["niterations"])
-        rows = [{"equation": text} for text in self.found[: len(self.sizes)]]
-        self.equations_ = SimpleNamespace(to_dict=lambda kind: rows)
+        self.equations_ = {"equation": self.found[: len(self.sizes)]}
 
 
 class Kept:

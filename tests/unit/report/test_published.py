@@ -9,7 +9,7 @@ import pytest
 
 from gnn_distill.physics.laws import Superposition
 from gnn_distill.report import published
-from gnn_distill.report.equations import as_latex, set_equation
+from gnn_distill.report.equations import acceleration_image, as_latex
 from gnn_distill.report.text import r2_text, readable, with_signs
 
 
@@ -79,7 +79,7 @@ def test_readable(text: str, shown: str) -> None:
     ],
 )
 def test_set_equations_have_the_digits_of_the_text(expression: str, shown: str) -> None:
-    assert shown in as_latex(expression) and set_equation("a =", expression) is not None
+    assert shown in as_latex(expression) and acceleration_image("x", expression, None) is not None
 
 
 def test_sentences_keep_their_numbers() -> None:
@@ -100,7 +100,7 @@ def test_an_r2_below_one_never_looks_perfect(value: float | None, shown: str) ->
     "text", ["-1.998*dx + 2.001*dx/r", "exp(-r)*q1*q2", "sqrt(Abs(dx))*log(r)", "-2*m2*dx/r**3"]
 )
 def test_equations_are_set_as_svg(text: str) -> None:
-    address = set_equation("a_x =", text)
+    address = acceleration_image("x", text, None)
     assert address is not None
     head, data = address.split(",")
     assert head == "data:image/svg+xml;base64"
@@ -109,4 +109,4 @@ def test_equations_are_set_as_svg(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "__import__('os')", "dx +", "foo*dx", ""])
 def test_what_is_no_equation_is_not_set(text: str) -> None:
-    assert set_equation("a_x =", text) is None
+    assert acceleration_image("x", text, None) is None

@@ -1,0 +1,85 @@
+"""The plain command on a file whose truth is known, and how right its law is."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+NONE = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+
+
+def run(file: Path, folder: Path, more: list[str]) -> dict[str, Any]:
+    """Distil a file with at most two keys beside its path; a row of the table.
+
+    Args:
+        file: NAME.csv beside NAME.truth.json.
+        folder: where the run directory goes.
+        more: further settings of the command.
+    """
+    truth = json.loads(file.with_suffix(".truth.json").read_text())
+    command = [sys.executable, "-m", "gnn_distill", "dataset=own", f"dataset.path={file.resolve()}"]
+    start, where = time.perf_counter(), folder / file.stem
+    keys = [*truth["keys"], *more, f"hydra.run.dir={where}"]
+    done = subprocess.run([*command, *keys], capture_output=True, text=True)
+    row: dict[str, Any] = {"case": file.stem, "seconds": round(time.perf_counter() - start)}
+    (folder / f"{file.stem}.log").write_text(done.stdout + done.stderr)
+    if done.returncode:
+        return row | {
+            "verdict": f"exit {done.returncode}",
+            "law": (done.stderr.strip() or "?").splitlines()[-1],
+        }
+    law = json.loads((where / "law.json").read_text())
+    return row | judged(law, where / "law" / "law_numpy.py", truth)
+
+
+def judged(law: dict[str, Any] | None, file: Path, truth: dict[str, Any]) -> dict[str, Any]:
+    """Pair force and one-body part of a law beside the truth."""
+    if law is None:
+        return {"law": "none", "pair": None, "own": None}
+    module = loaded(file)
+    move = module.velocity if truth["order"] == 1 and hasattr(module, "velocity") else module.acceleration
+    dim = truth["shape"][3]
+    names = {k: v for k, v in law["names"].items()}
+    row: dict[str, Any] = {"law": law["functions"], "own_law": law["one_body"][:1], "names": names}
+    row |= {"trust": law["trust"]["level"], "doubts": len(law["doubts"]), "share": law["test"]["share"]}
+    if truth["pair"] is not None:
+        d, f = (np.array(truth["pair"][k]) for k in ("d", "f"))
+        found = np.array([_pair(move, dim, r, truth["direction"], law["further"]) for r in d])
+        row["pair"] = float(np.median(np.abs(found - f) / np.maximum(np.abs(f), 1e-3 * np.abs(f).max())))
+    if truth["one_body"] is not None:
+        own = truth["one_body"]
+        x, v, h = (np.array(own[k]) for k in ("x", "v", "h"))
+        features = (
+            np.stack([own.get(k, np.zeros(len(x))) for k in law["further"]], 1) if law["further"] else None
+        )
+        found = move(x, v, own.get("m"), own.get("q"), edges=NONE, features=features)
+        row["own"] = float(1 - ((found - h) ** 2).sum() / ((h - h.mean(0)) ** 2).sum())
+    return row
+
+
+def _pair(move: Any, dim: int, d: float, along: str, further: list[str]) -> float:
+    """What a pair of unit properties contributes at a distance, along Δ/d or for a unit of relative velocity."""
+    x, v = np.zeros((2, dim)), np.zeros((2, dim))
+    x[0, 0], v[0, 1] = d, 1.0 if along == "w" else 0.0
+    given = {"m": np.ones(2), "q": np.ones(2), "features": np.zeros((2, len(further))) if further else None}
+    both = move(x, v, **given, edges=(np.array([0]), np.array([1])))
+    alone = move(x, v, **given, edges=NONE)
+    return float((both - alone)[0, 1 if along == "w" else 0])
+
+
+def loaded(file: Path) -> ModuleType:
+    """The exported law as a module."""
+    spec = importlib.util.spec_from_file_location("law_numpy", file)
+    if spec is None or spec.loader is None:
+        raise ImportError(file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
