@@ -66,7 +66,7 @@ def judged(law: dict[str, Any] | None, file: Path, truth: dict[str, Any]) -> dic
 
 
 def _pair(move: Any, dim: int, d: float, along: str, further: list[str]) -> float:
-    """What a pair of unit properties contributes at a distance, along Δ/d or for a unit of relative velocity."""
+    """What a pair of unit properties does at a distance, along Δ/d or for a unit of relative velocity."""
     x, v = np.zeros((2, dim)), np.zeros((2, dim))
     x[0, 0], v[0, 1] = d, 1.0 if along == "w" else 0.0
     given = {"m": np.ones(2), "q": np.ones(2), "features": np.zeros((2, len(further))) if further else None}

@@ -21,7 +21,7 @@ from gnn_distill.distil.law.assemble import distilled_law
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.rollout import roll_out
-from gnn_distill.distil.motion.assemble import distilled
+from gnn_distill.distil.motion.assemble import central_law, distilled
 from gnn_distill.distil.solve import FileMemory, Work, equations, search
 from gnn_distill.errors import InputError
 from gnn_distill.model.network import ISOTROPIC
@@ -209,7 +209,11 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
         content, law = found.equations, found.law
     else:
         searched = [search(work, evidence, settings, target) for target in settings.targets]
-        content, law = equations(work.engine, searched), distilled_law(evidence, work.engine, searched[0])
+        content, joint = equations(work.engine, searched), searched[0].joint
+        if joint is None:
+            law = distilled_law(evidence, work.engine, searched[0])
+        else:
+            law = central_law(work, evidence, searched[0], joint)
     directory.write_json("equations.json", content)
     directory.write_json("law.json", None if law is None else write_law(experiment, directory, *law))
     shutil.rmtree(fronts, ignore_errors=True)

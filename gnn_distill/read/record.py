@@ -101,6 +101,27 @@ def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading 
     )
 
 
+def pulled_apart(model: ParticleGNN, data: Subset, kind: str) -> tuple[Array, Array | None]:
+    """Contributions [E, D] of the edges of all graphs, and what is left for single particles [N, D].
+
+    Args:
+        model: a trained network, in evaluation mode.
+        data: the graphs.
+        kind: of `PULLBACKS`; the shares of `share` and `path` leave nothing.
+    """
+    pulled, own = [], []
+    for part in data.chunks(graphs_at_once(model, data)):
+        x = part.features
+        with torch.no_grad():
+            e = model(x, edge_mask=part.edge_mask)[1].mean
+        c, predicted = contributions(model, x, e, part.edge_mask)
+        if kind == "odd":
+            c = odd_contributions(model, x, e, part.edge_mask)
+        own.append((predicted - model.total(c, x.shape[1])).flatten(0, 1).double().cpu())
+        pulled.append(c[torch.from_numpy(existing(model, part))].double().cpu())
+    return torch.cat(pulled).numpy(), torch.cat(own).numpy() if kind == "odd" else None
+
+
 def _parts(model: ParticleGNN, some: Subset) -> dict[str, Array]:
     """What pairs and single particles do in some graphs; see `Recording.parts`."""
     found, x = pair_functions(model, some), some.features.flatten(0, 1).double().cpu().numpy()

@@ -37,3 +37,10 @@ RECOVERED = {
     law: {variant: tuple(marks.split()) for variant, marks in row.items()}
     for law, row in _rows("recovered").items()
 }
+
+
+def cell(table: dict[str, Row], law: str | None, variant: str, n: object, dim: object) -> float | None:
+    """The published number of a law and variant; None if none was published for that setting."""
+    if (n, dim) != (SETTING["n"], SETTING["dim"]) or law is None:
+        return None
+    return table.get(law, {}).get(variant)

@@ -5,7 +5,7 @@ Shapes: E edges, N nodes, R rows, D space dims.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,22 +13,28 @@ import numpy as np
 import torch
 
 from gnn_distill.data.graphs import Subset, View
+from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import write
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.law.closed_form import Law, r2_truth
+from gnn_distill.distil.joint import Joint, along
+from gnn_distill.distil.law.assemble import nodes_of
+from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
 from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import IDLE, Chosen, Parts, Rows, Search, candidates
-from gnn_distill.distil.motion.trust import alike, errors, verdict
+from gnn_distill.distil.motion.trust import alike, errors, nothing, verdict
 from gnn_distill.distil.problem import Evidence, Settings
-from gnn_distill.distil.solve import Work
+from gnn_distill.distil.solve import Found, Work
+from gnn_distill.model.network import ISOTROPIC
+from gnn_distill.physics.variables import DELTAS
 from gnn_distill.read.pairs import pair_functions
+from gnn_distill.read.record import pulled_apart
 
 FEW, MANY, ALL = 15_000, 100_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
@@ -52,36 +58,66 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    some = _rows(evidence, evidence.validation, MANY, 3)
-    screen, compare = FEW, MANY
-    if evidence.noise > LOUD * typical(some.motion.labels):
-        screen, compare = MANY, ALL
-    few = _rows(evidence, evidence.train, screen, 1)
-    seen, unseen = (_rows(evidence, g, compare, 2) for g in (evidence.train, evidence.validation))
+    few, seen, unseen = _samples(evidence)
     size = typical(unseen.motion.labels)
     known = [k for k, c in seen.network.items() if k != "own" and typical(c) > IDLE * size]
     points = _points(evidence, settings, known)
     fronts = {key: _front(work, key, points[key]) for key in known}
 
     def forms(key: str) -> list[Form]:
-        front = fronts[key]
-        if isinstance(work.engine, GivenEngine):
-            return [Form.of(front.equations[-1].expression, key, "given", front.equations[-1].complexity)]
-        more = work.engine.more if isinstance(work.engine, FormsEngine) else None
-        return candidates(points[key], front, key, more)
+        return _forms(work.engine, points[key], fronts[key], key)
 
     chosen = Search(few, seen, unseen, evidence.order, forms, work.say).run()
-    found: dict[str, Any] = {
-        "engine": work.engine.name,
-        "target": "functions",
-        "variables": list(_names(points)),
-        "also": {},
-    }
-    found |= {"mass_slope": None, "joint": None}
+    names = next((p.names for p in points.values()), ())
+    found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
+    found |= {"mass_slope": None, "joint": None, "also": {}}
     found["components"] = [_entry(key, front, chosen) for key, front in fronts.items()]
     if not chosen.form.terms:
-        return Distilled(found, None)
+        return Distilled(found | {"trust": nothing(unseen.motion, evidence.noise)}, None)
     return Distilled(found, _law(evidence, chosen))
+
+
+def central_law(work: Work, evidence: Evidence, found: Found, joint: Joint) -> tuple[Law, dict[str, Any]]:
+    """The law of a network whose contributions point along Δ, and the content of `law.json`.
+
+    Args:
+        work: the engine.
+        evidence: what the law is found from.
+        found: equations of the pull-back.
+        joint: the front of its part along Δ.
+    """
+    few, seen, unseen = _samples(evidence)
+    axes = [k for k, name in enumerate(found.problem.names) if name in DELTAS]
+    rest = [k for k in range(len(found.problem.names)) if k not in axes]
+    X, names = found.problem.X, tuple(found.problem.names[k] for k in rest)
+    size, _ = along(X[:, axes], found.problem.values)
+    points = Points(X[:, rest], size, np.ones(len(X)), names)
+    chosen = Search(few, seen, unseen, 2, lambda key: _forms(work.engine, points, joint.front, key)).run()
+    columns, test = evidence.test.columns, evidence.test
+    every = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), (), ALL, 4)
+    last = fit(every, chosen.form)
+    law = replace(written(last, columns, 2), functions={})
+    bounds, _ = numbers(last, law, columns, spread(last, every, evidence.seed))
+    space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
+    compared = compare(law, evidence.recording.edges, nodes_of(test), evidence.recording.mae)
+    return law, {"equations": found.picks, "intervals": bounds, **space, **compared}
+
+
+def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
+    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy."""
+    unseen, screen = _rows(evidence, evidence.validation, MANY, 3), FEW
+    most = MANY
+    if evidence.noise > LOUD * typical(unseen.motion.labels):
+        screen, most = MANY, ALL
+        unseen = _rows(evidence, evidence.validation, most, 3)
+    return _rows(evidence, evidence.train, screen, 1), _rows(evidence, evidence.train, most, 2), unseen
+
+
+def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]:
+    """Forms of one direction; the user's own alone where it was given."""
+    if isinstance(engine, GivenEngine):
+        return [Form.of(front.equations[-1].expression, key, "given", front.equations[-1].complexity)]
+    return candidates(points, front, key, engine.more if isinstance(engine, FormsEngine) else None)
 
 
 def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
@@ -135,8 +171,11 @@ def _told(tried: Tried, evidence: Evidence, key: str) -> dict[str, Any]:
 def _rows(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> Rows:
     """A sample of graphs with what the network says of them."""
     part = motion(graphs, _edges(evidence), evidence.kernel, edges, 100 * evidence.seed + draw)
-    found = pair_functions(evidence.model, part.graphs)
-    return Rows(part, Parts(found.functions, found.own).columns(part))
+    if evidence.model.basis == ISOTROPIC:
+        found = pair_functions(evidence.model, part.graphs)
+        return Rows(part, Parts(found.functions, found.own).columns(part))
+    c, own = pulled_apart(evidence.model, part.graphs, evidence.recording.pullback_kind)
+    return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
 
 
 def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
@@ -167,10 +206,6 @@ def _points(evidence: Evidence, settings: Settings, keys: Sequence[str]) -> dict
     here = np.random.default_rng([evidence.seed, 2]).permutation(len(named["r"]))[: settings.points]
     X = np.stack([named[n][here] for n in names], axis=1)
     return {k: Points(X, functions[k][here], np.ones(len(here)), names) for k in keys}
-
-
-def _names(points: Mapping[str, Points]) -> tuple[str, ...]:
-    return next((p.names for p in points.values()), ())
 
 
 def _front(work: Work, key: str, points: Points) -> Front:

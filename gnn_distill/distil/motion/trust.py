@@ -84,6 +84,17 @@ def verdict(content: Mapping[str, Any], test: Motion, noise: float) -> tuple[dic
     }, doubts
 
 
+def nothing(test: Motion, noise: float) -> dict[str, str]:
+    """What to think of rows in which no force was found."""
+    size = mean(np.abs(test.labels), test)
+    if size <= AS_NOISE * GAUSSIAN * noise:
+        return {
+            "level": "exact",
+            "sentence": "No force: these particles move as noise alone would move them.",
+        }
+    return {"level": "none", "sentence": "No law yet: no form that was tried explains anything."}
+
+
 def share_left(error: float, floor: float, size: float) -> float:
     """What an error leaves of the motion when noise is taken off both."""
     motion = max(size**2 - floor**2, (0.01 * size) ** 2)

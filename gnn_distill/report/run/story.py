@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from gnn_distill.distil.verdict.extrapolate import ROUGHLY
 from gnn_distill.distil.verdict.judge import STILL
 from gnn_distill.report.equations import plain_distance
-from gnn_distill.report.published import OLS_R2, ROBUST_R2, SETTING, TEST_LOSS
+from gnn_distill.report.published import OLS_R2, ROBUST_R2, TEST_LOSS, cell
 from gnn_distill.report.text import capitalised, law_title, mean, number, r2_text, with_signs
 from gnn_distill.runs.load import Run, law_of
 
@@ -75,9 +75,9 @@ def told(run: Run) -> dict[str, Any]:
 def published(run: Run) -> dict[str, float | None]:
     """R25's test loss and R² against the force for this law and variant; None where it has none."""
     law, data = law_of(run.config), run.config.get("dataset") or {}
-    row = law.name if law and {key: data.get(key) for key in SETTING} == SETTING else ""
+    key = (law.name if law else None, str(run.config.get("variant")), data.get("n"), data.get("dim"))
     tables = {"mae_per_graph": TEST_LOSS, "robust": ROBUST_R2, "ols": OLS_R2}
-    return {name: table.get(row, {}).get(str(run.config.get("variant"))) for name, table in tables.items()}
+    return {name: cell(table, *key) for name, table in tables.items()}
 
 
 def r2_rows(analysis: dict[str, Any] | None) -> list[Scores]:
