@@ -57,6 +57,7 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
     told = (run.law or {}).get("functions") or {}
     keys = [k for k in TITLES if f"function_{k}" in arrays and (k in told or not told)]
     softening = float((run.law or {}).get("softening", SOFTENING))
+    arrays = {"d": np.linalg.norm(arrays["delta"], axis=1)} | arrays
     found = {k: one for k in keys if (one := _drawn(arrays, k, told.get(k), softening)) is not None}
     if not found:
         return None

@@ -34,8 +34,7 @@ class Error(NamedTuple):
 
 def of_motion(run: Run) -> bool:
     """Whether equations and law of a run are those of a network of pair functions."""
-    functions = (run.equations or {}).get("target") == "functions"
-    return functions or "functions" in (run.law or {})
+    return (run.equations or {}).get("target") == "functions" or "names" in (run.law or {})
 
 
 def told(run: Run) -> dict[str, Any] | None:
