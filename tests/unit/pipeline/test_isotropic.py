@@ -73,7 +73,7 @@ def test_the_pair_reading_is_for_pair_vectors_alone(built):
 
 
 def test_motion_of_first_order_gives_the_network_no_velocities(built, own, monkeypatch):
-    assert built(*own).module.model.frame.velocities
+    assert built(*own, "dataset.dynamics=second_order").module.model.frame.velocities
     load = OwnData.load
     first = {"order": 1, "box": (5.0, None)}
     monkeypatch.setattr(OwnData, "load", lambda self: replace(load(self), **first))
