@@ -170,7 +170,10 @@ def own(run: Run, arrays: dict[str, Any]) -> Figure | None:
     texts = (run.law or {}).get("one_body") or []
     if not texts or any(f"own_{name}" not in arrays for name in "xvh"):
         return None
-    x, v, h = (np.asarray(arrays[f"own_{name}"], dtype=float)[:ARROWS] for name in "xvh")
+    count = len(arrays["own_x"])
+    some = np.linspace(0, count - 1, min(count, ARROWS)).astype(int)  # of all runs, which stand one by one
+    arrays = {name: arrays[name][some] for name in arrays if name.startswith("own_")}
+    x, v, h = (np.asarray(arrays[f"own_{name}"], dtype=float) for name in "xvh")
     try:
         parts = [parse(text) for text in texts]
         law = _one_body(arrays, parts, x, v)
@@ -204,7 +207,7 @@ def _one_body(arrays: Mapping[str, Any], parts: list[sympy.Expr], x: Array, v: A
     named = {name: x[:, k] for k, name in enumerate(AXES[: x.shape[1]])}
     named |= {name: v[:, k] for k, name in enumerate(VELOCITIES[: v.shape[1]])}
     columns = {sided(name, 1): f"own_{name}" for name in ("m", "q")}
-    named |= {name: np.asarray(arrays[key])[: len(x)] for name, key in columns.items() if key in arrays}
+    named |= {name: np.asarray(arrays[key]) for name, key in columns.items() if key in arrays}
     return np.stack([at(part, named, len(x)) for part in parts], axis=1)
 
 
