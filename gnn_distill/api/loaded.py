@@ -366,7 +366,7 @@ class DistilledLaw:
         return LawModule.from_law(self.content, edges)
 
     def __str__(self) -> str:
-        if "functions" in self.content:
+        if "names" in self.content:
             found = headline(self.content)
             return "\n".join([found.text, *filter(None, ["; ".join(found.meanings)])])
         lines = [acceleration_text(*terms) for terms in law_terms(self.content)]
@@ -375,7 +375,7 @@ class DistilledLaw:
     __repr__ = __str__
 
     def _repr_latex_(self) -> str:
-        if "functions" in self.content and (found := headline(self.content)).tex:
+        if "names" in self.content and (found := headline(self.content)).tex:
             return f"$${' '.join(found.tex)}$$"
         plain = [text for pair in self.acceleration if (text := in_distance(pair)) is not None]
         simpler = len(plain) == len(self.acceleration)

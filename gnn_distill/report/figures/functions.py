@@ -17,9 +17,8 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
-from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import AXES, PROPERTIES, VELOCITIES, further, sided
-from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, note, span
+from gnn_distill.physics.variables import AXES, PROPERTIES, SOFTENING, VELOCITIES, further, sided
+from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, span
 from gnn_distill.report.text import readable
 from gnn_distill.runs.load import Run
 
@@ -57,7 +56,9 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
     """One panel for each function of the law: the network's values, and the law on top."""
     told = (run.law or {}).get("functions") or {}
     keys = [k for k in TITLES if f"function_{k}" in arrays and (k in told or not told)]
-    found = {k: one for k in keys if (one := _drawn(arrays, k, told.get(k))) is not None}
+    softening = float((run.law or {}).get("softening", SOFTENING))
+    arrays = {"d": np.linalg.norm(arrays["delta"], axis=1)} | arrays
+    found = {k: one for k in keys if (one := _drawn(arrays, k, told.get(k), softening)) is not None}
     if not found:
         return None
     figure = Figure(figsize=(6.4, 0.6 + 3.9 * len(found)), layout="constrained")
@@ -71,10 +72,10 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
     return figure
 
 
-def _drawn(arrays: Mapping[str, Any], key: str, text: str | None) -> Drawn | None:
+def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: float) -> Drawn | None:
     """What is to be drawn of a function; None where there are too few edges."""
     d, values = (np.asarray(arrays[name], dtype=float) for name in ("d", f"function_{key}"))
-    named = _named(arrays, d)
+    named = _named(arrays, d, softening)
     low, high = span(d, MIDDLE)
     more = BEYOND * (high - low)
     grid = np.geomspace(max(low - more, low / 2), high + more, 300)
@@ -82,7 +83,7 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None) -> Drawn | Non
     if text is not None and (told := _law(text, named)) is not None:
         factor, rest = told
         if rest.free_symbols <= set(DISTANCE):
-            law = at(rest, {"d": grid, "r": grid + SOFTENING}, len(grid))
+            law = at(rest, {"d": grid, "r": grid + softening}, len(grid))
             values = values / at(factor, named, len(d)) if factor != 1 else values
             share = "" if factor == 1 else readable(write(factor))
         else:
@@ -117,53 +118,45 @@ def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr]
     return factor, size * rest
 
 
-def _named(arrays: Mapping[str, Any], d: Array) -> dict[str, Array]:
+def _named(arrays: Mapping[str, Any], d: Array, softening: float) -> dict[str, Array]:
     """What is known of the pairs by the names of equations."""
     more = further([str(name) for name in arrays.get("variables", ())])
     known = (*PROPERTIES, *more, "w", "uw")
-    return {"d": d, "r": d + SOFTENING} | {name: arrays[name] for name in known if name in arrays}
+    return {"d": d, "r": d + softening} | {name: arrays[name] for name in known if name in arrays}
 
 
 def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:
-    low, middle, high = one.band
+    guide = np.concatenate([one.band[1], one.law[(one.grid >= data[0]) & (one.grid <= data[1])]])
+    guide = guide[np.isfinite(guide)]
+    size = np.abs(guide[guide != 0])
+    wide = len(size) > 0 and size.max() > WIDE * size.min()
+    straight = wide and (bool(np.all(guide > 0)) or bool(np.all(guide < 0)))
+    sign = -1.0 if straight and guide[0] < 0 else 1.0
+    low, middle, high = np.sort(sign * one.band, axis=0)
     axes.axvspan(*data, color="#F1F3F6", zorder=0, label="where 98 % of the pairs lie")
     axes.fill_between(one.x, low, high, color=BLUE, alpha=0.25, linewidth=0, label="network: 10–90 %")
     axes.plot(one.x, middle, color=BLUE, marker="o", markersize=3.5, linewidth=0, label="network: median")
-    guide = np.concatenate([middle, one.law[(one.grid >= data[0]) & (one.grid <= data[1])]])
-    guide = guide[np.isfinite(guide)]
     if len(one.law):
-        axes.plot(one.grid, one.law, color=ORANGE, linewidth=2.2, label="the law", zorder=4)
-    sides = np.concatenate([guide, *np.quantile(one.band, (0.05, 0.95), axis=1)])
-    _scale(axes, one, guide, sides)
-    axes.margins(x=0)
+        axes.plot(one.grid, sign * one.law, color=ORANGE, linewidth=2.2, label="the law", zorder=4)
+    if straight:
+        axes.set(yscale="log", ylim=(size.min() / 2, size.max() * 2))
+        axes.set_xscale("log" if _bend(np.log(one.x), one) < _bend(one.x, one) else "linear")
+    else:
+        sides = np.concatenate([guide, *np.quantile(one.band, (0.05, 0.95), axis=1)])
+        _through_zero(axes, sides, float(np.median(size)) if wide else np.inf)
+    axes.set_ylabel("−f (f is negative)" if sign < 0 else "f")
     axes.set_xlim(*span(np.concatenate([one.x, one.grid]), (0.0, 1.0)))
     axes.legend(loc="best", fontsize=9)
 
 
-def _scale(axes: Axes, one: Drawn, guide: Array, sides: Array) -> None:
-    """Straight lines for power laws and exponentials, limits that outliers do not move."""
-    size = np.abs(guide[guide != 0])
-    wide = len(size) > 0 and size.max() > WIDE * size.min()
-    if wide and (np.all(guide > 0) or np.all(guide < 0)):
-        sign = float(np.sign(guide[0]))
-        if sign < 0:
-            for line in axes.lines:
-                line.set_ydata(-np.asarray(line.get_ydata(), dtype=float))
-            for band in list(axes.collections):
-                band.remove()
-            axes.fill_between(one.x, -one.band[2], -one.band[0], color=BLUE, alpha=0.25, linewidth=0)
-            note(axes, "sign turned: it attracts", "lower left")
-        axes.set(yscale="log", ylim=(size.min() / 2, size.max() * 2), ylabel="−f" if sign < 0 else "f")
-        axes.set_xscale("log" if _bend(np.log(one.x), one) < _bend(one.x, one) else "linear")
-        return
+def _through_zero(axes: Axes, sides: Array, usual: float) -> None:
+    """A linear axis with zero on it; symmetric-logarithmic where both signs go far beyond the usual size."""
     axes.axhline(0, color=BLACK, linewidth=0.7)
     bottom, top = float(sides.min(initial=0.0)), float(sides.max(initial=0.0))
     pad = 0.08 * (top - bottom) or 1.0
-    axes.set(ylim=(bottom - pad, top + pad), ylabel="f")
-    if wide and bottom < 0 < top and len(size) > 3:
-        threshold = float(np.quantile(size, 0.5))
-        if max(-bottom, top) > WIDE * threshold:
-            axes.set_yscale("symlog", linthresh=threshold)
+    axes.set_ylim(bottom - pad, top + pad)
+    if bottom < 0 < top and max(-bottom, top) > WIDE * usual:
+        axes.set_yscale("symlog", linthresh=usual)
 
 
 def _bend(x: Array, one: Drawn) -> float:
@@ -190,7 +183,7 @@ def own(run: Run, arrays: dict[str, Any]) -> Figure | None:
     names = [key for key, letters in (("x", AXES), ("v", VELOCITIES)) if used & set(letters)] or ["x"]
     if not (np.isfinite(law).all() and np.isfinite(h).all()) or x.shape[1] < 2:
         return None
-    figure = Figure(figsize=(3.7 * len(names) + 0.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(7.8 if len(names) > 1 else 6.2, 4.2), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
         # Of a force of both, each panel shows the part that its axes rule: the law's other part is taken off.

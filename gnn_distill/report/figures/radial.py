@@ -41,7 +41,7 @@ def law(run: Run, arrays: dict[str, Any]) -> Figure | None:
 
     None for a law of functions, which a figure of their own shows.
     """
-    if "functions" in (run.law or {}):
+    if (run.law or {}).get("functions"):
         return None
     known = law_of(run.config)
     true = None if known is None else true_profile(known)

@@ -81,6 +81,20 @@ def floats(node: ast.expr) -> list[float]:
     return list(dict.fromkeys(found))
 
 
+def lengths(node: ast.expr) -> dict[float, float]:
+    """Over what distance each exponential of the distance falls to 1/e, by the number that stands in it."""
+    found = {}
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == "exp":
+            sign, inside = factors(part.args[0])
+            numbers = [p for p in inside if isinstance(p.base, ast.Constant)]
+            names = [p for p in inside if isinstance(p.base, ast.Name) and p.base.id in "dr" and p.power == 1]
+            if sign < 0 and len(numbers) == len(names) == 1 and len(inside) == 2:
+                value, power = abs(numbers[0].base.value), numbers[0].power  # type: ignore[attr-defined]
+                found[value] = float(value ** (-power))
+    return found
+
+
 def _leaves(node: ast.AST) -> Iterator[ast.Constant]:
     if isinstance(node, ast.Constant):
         yield node

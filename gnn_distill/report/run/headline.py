@@ -20,8 +20,19 @@ from matplotlib.transforms import Bbox
 from gnn_distill.distil.expressions.evaluate import constants
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
-from gnn_distill.physics.variables import AXES, VELOCITIES
-from gnn_distill.report.run.formula import Tex, Text, digits, floats, name, shortened, summands, times, tree
+from gnn_distill.physics.variables import AXES, SOFTENING, VELOCITIES
+from gnn_distill.report.run.formula import (
+    Tex,
+    Text,
+    digits,
+    floats,
+    lengths,
+    name,
+    shortened,
+    summands,
+    times,
+    tree,
+)
 from gnn_distill.report.style import BLACK, look
 from gnn_distill.report.text import data_url, readable
 
@@ -73,9 +84,13 @@ def headline(law: Mapping[str, Any]) -> Headline:
     try:
         terms = list(_terms(law))
         left = "a" if law.get("order", 2) == 2 else "v"
-        known = Known.of(law)
-        text = " ".join(filter(None, [f"{left}₁ =", *_written(terms, Text(known.short), "Σ₂ ", ", ")]))
-        tex = (rf"\mathbf{{{left}}}_1 =", *_written(terms, Tex(known.tex), r"\sum_{2} \, ", r",\, "))
+        known = {paired: Known.of(law, paired) for paired in (True, False)}
+        texts = {paired: Text(of.short) for paired, of in known.items()}
+        text = " ".join([f"{left}₁ =", *_written(terms, texts, "Σ₂ ", ", ")])
+        tex = [
+            rf"\mathbf{{{left}}}_1 =",
+            *_written(terms, {k: Tex(of.tex) for k, of in known.items()}, r"\sum_{2} \, ", r",\, "),
+        ]
     except InputError:
         found = [str(text) for text in (*(law.get("functions") or {}).values(), *(law.get("one_body") or ()))]
         return Headline("; ".join(map(readable, found)), (), (), ())
@@ -158,11 +173,12 @@ class Known:
     intervals: tuple[tuple[float, tuple[float, float]], ...]
 
     @classmethod
-    def of(cls, law: Mapping[str, Any]) -> Known:
-        """From `law.json`."""
-        alone = [[float(c) for c in constants(parse(str(text)))] for text in law.get("one_body") or ()]
-        rows = [*(law.get("constants") or ()), *alone]
-        bounds = [*(law.get("intervals") or ()), *(law.get("one_body_intervals") or ())]
+    def of(cls, law: Mapping[str, Any], paired: bool) -> Known:
+        """From `law.json`: those of pairs, or of what acts on a particle by itself."""
+        rows = law.get("constants") or ()
+        if not paired:
+            rows = [[float(c) for c in constants(parse(str(text)))] for text in law.get("one_body") or ()]
+        bounds = law.get("intervals" if paired else "one_body_intervals") or ()
         pairs = [
             (abs(value), (min(map(abs, around)), max(map(abs, around))))
             for row, limits in zip(rows, bounds, strict=False)
@@ -186,9 +202,12 @@ class Known:
         return rf"{mantissa} \cdot 10^{{{power.replace('−', '-')}}}" if power else mantissa
 
 
-def _written(terms: Sequence[_Term], writer: Text | Tex, over: str, comma: str) -> Iterator[str]:
-    """Each term with its sign."""
+def _written(
+    terms: Sequence[_Term], writers: Mapping[bool, Text | Tex], over: str, comma: str
+) -> Iterator[str]:
+    """Each term with its sign, by the writer for pairs or the one for single particles."""
     for k, term in enumerate(terms):
+        writer = writers[term.paired]
         sign = writer.minus if term.sign < 0 else "+" if k else ""
         sign += writer.gap if k else ""
         if term.tree is None:
@@ -198,14 +217,16 @@ def _written(terms: Sequence[_Term], writer: Text | Tex, over: str, comma: str) 
         yield sign + body
 
 
-def _constants(terms: Sequence[_Term], known: Known) -> Iterator[Constant]:
+def _constants(terms: Sequence[_Term], limits: Mapping[bool, Known]) -> Iterator[Constant]:
     for term in terms:
         trees = term.components if term.tree is None else (term.tree,)
+        known, decays = limits[term.paired], {k: v for part in trees for k, v in lengths(part).items()}
         for value in dict.fromkeys(v for part in trees for v in floats(part)):
             around = known.around(value)
             count = digits(value, around, 7) + 1 if around else 4
             text = f"{shortened(around[0], count)} to {shortened(around[1], count)}" if around else ""
-            yield Constant(shortened(value, count), text, term.place)
+            decay = f": decay length {shortened(decays[value], min(count, 4))}" if value in decays else ""
+            yield Constant(shortened(value, count), text, term.place + decay)
 
 
 def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
@@ -218,7 +239,8 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
     yield "Σ₂: sum over all other particles 2"
     yield "Δ = x₁ − x₂, d = |Δ|"
     if "r" in used:
-        yield "r = d + 0.01"
+        softening = law.get("softening", SOFTENING)
+        yield f"r = d + {softening:g}" if softening else "r = d"
     if used & {"w⃗", "w", "uw", "Δ×w"}:
         yield "w = v₁ − v₂"
     if "uw" in used:

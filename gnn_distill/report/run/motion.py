@@ -34,8 +34,7 @@ class Error(NamedTuple):
 
 def of_motion(run: Run) -> bool:
     """Whether equations and law of a run are those of a network of pair functions."""
-    functions = (run.equations or {}).get("target") == "functions"
-    return functions or "functions" in (run.law or {})
+    return (run.equations or {}).get("target") == "functions" or "names" in (run.law or {})
 
 
 def told(run: Run) -> dict[str, Any] | None:
@@ -52,16 +51,23 @@ def told(run: Run) -> dict[str, Any] | None:
         "outcome": trust(run),
         "quantity": "accelerations" if _order(run) == 2 else "velocities",
         "errors": errors(law),
-        "doubts": list(dict.fromkeys([*doubts(run), *(law.get("doubts") or ())])),
+        "doubts": list(dict.fromkeys(f"{text.rstrip('.')}." for text in _doubts(run))),
         "missing": missing(run),
         "level": level(law),
         "estimates": [
-            (name, number(value), f"{number(low)} to {number(high)}")
+            (name.replace("_", " "), number(value), f"{number(low)} to {number(high)}")
             for name, (value, low, high) in (law.get("estimates") or {}).items()
         ],
         "potential": potential(law),
         "compared": compared(run),
     }
+
+
+def _doubts(run: Run) -> list[str]:
+    """Those of the data; that of a network with large errors only where the law has no verdict."""
+    found, of_data = doubts(run), len((run.data or {}).get("doubts") or [])
+    law = run.law or {}
+    return [*(found[:of_data] if law.get("trust") else found), *(law.get("doubts") or ())]
 
 
 def title(run: Run) -> str:
@@ -74,8 +80,8 @@ def names(law: dict[str, Any]) -> str:
     """The names of the law's parts in one line; empty where none has one."""
     pairs = {text for text in (law.get("names") or {}).values() if text not in ("", "given", "nothing")}
     alone = [text for text in law.get("own") or () if text]
-    parts = [*sorted(pairs), f"one-body: {', '.join(map(with_signs, alone))}" if alone else ""]
-    return capitalised("; ".join(filter(None, parts)))
+    parts = {"pair": sorted(pairs), "one-body": list(map(with_signs, alone))}
+    return "; ".join(f"{kind}: {', '.join(found)}" for kind, found in parts.items() if found)
 
 
 def trust(run: Run) -> Outcome:
@@ -99,7 +105,7 @@ def errors(law: dict[str, Any]) -> list[Error]:
     rows.append(("the network", network.get("mae"), network.get("share")))
     if noise := GAUSS * (law.get("noise") or 0.0):
         usual = test["mae"] / test["share"] if test.get("share") else None
-        rows.append(("noise of the data", noise, noise / usual if usual else None))
+        rows.append(("noise of the data, estimated", noise, noise / usual if usual else None))
     return [Error(name, number(mae, 3), percent(share)) for name, mae, share in rows if mae is not None]
 
 

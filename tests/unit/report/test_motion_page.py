@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gnn_distill import load_run
-from gnn_distill.report.figures.all import recorded
+from gnn_distill.report.figures.all import draw, recorded
 from gnn_distill.report.figures.functions import functions, own
 from gnn_distill.report.run.formula import digits
 from gnn_distill.report.run.headline import headline, images
@@ -87,6 +87,14 @@ def test_the_law_comes_first_and_once(tmp_path: Path) -> None:
     assert drawn == {"functions", "own", "field", "importance", "training"}
 
 
+def test_a_law_without_functions_is_told_as_before(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run")
+    before, law = words(path), read_run(path).law or {}
+    _write(path, "law", law | {"functions": {}, "softening": 0.01})
+    assert words(path) == before and "a_x = " in str(load_run(path).law)
+    assert "law" in draw(read_run(path), tmp_path / "figures")
+
+
 def test_a_run_without_a_law_says_so(tmp_path: Path) -> None:
     page, terminal = words(make_motion(tmp_path / "run", law=None))
     (banner,) = Text(page).of("bad")
@@ -124,7 +132,7 @@ def test_numbers_have_the_digits_that_intervals_allow(tmp_path: Path) -> None:
 def test_figures_show_network_and_law(tmp_path: Path) -> None:
     path = make_motion(tmp_path / "run")
     run = read_run(path)
-    arrays = recorded(run) or {}
+    arrays = {key: value for key, value in (recorded(run) or {}).items() if key != "d"}
     with look():
         drawn, alone = functions(run, arrays), own(run, arrays)
     assert drawn is not None and alone is not None
@@ -142,5 +150,5 @@ def test_a_notebook_shows_the_same(tmp_path: Path) -> None:
     run = load_run(make_motion(tmp_path / "run"))
     assert str(run.law).splitlines()[0] == FORMULA
     assert r"\mathbf{a}_1 =" in run.law._repr_latex_()
-    assert FORMULA in (run._repr_html_() or "")
+    assert FORMULA in (run._repr_html_() or "") and run.plot("own").axes[0].get_xlabel()
     assert load_run(make_run(tmp_path / "old"))._repr_html_() is None
