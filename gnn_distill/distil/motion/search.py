@@ -182,4 +182,8 @@ def candidates(
     for equation in () if front is None else front.equations:
         if equation.expression.free_symbols:
             found.append(Form.of(equation.expression, along, "", equation.complexity))
-    return found
+    distinct: list[Form] = []
+    for form in found:  # those without further constants may come several times
+        if form.symbols or all(form.terms != other.terms for other in distinct):
+            distinct.append(form)
+    return distinct
