@@ -149,10 +149,14 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
 
 
-def _potential(law: Law, farthest: float, softening: float) -> str | None:
-    """V(d) of the pair force in closed form, where it has one."""
+def _potential(law: Law, farthest: float, softening: float) -> dict[str, str] | None:
+    """V(d) of the pair force, where it has a closed form, and where it is zero."""
     found = potential(law, farthest, softening)
-    return None if found is None else write(found)
+    if found is None:
+        return None
+    whole = potential(law, None, softening)
+    where = "infinity" if whole == found else f"d = {farthest:.3g}"
+    return {"expression": write(found), "reference": f"zero at {where}"}
 
 
 def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:

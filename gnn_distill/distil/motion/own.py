@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.choose import beaten, compared
-from gnn_distill.distil.motion.fit import Fit, Form, Term, fit, typical
+from gnn_distill.distil.motion.fit import Fit, Form, Term, fit, together, typical
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES, VELOCITIES, Columns, sided
 
-MOST = 10
+MOST = 12
 """Terms at most."""
+EDGE = 0.03
+"""Share of the positions that lie beyond a wall's first guess."""
 
 
 def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
@@ -64,6 +67,24 @@ def _along(e: sympy.Expr, k: int, dim: int) -> tuple[sympy.Expr, ...]:
     return tuple(e if i == k else sympy.S.Zero for i in range(dim))
 
 
+def walls(place: Array) -> list[Form]:
+    """Soft walls: beyond a bound on one side of one axis a force back in proportion to the depth.
+
+    Args:
+        place: positions [N, D]; first guesses of the bounds are near their ends.
+    """
+    found, dim = [], place.shape[1]
+    for k, (side, share) in itertools.product(range(dim), (("low", EDGE), ("high", 1 - EDGE))):
+        x, bound = sympy.Symbol(AXES[k]), sympy.Symbol("b")
+        beyond = (x - bound) if side == "high" else (bound - x)
+        depth = (beyond + sympy.Abs(x - bound)) / 2
+        force = -depth if side == "high" else depth
+        start = (float(np.quantile(place[:, k], share)),)
+        term = Term(_along(force, k, dim), None)
+        found.append(Form(f"soft wall at {side} {AXES[k]}", (term,), ("b",), start, size=8))
+    return found
+
+
 def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple[Array, Array]) -> list[Form]:
     """The fewest of the choices that explain what pair columns leave.
 
@@ -77,13 +98,13 @@ def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple
         pairs: pair columns [R D, X] on both.
     """
     size = typical(unseen.labels)
-    table = np.concatenate([c.columns(seen, ()) for c in choices], axis=1)
+    table = np.concatenate([c.columns(seen, c.start) for c in choices], axis=1)
     alive = np.abs(table).max(axis=0) > 0
     alive &= np.isfinite(table).all(axis=0)
     chosen: list[int] = []
 
     def tried(which: Sequence[int]) -> Fit:
-        return fit(seen, summed_up([choices[k] for k in which]), pairs[0])
+        return fit(seen, together(*(choices[k] for k in which)), pairs[0])
 
     current = tried(chosen)
     while len(chosen) < MOST:
@@ -105,13 +126,12 @@ def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple
         without, with_it = compared([less, current], unseen, pairs[1])
         if not beaten(without, with_it, size):
             chosen, current = fewer, less
-    return [choices[k] for k in sorted(chosen)]
-
-
-def summed_up(forms: Sequence[Form]) -> Form:
-    """Fields as one form, a factor each."""
-    terms = tuple(t for f in forms for t in f.terms)
-    return Form(" + ".join(f.name for f in forms) or "nothing", terms, size=sum(f.size for f in forms))
+    found, constants = [], list(current.constants)
+    for k in chosen:
+        count = len(choices[k].symbols)
+        found.append(replace(choices[k], start=tuple(constants[:count])))
+        constants = constants[count:]
+    return sorted(found, key=lambda f: [c.name for c in choices].index(f.name))
 
 
 def _gains(basis: Array, table: Array, rest: Array, root: Array) -> Array:

@@ -20,8 +20,9 @@ from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.points import Points, trim
 from gnn_distill.distil.motion.choose import Tried, compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit, together, typical
-from gnn_distill.distil.motion.own import fields, selected, summed_up
+from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.physics.variables import AXES
 
 SCREENED = 12
 """Forms that are fitted to all rows, of those that fit a part of them best."""
@@ -72,7 +73,7 @@ class Chosen:
     @property
     def form(self) -> Form:
         """All parts as one form."""
-        return together(*self.pairs.values(), summed_up(self.own))
+        return together(*self.pairs.values(), *self.own)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ class Search:
             return []
         motion = self.seen.motion
         varying = [name for name in ("m1", "q1") if np.ptp(motion.nodes.named[name]) > 0]
-        choices = fields(motion.edges.columns, self.order, varying)
+        place = np.stack([motion.nodes.named[a] for a in AXES[: motion.edges.columns.dim]], axis=1)
+        choices = [*fields(motion.edges.columns, self.order, varying), *walls(place)]
         pairs = self.seen.beside(told, forms), self.unseen.beside(told, forms)
         return selected(motion, self.unseen.motion, choices, pairs)
 
@@ -180,4 +182,8 @@ def candidates(
     for equation in () if front is None else front.equations:
         if equation.expression.free_symbols:
             found.append(Form.of(equation.expression, along, "", equation.complexity))
-    return found
+    distinct: list[Form] = []
+    for form in found:  # those without further constants may come several times
+        if form.symbols or all(form.terms != other.terms for other in distinct):
+            distinct.append(form)
+    return distinct

@@ -12,7 +12,7 @@ from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.choose import compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Form, fit, together
 from gnn_distill.distil.motion.law import numbers, spread, written
-from gnn_distill.distil.motion.own import fields, selected, summed_up
+from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion, motion
 from gnn_distill.distil.motion.search import Rows, Search, candidates
 from gnn_distill.distil.motion.trust import alike, errors, verdict
@@ -62,9 +62,8 @@ def network(part: Motion, wrong=0.02, seed=1) -> dict[str, np.ndarray]:
 
 def test_factors_and_constants_are_those_that_were_planted():
     part = rows(graphs(noise=0.01))
-    own = summed_up(
-        [f for f in fields(COLUMNS, 2, ["m1", "q1"]) if f.name in ("trap", "drag", "magnetic force × q1/m1")]
-    )
+    acting = ("trap", "drag", "magnetic force × q1/m1")
+    own = together(*(f for f in fields(COLUMNS, 2, ["m1", "q1"]) if f.name in acting))
     found = fit(part, together(form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"), own))
     assert sorted(found.constants) == pytest.approx([-1 / 0.9, 1 / 0.9], rel=0.02)
     assert found.factors == pytest.approx([1.7, -0.8, -0.4, 1.3], rel=0.01)
@@ -86,6 +85,24 @@ def test_the_one_body_terms_that_act_are_selected_and_no_others():
     assert {f.name for f in selected(seen, unseen, choices, pairs)} == {
         "trap", "drag", "magnetic force × q1/m1"
     }  # fmt: skip
+
+
+def test_soft_walls_are_found_where_they_stand():
+    def between(seed: int) -> Motion:
+        data = graphs(noise=0.02, seed=seed, drag=0, trap=0, field=0)
+        x = data.features[..., :2]
+        return rows(
+            dataclasses.replace(data, accelerations=data.accelerations + 6.0 * (x.clamp(-1.2, 1.5) - x))
+        )
+
+    seen, unseen = between(0), between(1)
+    place = seen.nodes.named["x"], seen.nodes.named["y"]
+    choices = [*fields(COLUMNS, 2, []), *walls(np.stack(place, axis=1))]
+    found = selected(seen, unseen, choices, (network(seen)["u"], network(unseen)["u"]))
+    bounds = {f.name: f.start[0] for f in found if f.symbols}
+    assert bounds == pytest.approx(
+        {f"soft wall at {s} {a}": b for a in "xy" for s, b in (("low", -1.2), ("high", 1.5))}, rel=0.03
+    )
 
 
 def test_nothing_acts_where_labels_are_noise():
@@ -146,11 +163,9 @@ def test_what_the_data_cannot_tell_apart_is_said():
     x[..., :2] -= x[..., :2].mean(1, keepdim=True)
     part = rows(dataclasses.replace(data, features=x))
     trap = [f for f in fields(COLUMNS, 2, []) if f.name == "trap"]
-    both = fit(part, together(form("-1.0*d"), summed_up(trap)))
+    both = fit(part, together(form("-1.0*d"), *trap))
     assert alike(both, part, ["the pair force", "the trap"])
-    assert not alike(
-        fit(part, together(form("1.0/d"), summed_up(trap))), part, ["the pair force", "the trap"]
-    )
+    assert not alike(fit(part, together(form("1.0/d"), *trap)), part, ["the pair force", "the trap"])
 
 
 @pytest.mark.parametrize("window", [7, 15])
