@@ -30,9 +30,10 @@ def test_own_tracks_give_a_law_without_a_verdict(gnn_distill, command_line, tmp_
     run = read_run(tmp_path / "run")
     assert run.status["state"] == "complete"
     assert run.analysis["r2"] == {} and run.analysis["best"] is None and run.analysis["test"]["mae"] > 0
-    assert [c["verdict"] for c in run.equations["components"]] == [None, None]
+    assert {c["dim"] for c in run.equations["components"]} <= {"u", "w"} and run.equations["components"]
+    assert all(c["verdict"] is None for c in run.equations["components"])
     assert {"f1_1", "f1_2"} <= set(run.equations["variables"])
-    assert run.law["r2_truth"] is None and run.law["test"]["mae"] > 0
+    assert (run.law or run.equations)["trust"]["level"] in ("none", "systematic", "level", "exact")
     assert "force" not in run.messages()
 
     code, told = command_line(*TINY, *own)

@@ -38,9 +38,9 @@ class Tried:
     losses: Array
 
     @property
-    def order(self) -> tuple[int, int]:
-        """The simpler, the lower: numbers that were fitted, then the size of the expression."""
-        return self.fit.form.cost, self.fit.form.size
+    def order(self) -> tuple[int, bool, int]:
+        """The simpler, the lower: numbers that were fitted, a name, the size of the expression."""
+        return self.fit.form.cost, not self.fit.form.name, self.fit.form.size
 
 
 def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | None = None) -> list[Tried]:
