@@ -65,7 +65,7 @@ def true_profile(known: ForceLaw) -> Profile:
 
 def distilled_profile(run: Run) -> Profile | None:
     """The radial acceleration by the distilled law; None where it is no central force."""
-    radial = _parsed([(run.law or {}).get("radial")])
+    radial = _parsed(run, [(run.law or {}).get("radial")])
     return None if radial is None else lambda r, of: radial({**of, "r": r})[:, 0]
 
 
@@ -96,19 +96,24 @@ def separable(force: Profile, arrays: dict[str, Any]) -> Array | None:
 def distilled(run: Run, dim: int) -> Callable[[dict[str, Any]], Array] | None:
     """The distilled pair contribution [E, D] as a function of named columns; None if there is none."""
     parts = (run.law or {}).get("acceleration") or []
-    return _parsed(parts) if len(parts) == dim else None
+    return _parsed(run, parts) if len(parts) == dim else None
 
 
-def _parsed(texts: list[Any]) -> Callable[[dict[str, Any]], Array] | None:
-    """Expressions as a function of named columns that returns [E, expressions]; None if one is no formula."""
+def _parsed(run: Run, texts: list[Any]) -> Callable[[dict[str, Any]], Array] | None:
+    """Expressions as a function of named columns, r among them, that returns [E, expressions].
+
+    Equations may read the plain distance d, too. None if one is no formula.
+    """
     try:
         parts = [parse(text) for text in texts if text]
     except InputError:
         return None
     if not parts:
         return None
+    softening = (run.law or {}).get("softening", SOFTENING)
 
     def values(columns: dict[str, Any]) -> Array:
+        columns = {**columns, "d": columns["r"] - softening}
         x = np.column_stack(np.broadcast_arrays(*columns.values()))
         found = (np.asarray(evaluate(part, x, list(columns)), dtype=float) for part in parts)
         return np.stack([np.broadcast_to(value, len(x)) for value in found], axis=1)

@@ -600,3 +600,17 @@ def test_edges_of_an_unknown_law_are_divided_by_the_features_of_the_equation(tmp
         assert (found is None) is (share is None)
         if share is not None:
             np.testing.assert_allclose(found, share)
+
+
+def test_a_law_of_the_plain_distance_is_drawn_as_that_of_the_softened_one(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run", law=None))
+    arrays, r = run.messages(), np.linspace(0.5, 2.0, 5)
+    drawn = []
+    for distance in ("r", "(d + 0.01)"):
+        told = (run.law or {}) | {"radial": f"m2/{distance}**2", "softening": 0.01}
+        told["acceleration"] = [f"m2*{axis}/(r - 0.01)/{distance}**2" for axis in ("dx", "dy")]
+        some = replace(run, law=told)
+        drawn.append(unit_profile(some, r, arrays))
+        assert distilled_profile(some)(r, unit(arrays)) == pytest.approx(r**-2.0)
+    np.testing.assert_allclose(drawn[0], drawn[1])
+    np.testing.assert_allclose(drawn[1], r**-2.0)
