@@ -143,8 +143,12 @@ class LoadedRun:
             law: the law to be compared with, one of `gnn_distill.physics.laws`.
 
         Raises:
-            InputError: stage distil is missing.
+            InputError: stage distil is missing, or the network is one of basis `isotropic`, whose equations
+                are those of single functions.
         """
+        if self.equations["target"] == "functions":
+            fix = "no verdict compares single functions: run it again with dataset.law, or model=additive"
+            raise InputError("judge", law.title, fix)
         m, inputs, entries = self.messages, self.equations["variables"], self.equations["components"]
         ranges, dim = data_ranges(m.variables, m.names), m.delta.shape[1]
         target: Target = "pullback" if self.equations["target"] == "pullback" else "components"

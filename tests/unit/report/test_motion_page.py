@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from gnn_distill import load_run
+from gnn_distill.errors import InputError
+from gnn_distill.physics.laws import Coulomb
 from gnn_distill.report.figures.all import draw, recorded
 from gnn_distill.report.figures.functions import functions, own
 from gnn_distill.report.run.formula import digits
@@ -93,6 +95,11 @@ def test_a_law_without_functions_is_told_as_before(tmp_path: Path) -> None:
     _write(path, "law", law | {"functions": {}, "softening": 0.01})
     assert words(path) == before and "a_x = " in str(load_run(path).law)
     assert "law" in draw(read_run(path), tmp_path / "figures")
+
+
+def test_functions_are_not_judged_against_a_law_of_components(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="model=additive"):
+        load_run(make_motion(tmp_path / "run")).judge(Coulomb())
 
 
 def test_a_run_without_a_law_says_so(tmp_path: Path) -> None:
