@@ -82,7 +82,7 @@ def test_two_further_columns_go_from_the_file_to_the_page(command_line, tmp_path
     given = module["acceleration"](x, 0 * x, np.ones(2), np.zeros(2), features=np.array([[2.0, 1], [1, -1]]))
     assert given == pytest.approx(np.array([[1.2, 1.6], [0.6, 0.8]]), rel=0.02)
     page = (tmp_path / "run/report.html").read_text()
-    assert (tmp_path / "run/figures/law.png").exists() and "size" in page
+    assert (tmp_path / "run/figures/functions.png").exists() and "size" in page
 
 
 def test_bad_file_is_named_before_anything_is_done(command_line, tmp_path: Path):

@@ -27,7 +27,7 @@ from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.samples import motion
-from gnn_distill.distil.motion.search import IDLE, Chosen, Parts, Rows, Search, candidates
+from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.trust import alike, errors, nothing, verdict
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found, Work
@@ -59,8 +59,7 @@ class Distilled:
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
     few, seen, unseen = _samples(evidence)
-    size = typical(unseen.motion.labels)
-    known = [k for k, c in seen.network.items() if k != "own" and typical(c) > IDLE * size]
+    known = alive(seen, unseen)
     points = _points(evidence, settings, known)
     fronts = {key: _front(work, key, points[key]) for key in known}
 
