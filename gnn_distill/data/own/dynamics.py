@@ -92,8 +92,8 @@ def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
     if velocity is None or acceleration is None:
         raise InputError("dataset.dynamics", "auto", f"there are too few frames to tell: {CHOOSE}")
     said = (
-        f"positions leave {100 * velocity:.2g} % of the velocities unexplained, positions and velocities "
-        f"{100 * acceleration:.2g} % of the accelerations, on unseen frames"
+        f"positions leave {100 * velocity:.{0 if velocity > 0.0995 else 1}f} % of the velocities unexplained, positions and velocities "
+        f"{100 * acceleration:.{0 if acceleration > 0.0995 else 2}f} % of the accelerations, on unseen frames"
     )
     kicked = motion.noise**2 > NOISY * float((motion.labels**2).mean())
     inert = velocity > NOTHING and (acceleration < 1.0 or kicked)
