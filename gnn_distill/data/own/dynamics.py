@@ -91,9 +91,10 @@ def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
     acceleration = _unexplained(seen, motion, box, motion.labels, moving=True)
     if velocity is None or acceleration is None:
         raise InputError("dataset.dynamics", "auto", f"there are too few frames to tell: {CHOOSE}")
+    of_v, of_a = (f"{100 * part:.{0 if part > 0.0995 else 2}f} %" for part in (velocity, acceleration))
     said = (
-        f"positions leave {100 * velocity:.2g} % of the velocities unexplained, positions and velocities "
-        f"{100 * acceleration:.2g} % of the accelerations, on unseen frames"
+        f"positions leave {of_v} of the velocities unexplained, positions and velocities {of_a} of the "
+        "accelerations, on unseen frames"
     )
     kicked = motion.noise**2 > NOISY * float((motion.labels**2).mean())
     inert = velocity > NOTHING and (acceleration < 1.0 or kicked)

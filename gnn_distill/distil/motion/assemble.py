@@ -27,7 +27,7 @@ from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.samples import motion
-from gnn_distill.distil.motion.search import IDLE, Chosen, Parts, Rows, Search, candidates
+from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.trust import alike, errors, nothing, verdict
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found, Work
@@ -59,16 +59,14 @@ class Distilled:
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
     few, seen, unseen = _samples(evidence)
-    size = typical(unseen.motion.labels)
-    known = [k for k, c in seen.network.items() if k != "own" and typical(c) > IDLE * size]
-    points = _points(evidence, settings, known)
+    known = alive(seen, unseen)
+    names, points = _points(evidence, settings, known)
     fronts = {key: _front(work, key, points[key]) for key in known}
 
     def forms(key: str) -> list[Form]:
         return _forms(work.engine, points[key], fronts[key], key)
 
     chosen = Search(few, seen, unseen, evidence.order, forms, work.say).run()
-    names = next((p.names for p in points.values()), ())
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
     found["components"] = [_entry(key, front, chosen) for key, front in fronts.items()]
@@ -201,7 +199,9 @@ def _graphs(one: Subset | View, two: Subset | View) -> Subset | View:
     )
 
 
-def _points(evidence: Evidence, settings: Settings, keys: Sequence[str]) -> dict[str, Points]:
+def _points(
+    evidence: Evidence, settings: Settings, keys: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, Points]]:
     """The network's functions on edges of the test set, with distances and properties that vary."""
     part = _rows(evidence, evidence.test, 10 * settings.points, 6).motion
     functions = pair_functions(evidence.model, part.graphs).functions
@@ -209,7 +209,7 @@ def _points(evidence: Evidence, settings: Settings, keys: Sequence[str]) -> dict
     names = ("r", *(n for n in part.edges.properties if np.ptp(named[n]) > 0))
     here = np.random.default_rng([evidence.seed, 2]).permutation(len(named["r"]))[: settings.points]
     X = np.stack([named[n][here] for n in names], axis=1)
-    return {k: Points(X, functions[k][here], np.ones(len(here)), names) for k in keys}
+    return names, {k: Points(X, functions[k][here], np.ones(len(here)), names) for k in keys}
 
 
 def _front(work: Work, key: str, points: Points) -> Front:

@@ -43,7 +43,7 @@ class Tried:
         return self.fit.form.cost, not self.fit.form.name, self.fit.form.size
 
 
-def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | None = None) -> list[Tried]:
+def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | list[Array] | None = None) -> list[Tried]:
     """The fits with their losses on unseen rows, on one scale.
 
     The loss is quadratic up to a few medians of the best fit's errors and linear beyond, so that close
@@ -52,9 +52,10 @@ def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | None = None) ->
     Args:
         fits: to be compared.
         unseen: rows that none of them has seen.
-        extra: the further columns that they were fitted with, on these rows.
+        extra: the further columns that they were fitted with, on these rows; a list where each has its own.
     """
-    errors = [f.predicted(unseen, extra) - unseen.labels for f in fits]
+    beside = extra if isinstance(extra, list) else [extra] * len(fits)
+    errors = [f.predicted(unseen, e) - unseen.labels for f, e in zip(fits, beside, strict=True)]
     trust = unseen.trust / unseen.trust.mean()
     scale = TUNING * min(typical(e) for e in errors)
     numbers, of = np.unique(unseen.unit, return_inverse=True)

@@ -18,7 +18,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.forms import guesses
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.points import Points, trim
-from gnn_distill.distil.motion.choose import Tried, compared, simplest
+from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit, together, typical
 from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
@@ -28,8 +28,6 @@ SCREENED = 12
 """Forms that are fitted to all rows, of those that fit a part of them best."""
 PASSES = 2
 """Rounds over the parts, each chosen while the others stay."""
-IDLE = 1e-3
-"""A part of the network whose typical contribution is less than this share of the labels is none."""
 
 
 @dataclass(frozen=True)
@@ -110,19 +108,17 @@ class Search:
 
     def run(self) -> Chosen:
         """Choose the parts one after another, then once more beside the others' closed forms."""
-        size = typical(self.unseen.motion.labels)
-        network = self.seen.network
-        alive = [k for k in network if k != "own" and typical(network[k]) > IDLE * size]
+        parts = alive(self.seen, self.unseen)
         pairs: dict[str, Form] = {}
-        own = self._own(alive, ())
+        own = self._own(parts, ())
         forms: dict[str, list[Form]] = {}
         level: dict[str, list[Tried]] = {}
         tried: dict[str, list[Tried]] = {}
         for _ in range(PASSES):
             before = {k: f.name for k, f in pairs.items()}, [f.name for f in own]
-            for key in alive:
-                known = [pairs[k] for k in alive if k != key and k in pairs]
-                told = [k for k in alive if k != key and k not in forms]  # by the network until it has a form
+            for key in parts:
+                known = [pairs[k] for k in parts if k != key and k in pairs]
+                told = [k for k in parts if k != key and k not in forms]  # by the network until it has a form
                 if key not in forms:
                     forms[key] = self._screened(self.candidates(key), told, [*known, *own])
                 best, level[key], tried[key] = self._choose(forms[key], told, [*known, *own])
@@ -161,6 +157,19 @@ class Search:
         found = compared(fits, self.unseen.motion, unseen)
         chosen, level = simplest(found, self.unseen.motion)
         return chosen, [t for t in level if t.order[0] <= chosen.order[0]], found
+
+
+def alive(seen: Rows, unseen: Rows) -> list[str]:
+    """Directions of the network that explain anything of unseen rows beside its other parts."""
+    size, kept = typical(unseen.motion.labels), list(seen.network)
+    for key in [k for k in kept if k != "own"]:
+        rest = [k for k in kept if k != key]
+        fits = [fit(seen.motion, NOTHING, seen.beside(keys)) for keys in (rest, kept)]
+        beside = [unseen.beside(keys) for keys in (rest, kept)]
+        without, with_it = compared(fits, unseen.motion, beside)
+        if not beaten(without, with_it, size):
+            kept = rest
+    return [k for k in kept if k != "own"]
 
 
 def candidates(

@@ -119,4 +119,4 @@ def percent(part: float) -> str:
     """A share in per cent, with two figures."""
     if part < 1e-5:
         return "below 0.001 %"
-    return f"{100 * part:.2g} %"
+    return f"{100 * part:.0f} %" if part >= 0.0995 else f"{100 * part:.2g} %"
