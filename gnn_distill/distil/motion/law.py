@@ -138,12 +138,12 @@ def numbers(
 
     def of(pick: Any) -> Array | None:
         base = np.array([float(c) for c in constants(*pick(law))])
-        rows = []
+        place, rows = np.argsort(np.argsort(base)), []  # sympy sorts summands by the digits of their factors
         for other, step in moved:
             values = np.array([float(c) for c in constants(*pick(other))])
             if len(values) != len(base):
                 return None
-            rows.append((values - base) / step)
+            rows.append((np.sort(values)[place] - base) / step)
         if not len(base):
             return np.zeros((0, 2))
         return base[:, None] + known.intervals(np.stack(rows, axis=1))

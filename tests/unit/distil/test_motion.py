@@ -8,10 +8,11 @@ import sympy
 import torch
 
 from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.distil.expressions.evaluate import constants
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.choose import compared, simplest
-from gnn_distill.distil.motion.fit import NOTHING, Form, fit, together
-from gnn_distill.distil.motion.law import numbers, spread, written
+from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, fit, together
+from gnn_distill.distil.motion.law import Spread, numbers, spread, written
 from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion, motion
 from gnn_distill.distil.motion.search import Rows, Search, candidates
@@ -154,6 +155,19 @@ def test_intervals_hold_the_truth():
         held += [low <= t <= high for t, (low, high) in zip(truth, bounds, strict=True)]
         assert found.factors == pytest.approx([1.7], rel=0.3)
     assert np.mean(held) >= 0.85
+
+
+def test_intervals_follow_their_numbers_however_sympy_sorts_summands():
+    form = together(*(f for f in fields(COLUMNS, 2, []) if f.name in ("trap", "drag")))
+    draws = np.random.default_rng(0).normal(size=(400, 2)) * [1e-3, 1e-4]
+    for factor in np.linspace(1.0, 1.1, 8):
+        factors = factor * np.array([-0.835, -0.2264])
+        found = Fit(form, np.zeros(0), factors, np.zeros(0))
+        law = written(found, COLUMNS, 2)
+        _, (along_x, _) = numbers(found, law, COLUMNS, Spread(factors, factors + draws))
+        for value, (low, high) in zip(constants(law.one_body[0]), along_x, strict=True):
+            size = 1e-3 if value < -0.5 else 1e-4
+            assert low < value < high and high - low == pytest.approx(3.9 * size, rel=0.2)
 
 
 def test_what_the_data_cannot_tell_apart_is_said():
