@@ -144,6 +144,8 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
     }
     terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
     trust, doubts = verdict(content, test.motion, evidence.noise)
+    if chosen.unsaid:
+        doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
 
 
