@@ -24,8 +24,10 @@ from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES
 
-SCREENED = 12
-"""Forms that are fitted to all rows, of those that fit a part of them best."""
+SCREENED, FINALISTS = 10, 5
+"""Forms that are fitted to all rows, of those that fit a part of them best; and of these once more."""
+MOST = 6
+"""Numbers of a form at most: what needs more is a curve, not a law."""
 PASSES = 2
 """Rounds over the parts, each chosen while the others stay."""
 
@@ -126,6 +128,7 @@ class Search:
                 if key not in forms:
                     forms[key] = self._screened(self.candidates(key), told, [*known, *own])
                 best, level[key], tried[key] = self._choose(forms[key], told, [*known, *own])
+                forms[key] = _finalists(best, tried[key])
                 pairs.pop(key, None)
                 if best.fit.form.terms:
                     pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
@@ -177,6 +180,12 @@ class Search:
         return chosen, [t for t in level if t.order[0] <= chosen.order[0]], found
 
 
+def _finalists(best: Tried, tried: Sequence[Tried]) -> list[Form]:
+    """The chosen form and those of the least losses, their constants where fits have moved them."""
+    rated = [best, *sorted((t for t in tried if t is not best), key=lambda t: float(t.losses.mean()))]
+    return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in rated if t.fit.form.terms][:FINALISTS]
+
+
 def alive(seen: Rows, unseen: Rows) -> list[str]:
     """Directions of the network that explain anything of unseen rows beside its other parts."""
     size, kept = typical(unseen.motion.labels), list(seen.network)
@@ -213,4 +222,4 @@ def candidates(
     for form in found:  # those without further constants may come several times
         if form.symbols or all(form.terms != other.terms for other in distinct):
             distinct.append(form)
-    return distinct
+    return [form for form in distinct if form.cost <= MOST]
