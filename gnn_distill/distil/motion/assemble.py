@@ -36,10 +36,10 @@ from gnn_distill.physics.variables import DELTAS
 from gnn_distill.read.pairs import pair_functions
 from gnn_distill.read.record import pulled_apart
 
-FEW, MANY, ALL = 15_000, 100_000, 500_000
+FEW, MANY, ALL = 15_000, 80_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
-LOUD = 0.3
-"""Share of noise in typical labels from which on all edges are needed to compare, and more to screen."""
+LOUD, MORE = 0.3, 4
+"""Share of noise in typical labels from which on so many times the edges are needed to screen and compare."""
 NAMES = {"u": "along Δ/d", "w": "along the relative velocity", "t": "across Δ"}
 
 
@@ -103,12 +103,12 @@ def central_law(work: Work, evidence: Evidence, found: Found, joint: Joint) -> t
 
 def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
     """Rows on which forms are screened, fitted and compared; all there are where labels are noisy."""
-    unseen, screen = _rows(evidence, evidence.validation, MANY, 3), FEW
-    most = MANY
-    if evidence.noise > LOUD * typical(unseen.motion.labels):
-        screen, most = MANY, ALL
-        unseen = _rows(evidence, evidence.validation, most, 3)
-    return _rows(evidence, evidence.train, screen, 1), _rows(evidence, evidence.train, most, 2), unseen
+    unseen = _rows(evidence, evidence.validation, MANY, 3)
+    more = MORE if evidence.noise > LOUD * typical(unseen.motion.labels) else 1
+    if more > 1:
+        unseen = _rows(evidence, evidence.validation, more * MANY, 3)
+    few, seen = (_rows(evidence, evidence.train, more * edges, k) for k, edges in enumerate((FEW, MANY), 1))
+    return few, seen, unseen
 
 
 def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]:
@@ -144,6 +144,8 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
     }
     terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
     trust, doubts = verdict(content, test.motion, evidence.noise)
+    if chosen.unsaid:
+        doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
 
 

@@ -24,8 +24,10 @@ from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES
 
-SCREENED = 12
-"""Forms that are fitted to all rows, of those that fit a part of them best."""
+SCREENED, FINALISTS = 10, 5
+"""Forms that are fitted to all rows, of those that fit a part of them best; and of these once more."""
+MOST = 6
+"""Numbers of a form at most: what needs more is a curve, not a law."""
 PASSES = 2
 """Rounds over the parts, each chosen while the others stay."""
 
@@ -61,12 +63,14 @@ class Chosen:
         own: what acts on a particle alone.
         level: by direction, other forms that the data cannot tell from the chosen one.
         tried: by direction, all that were compared on all rows.
+        unsaid: whether the network knows more of what acts on single particles than these forms say.
     """
 
     pairs: dict[str, Form]
     own: tuple[Form, ...]
     level: dict[str, list[Tried]]
     tried: dict[str, list[Tried]]
+    unsaid: bool = False
 
     @property
     def form(self) -> Form:
@@ -111,6 +115,7 @@ class Search:
         parts = alive(self.seen, self.unseen)
         pairs: dict[str, Form] = {}
         own = self._own(parts, ())
+        rest = self._unsaid(parts, own)
         forms: dict[str, list[Form]] = {}
         level: dict[str, list[Tried]] = {}
         tried: dict[str, list[Tried]] = {}
@@ -118,17 +123,29 @@ class Search:
             before = {k: f.name for k, f in pairs.items()}, [f.name for f in own]
             for key in parts:
                 known = [pairs[k] for k in parts if k != key and k in pairs]
-                told = [k for k in parts if k != key and k not in forms]  # by the network until it has a form
+                told = [k for k in parts if k != key and k not in forms]  # until they have a form
+                told += rest
                 if key not in forms:
                     forms[key] = self._screened(self.candidates(key), told, [*known, *own])
                 best, level[key], tried[key] = self._choose(forms[key], told, [*known, *own])
+                forms[key] = _finalists(best, tried[key])
                 pairs.pop(key, None)
                 if best.fit.form.terms:
                     pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
             own = self._own([], tuple(pairs.values()))
             if before == ({k: f.name for k, f in pairs.items()}, [f.name for f in own]):
                 break
-        return Chosen(pairs, tuple(own), level, tried)
+        return Chosen(pairs, tuple(own), level, tried, bool(rest))
+
+    def _unsaid(self, told: Sequence[str], own: Sequence[Form]) -> list[str]:
+        """`own` where the network knows more of what acts on single particles than these forms say."""
+        if "own" not in self.seen.network:
+            return []
+        keys = [told, [*told, "own"]]
+        seen, unseen = ([r.beside(k, own) for k in keys] for r in (self.seen, self.unseen))
+        fits = [fit(self.seen.motion, NOTHING, extra) for extra in seen]
+        without, with_it = compared(fits, self.unseen.motion, unseen)
+        return ["own"] if beaten(without, with_it, typical(self.unseen.motion.labels)) else []
 
     def _own(self, told: Sequence[str], forms: Sequence[Form]) -> list[Form]:
         """The one-body terms beside what is known of pairs."""
@@ -146,7 +163,11 @@ class Search:
         motion, extra = self.few.motion, self.few.beside(told, known)
         fits = [fit(motion, form, extra) for form in forms]
         rated = sorted(compared(fits, motion, extra), key=lambda t: float(t.losses.mean()))
-        return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in rated[:SCREENED]]
+        size = typical(motion.labels)
+        level = [t for t in rated if t is rated[0] or not beaten(t, rated[0], size)]
+        simple = sorted(level, key=lambda t: t.order)[: SCREENED // 2]  # noise may hide how well these fit
+        kept = [*simple, *(t for t in rated if all(t is not s for s in simple))][:SCREENED]
+        return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in kept]
 
     def _choose(
         self, forms: Sequence[Form], told: Sequence[str], known: Sequence[Form]
@@ -157,6 +178,12 @@ class Search:
         found = compared(fits, self.unseen.motion, unseen)
         chosen, level = simplest(found, self.unseen.motion)
         return chosen, [t for t in level if t.order[0] <= chosen.order[0]], found
+
+
+def _finalists(best: Tried, tried: Sequence[Tried]) -> list[Form]:
+    """The chosen form and those of the least losses, their constants where fits have moved them."""
+    rated = [best, *sorted((t for t in tried if t is not best), key=lambda t: float(t.losses.mean()))]
+    return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in rated if t.fit.form.terms][:FINALISTS]
 
 
 def alive(seen: Rows, unseen: Rows) -> list[str]:
@@ -195,4 +222,4 @@ def candidates(
     for form in found:  # those without further constants may come several times
         if form.symbols or all(form.terms != other.terms for other in distinct):
             distinct.append(form)
-    return distinct
+    return [form for form in distinct if form.cost <= MOST]
