@@ -14,6 +14,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.data.own.derive import Differentiator
 
 STEP = 1.15  # ratio of neighbouring windows that are tried, once they are wide
+WORSE = 2.0  # times the least mean square error so far: no wider window is tried
 LARGE = 300_000  # coordinates that are enough to choose by
 WIDER = (1.6, 2.4, 3.6)  # times the narrowest window: what they leave tells scatter from random forces
 
@@ -86,12 +87,15 @@ def choose(source: Array, derivative: int, order: int, widest: int, sums: int) -
         widest: the narrowest window is returned where even that is wider.
         sums: 2 for positions, 1 for velocities.
     """
-    narrowest, noise = smallest(order), Noise.of(source, order, sums)
-    tried = {
-        window: _error(_sample(source), derivative, noise, window, order)
-        for window in candidates(narrowest, min(widest, source.shape[1]))
-    }
-    return min(tried, key=tried.__getitem__, default=narrowest)
+    best, noise = smallest(order), Noise.of(source, order, sums)
+    least = np.inf
+    for window in candidates(best, min(widest, source.shape[1])):
+        error = _error(_sample(source), derivative, noise, window, order)
+        if error < least:
+            best, least = window, error
+        elif error > WORSE * least:  # fits of both orders are flat where the window is wider than the motion
+            break
+    return best
 
 
 def smoothed(source: Array, dt: Array, fit: Differentiator, sums: int) -> Array | None:

@@ -95,8 +95,8 @@ def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]
     standing = sorted((t for t in tried if t is best or not beaten(t, best, size)), key=lambda t: t.order)
     standing = [t for t in standing if not any(beaten(t, o, size) for o in standing)] or [best]
     chosen = standing[0]
-    level = sorted((t for t in standing[1:]), key=lambda t: float(t.losses.mean()))
-    return chosen, level
+    others = [t for t in standing[1:] if typical(t.errors - chosen.errors) > MATERIAL * size]
+    return chosen, sorted(others, key=lambda t: float(t.losses.mean()))
 
 
 def refitted(tried: Tried, better: Fit) -> Tried:
