@@ -210,10 +210,9 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
     else:
         searched = [search(work, evidence, settings, target) for target in settings.targets]
         content, joint = equations(work.engine, searched), searched[0].joint
-        if joint is None:
+        law = None if joint is None else central_law(work, evidence, searched[0], joint)
+        if law is None:
             law = distilled_law(evidence, work.engine, searched[0])
-        else:
-            law = central_law(work, evidence, searched[0], joint)
     directory.write_json("equations.json", content)
     directory.write_json("law.json", None if law is None else write_law(experiment, directory, *law))
     shutil.rmtree(fronts, ignore_errors=True)

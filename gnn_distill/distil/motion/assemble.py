@@ -75,8 +75,12 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     return Distilled(found, _law(evidence, chosen))
 
 
-def central_law(work: Work, evidence: Evidence, found: Found, joint: Joint) -> tuple[Law, dict[str, Any]]:
+def central_law(
+    work: Work, evidence: Evidence, found: Found, joint: Joint
+) -> tuple[Law, dict[str, Any]] | None:
     """The law of a network whose contributions point along Δ, and the content of `law.json`.
+
+    None where no form explains anything of unseen runs.
 
     Args:
         work: the engine.
@@ -91,6 +95,8 @@ def central_law(work: Work, evidence: Evidence, found: Found, joint: Joint) -> t
     size, _ = along(X[:, axes], found.problem.values)
     points = Points(X[:, rest], size, np.ones(len(X)), names)
     chosen = Search(few, seen, unseen, 2, lambda key: _forms(work.engine, points, joint.front, key)).run()
+    if not chosen.form.terms:
+        return None
     columns, test = evidence.test.columns, evidence.test
     every = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), (), ALL, 4)
     last = fit(every, chosen.form)
