@@ -26,7 +26,7 @@ PLACES = {
     "simulate": "gnn_distill.pipeline.stages.summarise",
     "train": "gnn_distill.train.epochs.EpochLog.on_train_epoch_end",
     "analyse": "gnn_distill.pipeline.stages.selection_scores",
-    "distil": "gnn_distill.pipeline.stages.distilled_law",
+    "distil": "gnn_distill.pipeline.stages.search",
     "report": "gnn_distill.report.render",
 }
 """What is at work in the middle of each stage."""

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.motion.choose import beaten, compared
-from gnn_distill.distil.motion.fit import Fit, Form, Term, fit, together, typical
+from gnn_distill.distil.motion.choose import Tried, beaten, compared
+from gnn_distill.distil.motion.fit import TUNING, Form, Term, fit, together, typical
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES, VELOCITIES, Columns, sided
 
 MOST = 12
 """Terms at most."""
+SPAN = 1e-8
+"""Share of a column's square that must lie outside of what others span."""
 EDGE = 0.03
 """Share of the positions that lie beyond a wall's first guess."""
 
@@ -88,58 +90,103 @@ def walls(place: Array) -> list[Form]:
 def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple[Array, Array]) -> list[Form]:
     """The fewest of the choices that explain what pair columns leave.
 
-    Terms are added one by one, each the one that explains most of the rest, as long as unseen rows agree;
-    then those that can be spared are taken out.
-
     Args:
         seen: rows that are fitted.
         unseen: rows that judge.
-        choices: of `fields`.
+        choices: of `fields` and `walls`.
         pairs: pair columns [R D, X] on both.
     """
-    size = typical(unseen.labels)
-    table = np.concatenate([c.columns(seen, c.start) for c in choices], axis=1)
-    alive = np.abs(table).max(axis=0) > 0
-    alive &= np.isfinite(table).all(axis=0)
-    chosen: list[int] = []
-
-    def tried(which: Sequence[int]) -> Fit:
-        return fit(seen, together(*(choices[k] for k in which)), pairs[0])
-
-    current = tried(chosen)
-    while len(chosen) < MOST:
-        rest = (seen.labels - current.predicted(seen, pairs[0])).ravel()
-        weight = 1.0 / np.sqrt(1.0 + (rest / (1.5 * typical(rest))) ** 2)
-        basis = np.concatenate([pairs[0], table[:, chosen]], axis=1)
-        gain = _gains(basis, table, rest, np.sqrt(weight)) * alive
-        gain[chosen] = 0.0
-        # an isotropic field has one factor where those of single axes need one each
-        best = int(np.argmax(gain))
-        more = tried([*chosen, best])
-        before, after = compared([current, more], unseen, pairs[1])
-        if gain[best] <= 0 or not beaten(before, after, size):
-            break
-        chosen, current = [*chosen, best], more
-    for k in sorted(chosen, key=lambda k: -choices[k].size):
-        fewer = [c for c in chosen if c != k]
-        less = tried(fewer)
-        without, with_it = compared([less, current], unseen, pairs[1])
-        if not beaten(without, with_it, size):
-            chosen, current = fewer, less
-    found, constants = [], list(current.constants)
+    job = _Selection(seen, unseen, choices, pairs)
+    chosen = job.gathered(job.pared(job.grown()))
+    constants = list(job.tried(chosen).fit.constants)
+    found = []
     for k in chosen:
         count = len(choices[k].symbols)
         found.append(replace(choices[k], start=tuple(constants[:count])))
         constants = constants[count:]
-    return sorted(found, key=lambda f: [c.name for c in choices].index(f.name))
+    return [found[i] for i in np.argsort(chosen)]
 
 
-def _gains(basis: Array, table: Array, rest: Array, root: Array) -> Array:
-    """By how much each column [R D, C] would lower the weighted squares of the rest, beside the basis."""
+@dataclass(frozen=True)
+class _Selection:
+    """Terms are told by their numbers among the choices."""
+
+    seen: Motion
+    unseen: Motion
+    choices: Sequence[Form]
+    pairs: tuple[Array, Array]
+
+    def tried(self, which: Sequence[int]) -> Tried:
+        """These terms fitted, with their losses on unseen rows."""
+        found = fit(self.seen, together(*(self.choices[k] for k in which)), self.pairs[0])
+        return compared([found], self.unseen, self.pairs[1])[0]
+
+    def better(self, one: Sequence[int], other: Sequence[int]) -> bool:
+        """Whether the terms of `other` explain more of unseen rows than those of `one`."""
+        fits = [self.tried(which).fit for which in (one, other)]
+        before, after = compared(fits, self.unseen, self.pairs[1])
+        return beaten(before, after, typical(self.unseen.labels))
+
+    def grown(self) -> list[int]:
+        """Term after term, each the one that explains most of the rest, as long as unseen rows agree.
+
+        Where no single one does, two at once: a drive and the drag that balances it are each nothing alone.
+        """
+        table = np.concatenate([c.columns(self.seen, c.start) for c in self.choices], axis=1)
+        alive = (np.abs(table).max(axis=0) > 0) & np.isfinite(table).all(axis=0)
+        chosen: list[int] = []
+        while len(chosen) < MOST:
+            rest = (self.seen.labels - self.tried(chosen).fit.predicted(self.seen, self.pairs[0])).ravel()
+            weight = 1.0 / np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
+            basis = np.concatenate([self.pairs[0], table[:, chosen]], axis=1)
+            free = alive & ~np.isin(np.arange(len(alive)), chosen)
+            steps = _steps(basis, table * free, rest, np.sqrt(weight))
+            step = next((s for s in steps if self.better(chosen, [*chosen, *s])), None)
+            if step is None:
+                break
+            chosen += step
+        return chosen
+
+    def pared(self, chosen: list[int]) -> list[int]:
+        """Without the terms that can be spared, the larger ones first."""
+        for k in sorted(chosen, key=lambda k: -self.choices[k].size):
+            fewer = [c for c in chosen if c != k]
+            if not self.better(fewer, chosen):
+                chosen = fewer
+        return chosen
+
+    def gathered(self, chosen: list[int]) -> list[int]:
+        """With one vector in the place of its components, where these have one factor."""
+        forms = [c.terms[0].forms for c in self.choices]
+        for k, vector in enumerate(forms):
+            axes = [e for e in vector if e != 0]
+            parts = [c for c in chosen if c != k and _is_part(forms[c], vector)]
+            whole = [*(c for c in chosen if c not in parts), k]
+            if len(axes) > 1 and len(parts) == len(axes) and not self.better(whole, chosen):
+                chosen = whole
+        return chosen
+
+
+def _is_part(form: Sequence[sympy.Expr], vector: Sequence[sympy.Expr]) -> bool:
+    """Whether a field is one component of another, up to its sign."""
+    along = [k for k, e in enumerate(form) if e != 0]
+    return len(along) == 1 and vector[along[0]] in (form[along[0]], -form[along[0]])
+
+
+def _steps(basis: Array, table: Array, rest: Array, root: Array) -> list[list[int]]:
+    """The column of a table [R D, C], and the two columns, that would explain most beside the basis."""
     y, a = rest * root, table * root[:, None]
+    before = (a**2).sum(axis=0)
     if basis.shape[1]:
         q, _ = np.linalg.qr(basis / np.maximum(np.abs(basis).max(axis=0), 1e-300) * root[:, None])
         a, y = a - q @ (q.T @ a), y - q @ (q.T @ y)
-    norm = (a**2).sum(axis=0)
-    before = ((table * root[:, None]) ** 2).sum(axis=0)
-    return np.where(norm > 1e-8 * before, (a.T @ y) ** 2 / np.maximum(norm, 1e-300), 0.0)
+    gram, pull = a.T @ a, a.T @ y
+    norm = np.diag(gram)
+    usable = norm > SPAN * before
+    alone = np.where(usable, pull**2 / np.where(usable, norm, 1.0), 0.0)
+    area = np.outer(norm, norm) - gram**2
+    apart = np.outer(usable, usable) & (area > SPAN * np.outer(norm, norm))
+    both = np.outer(pull**2, norm) + np.outer(norm, pull**2) - 2 * gram * np.outer(pull, pull)
+    both = np.where(apart, both / np.where(apart, area, 1.0), 0.0)
+    one, two = int(np.argmax(alone)), np.unravel_index(int(np.argmax(both)), both.shape)
+    return [[one], [int(k) for k in two]] if alone[one] > 0 else []

@@ -88,6 +88,29 @@ def test_the_one_body_terms_that_act_are_selected_and_no_others():
     }  # fmt: skip
 
 
+def test_a_drive_and_the_drag_that_balances_it_are_found_together():
+    """Walkers near their own speed: neither term alone explains anything, and drag is one vector."""
+
+    def walkers(seed: int) -> Motion:
+        data = graphs(noise=0.002, seed=seed, drag=0, trap=0, field=0)
+        rng = np.random.default_rng(50 + seed)
+        x = data.features.clone()
+        heading = torch.tensor(rng.choice([-1.0, 1.0], (len(x), N)))
+        small = 0.05 * torch.tensor(rng.normal(size=(len(x), N, 2)))
+        x[..., COLUMNS.velocity] = (small + torch.stack([1.3 * heading, 0 * heading], -1)).float()
+        x = torch.cat([x, heading[..., None].float()], -1)
+        return rows(
+            dataclasses.replace(
+                data, features=x, accelerations=data.accelerations - 2.0 * small.float(), further=("ex",)
+            )
+        )
+
+    seen, unseen = walkers(0), walkers(1)
+    columns = dataclasses.replace(COLUMNS, further=("ex",))
+    found = selected(seen, unseen, fields(columns, 2, []), (network(seen, 0)["u"], network(unseen, 0)["u"]))
+    assert {f.name for f in found} == {"drag", "ex1 along x"}
+
+
 def test_soft_walls_are_found_where_they_stand():
     def between(seed: int) -> Motion:
         data = graphs(noise=0.02, seed=seed, drag=0, trap=0, field=0)
