@@ -72,15 +72,19 @@ class Spread:
     Attributes:
         values: constants, then factors, shape [P].
         draws: the same of each draw, shape [W, P].
+        shift: by how much they move where rows that bend count even less, shape [P]: an error of labels that
+            more runs would not make smaller.
     """
 
     values: Array
     draws: Array
+    shift: Array
 
     def intervals(self, moved: Array) -> Array:
         """Intervals [Q, 2] of quantities that change by `moved` [Q, P] for a unit of each number."""
         tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-        return np.quantile((self.draws - self.values) @ moved.T, tails, axis=0).T
+        found = np.quantile((self.draws - self.values) @ moved.T, tails, axis=0).T
+        return np.asarray(found + np.abs(moved @ self.shift)[:, None] * [-1.0, 1.0])
 
 
 def spread(fit: Fit, motion: Motion, seed: int = 0) -> Spread:
@@ -117,7 +121,9 @@ def spread(fit: Fit, motion: Motion, seed: int = 0) -> Spread:
     counts = np.random.default_rng([seed, 7]).multinomial(units, np.full(units, 1 / units), size=REPLICATES)
     left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * units / units * np.eye(len(values))
     moves = np.linalg.solve(left, np.einsum("wu,up->wp", counts, pull)[..., None])[..., 0]
-    return Spread(values, values + moves / norm)
+    stricter = np.repeat(motion.trust[:, 0], motion.labels.shape[1])[:, None] * weighted
+    shift = np.linalg.lstsq(stricter.T @ design, stricter.T @ rest, rcond=1e-12)[0]
+    return Spread(values, values + moves / norm, shift / norm)
 
 
 def numbers(
