@@ -28,7 +28,7 @@ from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates
-from gnn_distill.distil.motion.trust import alike, errors, nothing, verdict
+from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found, Work
 from gnn_distill.model.network import ISOTROPIC
@@ -130,9 +130,11 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
     seen = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), evidence.kernel, ALL, 4)
     last = fit(seen, chosen.form)
     law = written(last, columns, evidence.order)
-    bounds, alone = numbers(last, law, columns, spread(last, seen, evidence.seed))
     test = _rows(evidence, evidence.test, ALL, 5)
     told = np.add.reduce(list(test.network.values())).reshape(test.motion.labels.shape)
+    off = errors(last, test.motion, told)
+    rest = unexplained(off["test"]["mae"], test.motion, evidence.noise)
+    bounds, alone = numbers(last, law, columns, spread(last, seen, evidence.seed), rest)
     content = law.to_dict() | {
         "intervals": bounds,
         "one_body_intervals": [a.tolist() for a in alone],
@@ -146,7 +148,7 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
         "box": columns.box and list(columns.box),
         "softening": columns.softening,
         "r2_truth": _truth(law, evidence),
-        **errors(last, test.motion, told),
+        **off,
     }
     terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
     trust, doubts = verdict(content, test.motion, evidence.noise)

@@ -72,19 +72,15 @@ class Spread:
     Attributes:
         values: constants, then factors, shape [P].
         draws: the same of each draw, shape [W, P].
-        shift: by how much they move where rows that bend count even less, shape [P]: an error of labels that
-            more runs would not make smaller.
     """
 
     values: Array
     draws: Array
-    shift: Array
 
     def intervals(self, moved: Array) -> Array:
         """Intervals [Q, 2] of quantities that change by `moved` [Q, P] for a unit of each number."""
         tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-        found = np.quantile((self.draws - self.values) @ moved.T, tails, axis=0).T
-        return np.asarray(found + np.abs(moved @ self.shift)[:, None] * [-1.0, 1.0])
+        return np.quantile((self.draws - self.values) @ moved.T, tails, axis=0).T
 
 
 def spread(fit: Fit, motion: Motion, seed: int = 0) -> Spread:
@@ -121,17 +117,17 @@ def spread(fit: Fit, motion: Motion, seed: int = 0) -> Spread:
     counts = np.random.default_rng([seed, 7]).multinomial(units, np.full(units, 1 / units), size=REPLICATES)
     left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * units / units * np.eye(len(values))
     moves = np.linalg.solve(left, np.einsum("wu,up->wp", counts, pull)[..., None])[..., 0]
-    stricter = np.repeat(motion.trust[:, 0], motion.labels.shape[1])[:, None] * weighted
-    shift = np.linalg.lstsq(stricter.T @ design, stricter.T @ rest, rcond=1e-12)[0]
-    return Spread(values, values + moves / norm, shift / norm)
+    return Spread(values, values + moves / norm)
 
 
 def numbers(
-    fit: Fit, law: Law, columns: Columns, known: Spread
+    fit: Fit, law: Law, columns: Columns, known: Spread, rest: float = 0.0
 ) -> tuple[list[list[list[float]]], list[Array]]:
     """Intervals of the numbers printed: of each component's constants, and of each one-body component's.
 
     A printed number may be made of several that were fitted, as 1/λ of λ; to first order it moves with them.
+    `rest` is the share of the motion that the law leaves beyond noise. More runs would not make it smaller, so
+    each interval is wider by that share of its number.
     """
     count = len(fit.constants)
     moved = []
@@ -152,7 +148,8 @@ def numbers(
             rows.append((np.sort(values)[place] - base) / step)
         if not len(base):
             return np.zeros((0, 2))
-        return base[:, None] + known.intervals(np.stack(rows, axis=1))
+        wider = rest * np.abs(base)[:, None] * [-1.0, 1.0]
+        return np.asarray(base[:, None] + known.intervals(np.stack(rows, axis=1)) + wider)
 
     def pair(k: int) -> Any:
         return lambda one: [one.components[k] if one.radial is None else one.radial]

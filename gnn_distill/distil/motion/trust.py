@@ -61,7 +61,7 @@ def verdict(content: Mapping[str, Any], test: Motion, noise: float) -> tuple[dic
     """
     floor, size = GAUSSIAN * noise, mean(np.abs(test.labels), test)
     law, network = (content[k]["mae"] for k in ("test", "network"))
-    rest, unsaid = (share_left(e, floor, size) for e in (law, network))
+    rest, unsaid = (unexplained(e, test, noise) for e in (law, network))
     what = "velocities" if content["order"] == 1 else "accelerations"
     beside = f" (error {percent(law / size)} of the mean, of which noise {percent(min(floor, law) / size)})"
     doubts = []
@@ -95,10 +95,11 @@ def nothing(test: Motion, noise: float) -> dict[str, str]:
     return {"level": "none", "sentence": "No law yet: no form that was tried explains anything."}
 
 
-def share_left(error: float, floor: float, size: float) -> float:
-    """What an error leaves of the motion when noise is taken off both."""
+def unexplained(mae: float, test: Motion, noise: float) -> float:
+    """Share of the motion that a law of this mean error leaves when noise is taken off both."""
+    floor, size = GAUSSIAN * noise, mean(np.abs(test.labels), test)
     motion = max(size**2 - floor**2, (0.01 * size) ** 2)
-    return float(np.sqrt(max(error**2 - floor**2, 0.0) / motion))
+    return float(np.sqrt(max(mae**2 - floor**2, 0.0) / motion))
 
 
 def alike(fit: Fit, motion: Motion, names: Sequence[str]) -> list[str]:

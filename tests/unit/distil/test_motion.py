@@ -187,7 +187,7 @@ def test_intervals_follow_their_numbers_however_sympy_sorts_summands():
         factors = factor * np.array([-0.835, -0.2264])
         found = Fit(form, np.zeros(0), factors, np.zeros(0))
         law = written(found, COLUMNS, 2)
-        _, (along_x, _) = numbers(found, law, COLUMNS, Spread(factors, factors + draws, 0 * factors))
+        _, (along_x, _) = numbers(found, law, COLUMNS, Spread(factors, factors + draws))
         for value, (low, high) in zip(constants(law.one_body[0]), along_x, strict=True):
             size = 1e-3 if value < -0.5 else 1e-4
             assert low < value < high and high - low == pytest.approx(3.9 * size, rel=0.2)
