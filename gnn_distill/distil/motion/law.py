@@ -126,8 +126,8 @@ def numbers(
     """Intervals of the numbers printed: of each component's constants, and of each one-body component's.
 
     A printed number may be made of several that were fitted, as 1/λ of λ; to first order it moves with them.
-    `rest` is the share of the motion that the law leaves beyond noise. More runs would not make it smaller, so
-    each interval is wider by that share of its number.
+    `rest` is the share of the motion that the law leaves beyond noise. More runs would not make it smaller,
+    so each interval is wider by that share of its number.
     """
     count = len(fit.constants)
     moved = []
