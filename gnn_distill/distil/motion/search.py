@@ -128,6 +128,8 @@ class Search:
                 if key not in forms:
                     forms[key] = self._screened(self.candidates(key), told, [*known, *own])
                 best, level[key], tried[key] = self._choose(forms[key], told, [*known, *own])
+                name, count = best.fit.form.name or "an equation of the search", len(forms[key])
+                self.say(f"  part {key} on unseen runs: {name}, the simplest of {count} that no other beats")
                 forms[key] = _finalists(best, tried[key])
                 pairs.pop(key, None)
                 if best.fit.form.terms:
