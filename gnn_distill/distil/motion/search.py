@@ -137,14 +137,15 @@ class Search:
             own = self._own([], tuple(pairs.values()))
             if before == ({k: f.name for k, f in pairs.items()}, [f.name for f in own]):
                 break
-        return Chosen(pairs, tuple(own), level, tried, bool(rest))
+        unsaid = bool(rest) and bool(self._unsaid([], [*pairs.values(), *own]))
+        return Chosen(pairs, tuple(own), level, tried, unsaid)
 
-    def _unsaid(self, told: Sequence[str], own: Sequence[Form]) -> list[str]:
+    def _unsaid(self, told: Sequence[str], forms: Sequence[Form]) -> list[str]:
         """`own` where the network knows more of what acts on single particles than these forms say."""
         if "own" not in self.seen.network:
             return []
         keys = [told, [*told, "own"]]
-        seen, unseen = ([r.beside(k, own) for k in keys] for r in (self.seen, self.unseen))
+        seen, unseen = ([r.beside(k, forms) for k in keys] for r in (self.seen, self.unseen))
         fits = [fit(self.seen.motion, NOTHING, extra) for extra in seen]
         without, with_it = compared(fits, self.unseen.motion, unseen)
         return ["own"] if beaten(without, with_it, typical(self.unseen.motion.labels)) else []
