@@ -141,5 +141,7 @@ def test_positions_far_from_the_origin_are_moved_there(tmp_path: Path, caplog: p
     assert "moved" not in caplog.text
     large = OwnData(saved(tmp_path, positions=1e3 * x), blocks=1).load()
     assert not any("change units" in doubt for doubt in large.doubts)
-    small = OwnData(saved(tmp_path, positions=1e-6 * x), blocks=1).load()
-    assert "change units" in caplog.text and any("change units" in doubt for doubt in small.doubts)
+    small = saved(tmp_path, positions=1e-6 * x)
+    assert not any("change units" in doubt for doubt in OwnData(small, blocks=1).load().doubts)
+    softened = OwnData(small, blocks=1, law=Spring()).load()  # whose r = d + 0.01 has a scale
+    assert "change units" in caplog.text and any("change units" in doubt for doubt in softened.doubts)
