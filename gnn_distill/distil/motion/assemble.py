@@ -101,9 +101,10 @@ def central_law(
     every = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), (), ALL, 4)
     last = fit(every, chosen.form)
     law = replace(written(last, columns, 2), functions={})
-    bounds, _ = numbers(last, law, columns, spread(last, every, evidence.seed))
-    space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
     compared = compare(law, evidence.recording.edges, nodes_of(test), evidence.recording.mae)
+    rest = unexplained(compared["test"]["mae"], every, evidence.noise)
+    bounds, _ = numbers(last, law, columns, spread(last, every, evidence.seed), rest)
+    space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
     return law, {"equations": found.picks, "intervals": bounds, **space, **compared}
 
 
