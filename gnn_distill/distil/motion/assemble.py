@@ -90,15 +90,15 @@ def central_law(
     """
     few, seen, unseen = _samples(evidence)
     axes = [k for k, name in enumerate(found.problem.names) if name in DELTAS]
-    rest = [k for k in range(len(found.problem.names)) if k not in axes]
-    X, names = found.problem.X, tuple(found.problem.names[k] for k in rest)
+    inputs = [k for k in range(len(found.problem.names)) if k not in axes]
+    X, names = found.problem.X, tuple(found.problem.names[k] for k in inputs)
     size, _ = along(X[:, axes], found.problem.values)
-    points = Points(X[:, rest], size, np.ones(len(X)), names)
+    points = Points(X[:, inputs], size, np.ones(len(X)), names)
     chosen = Search(few, seen, unseen, 2, lambda key: _forms(work.engine, points, joint.front, key)).run()
     if not chosen.form.terms:
         return None
     columns, test = evidence.test.columns, evidence.test
-    every = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), (), ALL, 4)
+    every = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), evidence.kernel, ALL, 4)
     last = fit(every, chosen.form)
     law = replace(written(last, columns, 2), functions={})
     compared = compare(law, evidence.recording.edges, nodes_of(test), evidence.recording.mae)
