@@ -23,7 +23,7 @@ from gnn_distill.distil.joint import Joint, along
 from gnn_distill.distil.law.assemble import nodes_of
 from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
 from gnn_distill.distil.law.energy import potential
-from gnn_distill.distil.motion.choose import Tried
+from gnn_distill.distil.motion.choose import Tried, beaten, rated
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.samples import motion
@@ -152,7 +152,10 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
         **off,
     }
     terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
-    trust, doubts = verdict(content, test.motion, evidence.noise)
+    both = [predicted - test.motion.labels for predicted in (last.predicted(test.motion), told)]
+    mine, its = rated([last, last], both, test.motion)
+    worse = beaten(mine, its, typical(test.motion.labels))
+    trust, doubts = verdict(content, test.motion, evidence.noise, worse)
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}

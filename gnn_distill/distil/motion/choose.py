@@ -56,6 +56,11 @@ def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | list[Array] | N
     """
     beside = extra if isinstance(extra, list) else [extra] * len(fits)
     errors = [f.predicted(unseen, e) - unseen.labels for f, e in zip(fits, beside, strict=True)]
+    return rated(fits, errors, unseen)
+
+
+def rated(fits: Sequence[Fit], errors: Sequence[Array], unseen: Motion) -> list[Tried]:
+    """The fits with the losses that their errors [R, D] on unseen rows make, on one scale."""
     trust = unseen.trust / unseen.trust.mean()
     scale = TUNING * min(typical(e) for e in errors)
     numbers, of = np.unique(unseen.unit, return_inverse=True)

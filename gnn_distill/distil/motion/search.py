@@ -26,6 +26,7 @@ from gnn_distill.physics.variables import AXES
 
 SCREENED, FINALISTS = 10, 5
 """Forms that are fitted to all rows, of those that fit a part of them best; and of these once more."""
+SPARE = ("trap", "rotation", "drag", "magnetic force")
 MOST = 6
 """Numbers of a form at most: what needs more is a curve, not a law."""
 PASSES = 2
@@ -119,15 +120,17 @@ class Search:
         forms: dict[str, list[Form]] = {}
         level: dict[str, list[Tried]] = {}
         tried: dict[str, list[Tried]] = {}
+        spare = self._spare()
         for _ in range(PASSES):
             before = {k: f.name for k, f in pairs.items()}, [f.name for f in own]
             for key in parts:
-                known = [pairs[k] for k in parts if k != key and k in pairs]
+                known = [pairs[k] for k in parts if k != key and k in pairs] + own
+                known += [f for f in spare if all(f.name != o.name for o in own)]
                 told = [k for k in parts if k != key and k not in forms]  # until they have a form
                 told += rest
                 if key not in forms:
-                    forms[key] = self._screened(self.candidates(key), told, [*known, *own])
-                best, level[key], tried[key] = self._choose(forms[key], told, [*known, *own])
+                    forms[key] = self._screened(self.candidates(key), told, known)
+                best, level[key], tried[key] = self._choose(forms[key], told, known)
                 name, count = best.fit.form.name or "an equation of the search", len(forms[key])
                 self.say(f"  part {key} on unseen runs: {name}, the simplest of {count} that no other beats")
                 forms[key] = _finalists(best, tried[key])
@@ -139,6 +142,21 @@ class Search:
                 break
         unsaid = bool(rest) and bool(self._unsaid([], [*pairs.values(), *own]))
         return Chosen(pairs, tuple(own), level, tried, unsaid)
+
+    def _spare(self) -> list[Form]:
+        """The simplest fields, which stand beside every pair form that is tried.
+
+        A trap and the repulsion that balances it are each nothing alone, and a network may tell one as the
+        other.
+        """
+        if "own" not in self.seen.network:
+            return []
+        return [f for f in self._fields() if f.name.split(" × ")[0] in SPARE or f.name.startswith("1 along")]
+
+    def _fields(self) -> list[Form]:
+        named = self.seen.motion.nodes.named
+        varying = [name for name in ("m1", "q1") if np.ptp(named[name]) > 0]
+        return fields(self.seen.motion.edges.columns, self.order, varying)
 
     def _unsaid(self, told: Sequence[str], forms: Sequence[Form]) -> list[str]:
         """`own` where the network knows more of what acts on single particles than these forms say."""
@@ -155,9 +173,8 @@ class Search:
         if "own" not in self.seen.network:
             return []
         motion = self.seen.motion
-        varying = [name for name in ("m1", "q1") if np.ptp(motion.nodes.named[name]) > 0]
         place = np.stack([motion.nodes.named[a] for a in AXES[: motion.edges.columns.dim]], axis=1)
-        choices = [*fields(motion.edges.columns, self.order, varying), *walls(place)]
+        choices = [*self._fields(), *walls(place)]
         pairs = self.seen.beside(told, forms), self.unseen.beside(told, forms)
         return selected(motion, self.unseen.motion, choices, pairs)
 

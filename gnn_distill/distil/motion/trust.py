@@ -51,13 +51,16 @@ def mean(values: Array, test: Motion) -> float:
     return float((values * test.trust).sum() / (test.trust.sum() * values.shape[1]))
 
 
-def verdict(content: Mapping[str, Any], test: Motion, noise: float) -> tuple[dict[str, str], list[str]]:
+def verdict(
+    content: Mapping[str, Any], test: Motion, noise: float, worse: bool = False
+) -> tuple[dict[str, str], list[str]]:
     """What to think of a law, and sentences of doubt.
 
     Args:
         content: of `law.json`, with the errors.
         test: rows of unseen runs.
         noise: RMS error of a label's component.
+        worse: whether the network is better than the law by more than chance.
     """
     floor, size = GAUSSIAN * noise, mean(np.abs(test.labels), test)
     law, network = (content[k]["mae"] for k in ("test", "network"))
@@ -71,6 +74,9 @@ def verdict(content: Mapping[str, Any], test: Motion, noise: float) -> tuple[dic
             f"{percent(unsaid)} of the {what} of unseen runs: forces may not add up pair by pair, something "
             "that the file does not hold may act, or there are too few data"
         )
+    if worse:
+        told = f"No law yet: the network, which it was read from, is better on unseen runs{beside}."
+        return {"level": "none", "sentence": told}, doubts
     if law <= AS_NOISE * floor or rest < HARDLY:
         return {"level": "exact", "sentence": f"As exact as the data{beside}."}, doubts
     if rest < MUCH:
