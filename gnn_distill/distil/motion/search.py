@@ -102,6 +102,7 @@ class Search:
         order: of the equation of motion.
         candidates: forms of one direction, from points of the network.
         say: prints one line of text.
+        fresh: whether the network has not seen the rows that choose.
     """
 
     few: Rows
@@ -110,6 +111,7 @@ class Search:
     order: int
     candidates: Callable[[str], list[Form]]
     say: Callable[[str], None] = lambda line: None
+    fresh: bool = True
 
     def run(self) -> Chosen:
         """Choose the parts one after another, then once more beside the others' closed forms."""
@@ -160,7 +162,7 @@ class Search:
 
     def _unsaid(self, told: Sequence[str], forms: Sequence[Form]) -> list[str]:
         """`own` where the network knows more of what acts on single particles than these forms say."""
-        if "own" not in self.seen.network:
+        if "own" not in self.seen.network or not self.fresh:
             return []
         keys = [told, [*told, "own"]]
         seen, unseen = ([r.beside(k, forms) for k in keys] for r in (self.seen, self.unseen))
