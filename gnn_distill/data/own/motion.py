@@ -103,7 +103,10 @@ def second_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting) -
         a, window = fit(source, dt, derivative), fit.window
         kernel, noise = fit.kernel(derivative), _noise(source, dt, derivative, fit, derivative)
         note, doubt = _described("accelerations", name, source, dt, derivative, fit, fitting)
-        notes, doubts = [*notes, note], [*doubts, *doubt]
+        notes, doubts = (
+            [*notes, note],
+            [*doubts, *doubt, *_kicked(noise, fit.error(source, dt, derivative), a)],
+        )
         if v is not None:
             v, said = _smoothed("velocities", v, dt, fit, fitting, 1)
             notes += said
@@ -214,6 +217,17 @@ def _noise(source: Array, dt: Array, derivative: int, fit: Differentiator, sums:
     """What scatter and random forces make of a derivative (RMS)."""
     size = Noise.of(source, fit.order, sums).error(fit.weights(derivative))
     return float(np.sqrt(size * (dt ** (-2.0 * derivative)).mean()))
+
+
+def _kicked(noise: float, scatter: float, a: Array) -> list[str]:
+    """A doubt where random forces, not scatter, are what is random in accelerations a [S, T, n, D]."""
+    share = noise / max(float(np.sqrt((a**2).mean())), 1e-300)
+    if noise < 2 * scatter or share < NOISY:
+        return []
+    return [
+        f"Random forces, as of heat, make about {100 * min(share, 1.0):.0f} % of the accelerations: friction "
+        "comes out too small from such tracks, and constants may be off by more than their intervals"
+    ]
 
 
 def _error_and_size(source: Array, dt: Array, derivative: int, fit: Differentiator) -> tuple[float, float]:

@@ -190,6 +190,14 @@ def test_scatter_of_positions_and_random_forces_are_told_apart():
     assert noise.kicks == pytest.approx(2 * 1.0 * 0.8 * 0.03**3, rel=0.15)
 
 
+def test_random_forces_are_doubted_and_scatter_is_not_taken_for_them(tmp_path: Path):
+    heated, _ = inertial(52, sims=2, frames=1500, drag=1.0, heat=0.8)
+    still, _ = inertial(53, sims=2, frames=1500)
+    scattered = still + np.random.default_rng(6).normal(0, 1e-3, still.shape)
+    said = [" ".join(loaded(tmp_path, x, dynamics="second_order").doubts) for x in (heated, scattered, still)]
+    assert ["Random forces" in text for text in said] == [True, False, False]
+
+
 def test_a_recording_is_cut_into_blocks_of_several_windows(tmp_path: Path):
     tracks, _ = inertial(61, sims=1, frames=2000, n=3)
     noisy = tracks + np.random.default_rng(5).normal(0, 5e-3, tracks.shape)
