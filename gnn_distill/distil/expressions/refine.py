@@ -19,6 +19,7 @@ from scipy.optimize import least_squares
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import Template, evaluate
 from gnn_distill.distil.expressions.front import Front, complexity
+from gnn_distill.distil.expressions.parse import MAX_EXPONENT
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.physics.variables import DELTAS
 
@@ -134,7 +135,10 @@ def deletions(expression: sympy.Expr) -> Iterator[sympy.Expr]:
             yield args[0] ** nearest
     for i, arg in enumerate(args):
         for smaller in deletions(arg):
-            yield expression.func(*args[:i], smaller, *args[i + 1 :])
+            parts = (*args[:i], smaller, *args[i + 1 :])
+            # a number to the power of a large one would be worked out, digit by digit, for hours
+            if not (expression.is_Pow and parts[1].is_number and abs(parts[1]) > MAX_EXPONENT):
+                yield expression.func(*parts)
 
 
 def writings(expression: sympy.Expr) -> list[sympy.Expr]:

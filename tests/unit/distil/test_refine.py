@@ -140,3 +140,10 @@ def test_deletion_ends_where_nothing_gets_shorter(monkeypatch):
     monkeypatch.setattr(refine, "_shorter", other_digits)
     start = Fitted(parse("1.5*dx + dy", NAMES), 1.0)
     assert len(pare(start, points_of("dx"), lambda fit: False)) == 1 + STALLED
+
+
+def test_no_number_is_raised_to_a_power_that_would_take_hours():
+    """Without its variable the exponent of an equation may be 10^23, and sympy would work the power out."""
+    tower = sympy.Float(1.31) ** (sympy.Float(2.5) ** (60.0 * sympy.Symbol("r")))
+    found = list(deletions(tower))
+    assert found and all(e.free_symbols for e in found)
