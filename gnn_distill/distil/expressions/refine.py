@@ -275,7 +275,12 @@ def clean_front(
     good = [e.expression for e in _front(fits, points.names).equations]
     short = [f for f in dict.fromkeys(f for e in good for f in writings(e)) if len(str(f)) < LONGEST]
     flat = sympy.Float(float(np.median(points.y)))  # what every equation is measured against
-    return Front.on(points, [flat, *(short or good)])
+    return Front.on(points, [flat, *filter(_readable, short or good)])
+
+
+def _readable(expression: sympy.Expr) -> bool:
+    """Whether `parse` would read it back: fits may have moved an exponent beyond what it takes."""
+    return all(abs(p.exp) <= MAX_EXPONENT for p in expression.atoms(sympy.Pow) if p.exp.is_number)
 
 
 def _pared(fits: Sequence[Fitted], points: Points, clean: Sequence[sympy.Expr]) -> list[Fitted]:

@@ -147,3 +147,10 @@ def test_no_number_is_raised_to_a_power_that_would_take_hours():
     tower = sympy.Float(1.31) ** (sympy.Float(2.5) ** (60.0 * sympy.Symbol("r")))
     found = list(deletions(tower))
     assert found and all(e.free_symbols for e in found)
+
+
+def test_a_front_holds_only_what_can_be_read_back():
+    r = np.linspace(1.0, 1.2, 200)
+    points = Points(r[:, None], r**30, np.ones(200), ("r",))
+    front = clean_front([parse("1.1*r**19.5", ("r",)), parse("2.0*r", ("r",))], points, points)
+    assert len(Front.from_dict(front.to_dict()).equations) == len(front.equations) > 1
