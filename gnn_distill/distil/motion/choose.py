@@ -6,7 +6,7 @@ Shapes: R rows, D space dims, U units (runs, or pieces of time).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -102,8 +102,3 @@ def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]
     chosen = standing[0]
     others = [t for t in standing[1:] if typical(t.errors - chosen.errors) > MATERIAL * size]
     return chosen, sorted(others, key=lambda t: float(t.losses.mean()))
-
-
-def refitted(tried: Tried, better: Fit) -> Tried:
-    """The same choice with numbers fitted to more rows."""
-    return replace(tried, fit=better)

@@ -115,7 +115,7 @@ def spread(fit: Fit, motion: Motion, seed: int = 0) -> Spread:
     )  # [U, P, P]
     pull = np.add.reduceat((weighted * rest[:, None])[order], starts, axis=0)
     counts = np.random.default_rng([seed, 7]).multinomial(units, np.full(units, 1 / units), size=REPLICATES)
-    left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * units / units * np.eye(len(values))
+    left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * np.eye(len(values))
     moves = np.linalg.solve(left, np.einsum("wu,up->wp", counts, pull)[..., None])[..., 0]
     return Spread(values, values + moves / norm)
 
