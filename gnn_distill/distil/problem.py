@@ -108,6 +108,11 @@ class Evidence:
     estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     seed: int = 0
 
+    @property
+    def kicked(self) -> bool:
+        """Whether random forces act on particles that have inertia."""
+        return "velocity_diffusion" in self.estimates
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -52,6 +52,10 @@ class Differentiator:
         raw = savgol_filter(values, self.window, self.order, deriv=derivative, axis=1, mode="interp")
         return raw / dt[:, None, None, None] ** derivative
 
+    def mean_square(self, values: Array, derivative: int) -> float:
+        """Of the derivative of `values` [S, T, n, D], for frames 1 apart."""
+        return float((self(values, np.ones(len(values)), derivative) ** 2).mean())
+
     def weights(self, derivative: int) -> Array:
         """What each frame of the window counts in the derivative [window], for frames 1 apart."""
         return np.asarray(savgol_coeffs(self.window, self.order, deriv=derivative, use="dot"))

@@ -13,7 +13,7 @@ import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.own.derive import Differentiator
-from gnn_distill.data.own.steps import estimates, noise_of
+from gnn_distill.data.own.steps import estimates, noise_of, velocity_diffusion
 from gnn_distill.data.own.tracks import Observed, bad
 from gnn_distill.data.own.window import Noise, choose, smallest, smoothed
 
@@ -97,16 +97,15 @@ def second_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting) -
     doubts: list[str] = []
     kernel: tuple[float, ...] = ()
     noise, window = 0.0, 0
+    found: dict[str, tuple[float, float, float]] = {}
     if a is None:
         name, source, derivative = ("positions", x, 2) if v is None else ("velocities", v, 1)
         fit = fitting(source, derivative, derivative)
         a, window = fit(source, dt, derivative), fit.window
         kernel, noise = fit.kernel(derivative), _noise(source, dt, derivative, fit, derivative)
         note, doubt = _described("accelerations", name, source, dt, derivative, fit, fitting)
-        notes, doubts = (
-            [*notes, note],
-            [*doubts, *doubt, *_kicked(noise, fit.error(source, dt, derivative), a)],
-        )
+        found, said = _kicks(source, dt, derivative, fit)
+        notes, doubts = [*notes, note, *said], [*doubts, *doubt]
         if v is not None:
             v, said = _smoothed("velocities", v, dt, fit, fitting, 1)
             notes += said
@@ -120,7 +119,7 @@ def second_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting) -
         notes += said
     cut = slice(lost := window // 2 if fitting.drop_edges else 0, x.shape[1] - lost)
     x, v, a = (part[:, cut] for part in (x, v, a))
-    return Motion(lost, x, v, a, window, 2, kernel, noise, {}, tuple(notes), tuple(doubts))
+    return Motion(lost, x, v, a, window, 2, kernel, noise, found, tuple(notes), tuple(doubts))
 
 
 def first_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting, noisy: bool) -> Motion:
@@ -194,7 +193,11 @@ def _described(
         f"frames{chosen}, dt = {dt.mean():.3g}). Scatter of the {of}, {fit.scatter(source):.2g}, makes an "
         f"error of about {error:.2g} in them, beside a typical size of {size:.2g}; noise enters as {power}"
     )
-    if not error > NOISY * size:
+    noise, whole = (
+        Noise.of(source, fit.order, 2 if of == "positions" else 1),
+        fit.mean_square(source, derivative),
+    )
+    if not error > NOISY * size or noise.drowned(fit.weights(derivative), whole):
         return note, []
     percent = f"{100 * error / max(size, 1e-300):.0f} %"
     doubt = f"Scatter of the {of} makes an error of about {percent} in the {name} derived from them"
@@ -219,14 +222,20 @@ def _noise(source: Array, dt: Array, derivative: int, fit: Differentiator, sums:
     return float(np.sqrt(size * (dt ** (-2.0 * derivative)).mean()))
 
 
-def _kicked(noise: float, scatter: float, a: Array) -> list[str]:
-    """A doubt where random forces, not scatter, are what is random in accelerations a [S, T, n, D]."""
-    share = noise / max(float(np.sqrt((a**2).mean())), 1e-300)
-    if noise < 2 * scatter or share < NOISY:
-        return []
-    return [
-        f"Random forces, as of heat, make about {100 * min(share, 1.0):.0f} % of the accelerations: friction "
-        "comes out too small from such tracks, and constants may be off by more than their intervals"
+def _kicks(
+    source: Array, dt: Array, derivative: int, fit: Differentiator
+) -> tuple[dict[str, tuple[float, float, float]], list[str]]:
+    """The diffusion constant of velocities, with a note, where random forces are much of accelerations."""
+    noise, weights = Noise.of(source, fit.order, derivative), fit.weights(derivative)
+    whole = fit.mean_square(source, derivative)
+    if not noise.drowned(weights, whole):
+        return {}, []
+    value, *ends = velocity_diffusion(source, dt, derivative)
+    found = {"velocity_diffusion": (value, ends[0], ends[1])}
+    share = np.sqrt(min(1.0, (noise.error(weights) - noise.error(weights, kicks=False)) / whole))
+    return found, [
+        f"random forces, as of heat, make about {100 * share:.0f} % of the accelerations: velocities diffuse "
+        f"with {value:.4g} ({ends[0]:.4g} to {ends[1]:.4g}, 95 %) in each component"
     ]
 
 

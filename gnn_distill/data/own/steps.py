@@ -56,10 +56,28 @@ def estimates(positions: Array, dt: Array) -> dict[str, tuple[float, float, floa
     drift = np.mean([_product(steps, k) for k in apart], axis=0)
     near = _product(steps, 1) - drift
     diffusion = ((_product(steps, 0) - drift) / 2 + near) / time
-    found = {"diffusion": _interval(diffusion)}
-    variance = _interval(-near)
+    found = {"diffusion": interval(diffusion)}
+    variance = interval(-near)
     low, value, high = (float(np.sqrt(max(0.0, variance[k]))) for k in (1, 0, 2))
     return found | {"localisation_noise": (value, low, high)}
+
+
+def velocity_diffusion(source: Array, dt: Array, sums: int) -> tuple[float, float, float]:
+    """Diffusion constant of velocities that random forces kick, ⟨Δv²⟩ = 2 D dt, with an interval of 95 %.
+
+    Products of neighbouring changes of velocity, c_k for those k apart, add up to what kicks make of one;
+    scatter adds nothing to the sum. The mean of those further apart takes off what forces add to all.
+
+    Args:
+        source: positions (`sums` 2) or velocities (`sums` 1), shape [S, T, n, D].
+        dt: time between frames [S].
+        sums: of changes of velocity that make the series.
+    """
+    changes = pieces(np.diff(source, sums, axis=1))
+    time = np.repeat(dt, len(changes) // len(dt))
+    slow = np.mean([_product(changes, k + sums - 1) for k in APART], axis=0)
+    total = sum((1 if k == 0 else 2) * (_product(changes, k) - slow) for k in range(sums + 1))
+    return interval(total / (2 * time ** (2 * sums - 1)))
 
 
 def _product(steps: Array, apart: int) -> Array:
@@ -67,7 +85,7 @@ def _product(steps: Array, apart: int) -> Array:
     return (steps[:, : steps.shape[1] - apart] * steps[:, apart:]).mean((1, 2))
 
 
-def _interval(values: Array) -> tuple[float, float, float]:
+def interval(values: Array) -> tuple[float, float, float]:
     """Mean of independent estimates [U], and the interval of 95 % that holds it."""
     mean, count = float(values.mean()), len(values)
     if count < 2:

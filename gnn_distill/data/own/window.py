@@ -16,6 +16,8 @@ from gnn_distill.data.own.derive import Differentiator
 STEP = 1.15  # ratio of neighbouring windows that are tried, once they are wide
 WORSE = 2.0  # times the least mean square error so far: no wider window is tried
 LARGE = 300_000  # coordinates that are enough to choose by
+KICKED = 0.05  # share of a derivative that random forces must make to be spoken of
+DROWNED = 4.0  # times the mean square that scatter makes: what random forces make, and hide it
 WIDER = (1.6, 2.4, 3.6)  # times the narrowest window: what they leave tells scatter from random forces
 
 
@@ -58,6 +60,16 @@ class Noise:
         """Mean square of a sum over frames with these weights, with or without random forces."""
         return float(self.scatter**2 * (weights**2).sum() + kicks * self.kicks * _kicked(weights, self.sums))
 
+    def drowned(self, weights: Array, whole: float) -> bool:
+        """Whether random forces make far more of a sum with these weights than scatter, and much of it.
+
+        Args:
+            weights: of frames.
+            whole: mean square of the sum.
+        """
+        scatter = self.error(weights, kicks=False)
+        return max(DROWNED * scatter, KICKED**2 * whole) < self.error(weights) - scatter
+
 
 def _kicked(weights: Array, sums: int) -> float:
     """What kicks of variance 1 in each frame make of a sum with these weights, mean square.
@@ -78,7 +90,8 @@ def choose(source: Array, derivative: int, order: int, widest: int, sums: int) -
 
     Scatter of the data makes an error that falls with the window; what a polynomial of this order cannot
     follow makes one that grows with it. The second is seen in the difference to fits of two orders more,
-    less what noise makes of it. Their squares add. Random forces are no error: they are accelerations.
+    less what noise makes of it. Their squares add. Random forces are no error: they are accelerations. But
+    where they drown the scatter, a wider window tells nothing more, and mixes causes with effects.
 
     Args:
         source: what is differentiated, shape [S, T, n, D].
@@ -90,6 +103,9 @@ def choose(source: Array, derivative: int, order: int, widest: int, sums: int) -
     best, noise = smallest(order), Noise.of(source, order, sums)
     least = np.inf
     for window in candidates(best, min(widest, source.shape[1])):
+        fit = Differentiator(window, order)
+        if noise.drowned(fit.weights(derivative), fit.mean_square(_sample(source), derivative)):
+            return window
         error = _error(_sample(source), derivative, noise, window, order)
         if error < least:
             best, least = window, error

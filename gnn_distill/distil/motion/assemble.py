@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, View
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.forms import FormsEngine
@@ -24,9 +25,10 @@ from gnn_distill.distil.law.assemble import nodes_of
 from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
 from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried, beaten, rated
-from gnn_distill.distil.motion.fit import Form, fit, typical
+from gnn_distill.distil.motion.fit import Fit, Form, fit, typical
+from gnn_distill.distil.motion.kicks import innovations, unkicked
 from gnn_distill.distil.motion.law import numbers, spread, written
-from gnn_distill.distil.motion.samples import motion
+from gnn_distill.distil.motion.samples import Motion, motion
 from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
 from gnn_distill.distil.problem import Evidence, Settings
@@ -99,7 +101,7 @@ def central_law(
     if not chosen.form.terms:
         return None
     columns, test = evidence.test.columns, evidence.test
-    every = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), evidence.kernel, ALL, 4)
+    every = _all(evidence)
     last = fit(every, chosen.form)
     law = replace(written(last, columns, 2), functions={})
     compared = compare(law, evidence.recording.edges, nodes_of(test), evidence.recording.mae)
@@ -139,14 +141,14 @@ def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]
 def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
     """The law of the chosen forms, fitted to all runs but those for testing."""
     columns = evidence.test.columns
-    seen = motion(_graphs(evidence.train, evidence.validation), _edges(evidence), evidence.kernel, ALL, 4)
-    last = fit(seen, chosen.form)
+    seen = _all(evidence)
+    last, kicks = _fitted(seen, chosen.form)
     law = written(last, columns, evidence.order)
     test = _rows(evidence, evidence.test, ALL, 5)
     told = np.add.reduce(list(test.network.values())).reshape(test.motion.labels.shape)
     off = errors(last, test.motion, told)
     rest = unexplained(off["test"]["mae"], test.motion, evidence.noise)
-    bounds, alone = numbers(last, law, columns, spread(last, seen, evidence.seed), rest)
+    bounds, alone = numbers(last, law, columns, spread(last, seen, evidence.seed, kicks), rest)
     content = law.to_dict() | {
         "intervals": bounds,
         "one_body_intervals": [a.tolist() for a in alone],
@@ -163,13 +165,28 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
         **off,
     }
     terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
-    both = [predicted - test.motion.labels for predicted in (last.predicted(test.motion), told)]
+    both = [last.predicted(test.motion) - test.motion.labels, told - test.motion.labels]
+    both = [unkicked(e, test.kicks, test.motion) for e in both]
     mine, its = rated([last, last], both, test.motion)
     worse = beaten(mine, its, typical(test.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
+
+
+def _all(evidence: Evidence) -> Motion:
+    """All rows that a fit may see."""
+    graphs = _graphs(evidence.train, evidence.validation)
+    return motion(graphs, _edges(evidence), evidence.kernel, ALL, 4, evidence.kicked)
+
+
+def _fitted(seen: Motion, form: Form) -> tuple[Fit, Array]:
+    """The form fitted to all rows, and what kicks do to their velocities, [R D, X]."""
+    last = fit(seen, form)
+    still = [k for k, term in enumerate(form.terms) if not term.moving]
+    kicks = innovations(seen, form.columns(seen, last.constants)[:, still])
+    return (fit(seen, form, kicks, last.constants.tolist()) if kicks.shape[1] else last), kicks
 
 
 def _potential(law: Law, farthest: float, softening: float) -> dict[str, str] | None:
@@ -197,7 +214,8 @@ def _told(tried: Tried, evidence: Evidence, key: str) -> dict[str, Any]:
 
 def _rows(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> Rows:
     """A sample of graphs with what the network says of them."""
-    part = motion(graphs, _edges(evidence), evidence.kernel, edges, 100 * evidence.seed + draw)
+    draw += 100 * evidence.seed
+    part = motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked)
     if evidence.model.basis == ISOTROPIC:
         found = pair_functions(evidence.model, part.graphs)
         return Rows(part, Parts(found.functions, found.own).columns(part))

@@ -17,6 +17,7 @@ from gnn_distill.distil.expressions.evaluate import Function, compiled
 from gnn_distill.distil.expressions.parse import MAX_EXPONENT
 from gnn_distill.distil.expressions.refine import template
 from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.physics.variables import MOVING, RELATIVE, VELOCITIES
 
 ROUNDS, REWEIGHTED, STEPS = 2, 8, 15
 BAD = 1e6
@@ -40,6 +41,12 @@ class Term:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "functions", tuple(map(compiled, self.forms)))
+
+    @property
+    def moving(self) -> bool:
+        """Whether it reads velocities."""
+        names = {str(s) for f in self.forms for s in f.free_symbols}
+        return self.along == "w" or not names.isdisjoint((*VELOCITIES, *RELATIVE, *MOVING))
 
     def column(self, motion: Motion, constants: Mapping[str, float]) -> Array:
         """What the term gives with a factor of one, shape [R, D]."""

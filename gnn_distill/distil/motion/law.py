@@ -83,18 +83,26 @@ class Spread:
         return np.quantile((self.draws - self.values) @ moved.T, tails, axis=0).T
 
 
-def spread(fit: Fit, motion: Motion, seed: int = 0) -> Spread:
-    """Bootstrap over units: each draw moves the numbers to the optimum of the linearised robust fit."""
-    values = np.concatenate([fit.constants, fit.factors])
-    count = len(fit.constants)
+def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) -> Spread:
+    """Bootstrap over units: each draw moves the numbers to the optimum of the linearised robust fit.
+
+    Args:
+        fit: the law.
+        motion: rows that it was fitted to.
+        seed: of the draws.
+        extra: further columns [R D, X] that it was fitted with; their factors scatter along.
+    """
+    further = np.zeros((motion.labels.size, 0)) if extra is None else extra
+    values = np.concatenate([fit.constants, fit.factors, fit.extra])
+    count, many = len(fit.constants), len(fit.constants) + len(fit.factors)
 
     def predicted(v: Array) -> Array:
-        return fit.form.columns(motion, v[:count]) @ v[count:]
+        return fit.form.columns(motion, v[:count]) @ v[count:many] + further @ v[many:]
 
     base = predicted(values)
     steps = 1e-6 * np.maximum(np.abs(values), 1e-6)
     slopes = [(predicted(values + step) - base) / step.sum() for step in np.diag(steps)[:count]]
-    slopes += list(fit.form.columns(motion, fit.constants).T)
+    slopes += [*fit.form.columns(motion, fit.constants).T, *further.T]
     design = np.stack(slopes, axis=1)
     rest = motion.labels.ravel() - base
     weight = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
@@ -117,7 +125,7 @@ def spread(fit: Fit, motion: Motion, seed: int = 0) -> Spread:
     counts = np.random.default_rng([seed, 7]).multinomial(units, np.full(units, 1 / units), size=REPLICATES)
     left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * np.eye(len(values))
     moves = np.linalg.solve(left, np.einsum("wu,up->wp", counts, pull)[..., None])[..., 0]
-    return Spread(values, values + moves / norm)
+    return Spread(values[:many], (values + moves / norm)[:, :many])
 
 
 def numbers(

@@ -43,6 +43,8 @@ class Motion:
         kernel: of the labels, shape [W]; of one entry where labels are those of their own instant.
         graphs: the frames as graphs, S T of them.
         unit: what each row belongs to: a run, or a piece of time of one, shape [R].
+        lag: rows of time from one row to the next that shares no frames with its label; 0 where no random
+            forces act and nobody asks.
     """
 
     edges: Edges
@@ -52,6 +54,7 @@ class Motion:
     kernel: Array
     graphs: Subset
     unit: Index
+    lag: int = 0
 
     @functools.cached_property
     def labels(self) -> Array:
@@ -64,7 +67,8 @@ class Motion:
     def trust(self) -> Array:
         """Weights of the rows, shape [R, 1]: less where labels bend within the kernel's width.
 
-        A kernel averages well what is smooth from frame to frame. In a close encounter it is not.
+        A kernel averages well what is smooth from frame to frame. In a close encounter it is not. Rows
+        without an earlier one, where there is a `lag`, count nothing.
         """
         half, dim = len(self.kernel) // 2, self.labels.shape[1]
         if half == 0:
@@ -74,7 +78,19 @@ class Motion:
         bend = np.pad(bend, ((0, 0), (1, 1), (0, 0)), mode="edge")
         bend = maximum_filter1d(bend, 2 * half + 1, axis=1)[:, half : self.frames - half].reshape(-1)
         usual = max(float(np.median(bend)), 1e-300)
-        return np.asarray(1.0 / (1.0 + (bend / (BENT * usual)) ** 2))[:, None]
+        trust = np.asarray(1.0 / (1.0 + (bend / (BENT * usual)) ** 2))
+        if self.lag:
+            late = np.zeros(len(trust))
+            late[self.lagged[0]] = 1.0
+            trust = trust * late
+        return trust[:, None]
+
+    @functools.cached_property
+    def lagged(self) -> tuple[Index, Index]:
+        """Numbers of the rows that have an earlier one in their segment, and of those earlier ones."""
+        per_segment = self.frames - len(self.kernel) + 1
+        number = np.arange(len(self.labels)).reshape(-1, per_segment, self.n)
+        return number[:, self.lag :].reshape(-1), number[:, : per_segment - self.lag].reshape(-1)
 
     @functools.cached_property
     def named(self) -> dict[str, Array]:
@@ -113,6 +129,7 @@ def motion(
     kernel: tuple[float, ...] = (),
     edges: int = 120_000,
     seed: int = 0,
+    kicked: bool = False,
 ) -> Motion:
     """A sample of the graphs with at most about so many edges.
 
@@ -122,6 +139,7 @@ def motion(
         kernel: of the labels.
         edges: that the sample should not exceed.
         seed: of the draw.
+        kicked: whether random forces act: segments are then longer, so that rows have earlier ones.
     """
     whole, index = (graphs.whole, graphs.index) if isinstance(graphs, View) else (graphs, slice(None))
     count, n = len(graphs), whole.features.shape[1]
@@ -130,7 +148,7 @@ def motion(
     runs, sizes = np.unique(of, return_counts=True)
     averaged = len(kernel) > 1 and len(set(sizes)) == 1 and sizes[0] >= len(kernel)
     weights = np.array(kernel if averaged else (1.0,))
-    length = min(int(sizes[0]), 4 * len(weights)) if averaged else 1
+    length = min(int(sizes[0]), (8 if kicked else 4) * len(weights)) if averaged else 1
     per_run = sizes[0] // length if averaged else 0
     starts = (
         (np.arange(len(runs))[:, None] * sizes[0] + np.arange(per_run) * length).reshape(-1)
@@ -149,7 +167,8 @@ def motion(
         found = found.where(some.edge_mask.cpu().numpy().reshape(-1))
     x, a = (part.flatten(0, 1).double().cpu().numpy() for part in (some.features, some.accelerations))
     nodes = Nodes(some.columns.own(x), a)
-    return Motion(found, nodes, length, n, weights, some, np.repeat(unit, rows * n))
+    lag = 2 * len(weights) - 1 if kicked and averaged else 0
+    return Motion(found, nodes, length, n, weights, some, np.repeat(unit, rows * n), lag if lag < rows else 0)
 
 
 def _units(starts: Index, of: Index, runs: Index) -> Index:

@@ -9,6 +9,7 @@ Shapes: E edges, R rows, D space dims.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.points import Points, trim
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit, together, typical
+from gnn_distill.distil.motion.kicks import innovations
 from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES
@@ -86,10 +88,16 @@ class Rows:
     motion: Motion
     network: Mapping[str, Array]
 
+    @functools.cached_property
+    def kicks(self) -> Array:
+        """What random forces do to velocities, see `innovations`."""
+        pairs = [column for key, column in self.network.items() if key in ("u", "t")]
+        return innovations(self.motion, np.concatenate([np.zeros((self.motion.labels.size, 0)), *pairs], 1))
+
     def beside(self, keys: Sequence[str], forms: Sequence[Form] = ()) -> Array:
-        """Columns of these parts of the network and of these forms, shape [R D, X]."""
+        """Columns of these parts of the network, of these forms and of kicks, shape [R D, X]."""
         parts = [self.network[k] for k in keys] + [f.columns(self.motion, f.start) for f in forms]
-        return np.concatenate([np.zeros((self.motion.labels.size, 0)), *parts], axis=1)
+        return np.concatenate([*parts, self.kicks], axis=1)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from gnn_distill.distil.motion.samples import Motion
 
 AS_NOISE = 1.2
 """A law whose error is at most so many times that of the labels is as exact as the data."""
+UNSURE = 1.03
+"""The noise of labels is known to about this factor."""
 HARDLY = 0.002
 """A rest below this share of the motion is not worth a word."""
 MUCH = 0.3
@@ -105,7 +107,7 @@ def unexplained(mae: float, test: Motion, noise: float) -> float:
     """Share of the motion that a law of this mean error leaves when noise is taken off both."""
     floor, size = GAUSSIAN * noise, mean(np.abs(test.labels), test)
     motion = max(size**2 - floor**2, (0.01 * size) ** 2)
-    return float(np.sqrt(max(mae**2 - floor**2, 0.0) / motion))
+    return float(np.sqrt(max(mae**2 - (UNSURE * floor) ** 2, 0.0) / motion))
 
 
 def alike(fit: Fit, motion: Motion, names: Sequence[str]) -> list[str]:

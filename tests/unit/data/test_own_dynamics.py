@@ -190,12 +190,13 @@ def test_scatter_of_positions_and_random_forces_are_told_apart():
     assert noise.kicks == pytest.approx(2 * 1.0 * 0.8 * 0.03**3, rel=0.15)
 
 
-def test_random_forces_are_doubted_and_scatter_is_not_taken_for_them(tmp_path: Path):
+def test_random_forces_are_measured_and_scatter_is_not_taken_for_them(tmp_path: Path):
     heated, _ = inertial(52, sims=2, frames=1500, drag=1.0, heat=0.8)
     still, _ = inertial(53, sims=2, frames=1500)
     scattered = still + np.random.default_rng(6).normal(0, 1e-3, still.shape)
-    said = [" ".join(loaded(tmp_path, x, dynamics="second_order").doubts) for x in (heated, scattered, still)]
-    assert ["Random forces" in text for text in said] == [True, False, False]
+    found = [loaded(tmp_path, x, dynamics="second_order").estimates for x in (heated, scattered, still)]
+    assert [list(one) for one in found] == [["velocity_diffusion"], [], []]
+    assert found[0]["velocity_diffusion"][0] == pytest.approx(1.0 * 0.8, rel=0.15)
 
 
 def test_a_recording_is_cut_into_blocks_of_several_windows(tmp_path: Path):
