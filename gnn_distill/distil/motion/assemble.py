@@ -41,7 +41,7 @@ from gnn_distill.read.record import pulled_apart
 FEW, MANY, ALL = 15_000, 80_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
 LOUD, MORE = 0.3, 4
-"""Share of noise in typical labels from which on so many times the edges are needed to screen and compare."""
+"""Share of noise in typical labels from which on so many times the edges are needed."""
 NAMES = {"u": "along Δ/d", "w": "along the relative velocity", "t": "across Δ"}
 
 
@@ -68,7 +68,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     def forms(key: str) -> list[Form]:
         return _forms(work.engine, points[key], fronts[key], key)
 
-    fresh = not _loud(evidence, unseen)
+    fresh = not _loud(evidence)
     chosen = Search(few, seen, unseen, evidence.order, forms, work.say, fresh).run()
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
@@ -115,7 +115,7 @@ def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
     """Rows on which forms are screened, fitted and compared; all there are where labels are noisy."""
     train, validation = evidence.train, evidence.validation
     unseen = _rows(evidence, validation, MANY, 3)
-    more = MORE if _loud(evidence, unseen) else 1
+    more = MORE if _loud(evidence) else 1
     whole = _graphs(train, validation)
     if more > 1 and isinstance(whole, Subset) and whole.trajectory is not None:
         # a few runs cannot tell forms apart in noise: every second one of all judges the fits of the others
@@ -126,9 +126,9 @@ def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
     return few, seen, unseen
 
 
-def _loud(evidence: Evidence, rows: Rows) -> bool:
+def _loud(evidence: Evidence) -> bool:
     """Whether noise is a good part of the labels."""
-    return evidence.noise > LOUD * typical(rows.motion.labels)
+    return evidence.noise > LOUD * float(evidence.test.accelerations.abs().median())
 
 
 def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]:
@@ -176,9 +176,10 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
 
 
 def _all(evidence: Evidence) -> Motion:
-    """All rows that a fit may see."""
+    """All rows that a fit may see, of large data a sample; in noise every row tells something."""
     graphs = _graphs(evidence.train, evidence.validation)
-    return motion(graphs, _edges(evidence), evidence.kernel, ALL, 4, evidence.kicked)
+    edges = ALL * (MORE if _loud(evidence) else 1)
+    return motion(graphs, _edges(evidence), evidence.kernel, edges, 4, evidence.kicked)
 
 
 def _fitted(seen: Motion, form: Form) -> tuple[Fit, Array]:
