@@ -17,6 +17,7 @@ from gnn_distill.data.graphs import Subset, View
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
+from gnn_distill.distil.expressions.evaluate import compiled
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import write
 from gnn_distill.distil.expressions.points import Points
@@ -42,6 +43,8 @@ FEW, MANY, ALL = 15_000, 80_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
 LOUD, MORE = 0.3, 4
 """Share of noise in typical labels from which on so many times the edges are needed."""
+BEYOND = 1.5
+"""Times the distances of 1 and 99 % of the pairs: where measurements would be new."""
 NAMES = {"u": "along Δ/d", "w": "along the relative velocity", "t": "across Δ"}
 
 
@@ -154,7 +157,7 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
         "one_body_intervals": [a.tolist() for a in alone],
         "names": {key: form.name for key, form in chosen.pairs.items()},
         "own": [form.name for form in chosen.own],
-        "level": {k: [_told(t, evidence, k) for t in level] for k, level in chosen.level.items() if level},
+        "level": {k: [_told(t, law, seen, k) for t in level] for k, level in chosen.level.items() if level},
         "noise": evidence.noise,
         "estimates": dict(evidence.estimates),
         "potential": _potential(law, float(np.max(seen.named["d"], initial=0.0)), columns.softening),
@@ -206,11 +209,22 @@ def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:
     return None if edges.acceleration is None else r2_truth(law, edges, edges.acceleration)
 
 
-def _told(tried: Tried, evidence: Evidence, key: str) -> dict[str, Any]:
-    """A form that is level with the chosen one."""
-    law = written(tried.fit, evidence.test.columns, evidence.order)
-    f = law.functions.get(key)
-    return {"name": tried.fit.form.name, "expression": None if f is None else write(f)}
+def _told(tried: Tried, law: Law, seen: Motion, key: str) -> dict[str, Any]:
+    """A form that is level with the law's, and the distance beyond the data's where they differ most."""
+    f = written(tried.fit, seen.edges.columns, law.order).functions.get(key)
+    found: dict[str, Any] = {"name": tried.fit.form.name, "expression": None if f is None else write(f)}
+    if f is None or key not in law.functions:
+        return found
+    d = np.quantile(seen.named["d"], [0.01, 0.99]) * [1 / BEYOND, BEYOND]
+    usual = {name: np.full(2, np.median(values)) for name, values in seen.named.items()}
+    usual |= {"d": d, "r": d + seen.edges.columns.softening}
+    with np.errstate(all="ignore"):
+        one, other = (np.broadcast_to(compiled(g)(usual), (2,)) for g in (law.functions[key], f))
+    off = np.abs(one - other)
+    if np.isfinite(off).all():
+        k = int(off.argmax())
+        found["apart"] = {"d": float(d[k]), "law": float(one[k]), "other": float(other[k])}
+    return found
 
 
 def _rows(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> Rows:

@@ -38,9 +38,13 @@ class Tried:
     losses: Array
 
     @property
-    def order(self) -> tuple[int, bool, int]:
-        """The simpler, the lower: numbers that were fitted, a name, the size of the expression."""
-        return self.fit.form.cost, not self.fit.form.name, self.fit.form.size
+    def order(self) -> tuple[int, bool, float]:
+        """The simpler, the lower: numbers that were fitted, a name, the size of an expression without one.
+
+        Known laws of as many numbers are equally simple; the less they leave, the lower.
+        """
+        form = self.fit.form
+        return form.cost, not form.name, float(self.losses.mean()) if form.name else form.size
 
 
 def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | list[Array] | None = None) -> list[Tried]:

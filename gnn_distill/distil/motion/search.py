@@ -211,8 +211,9 @@ class Search:
 
 
 def _finalists(best: Tried, tried: Sequence[Tried]) -> list[Form]:
-    """The chosen form and those of the least losses, their constants where fits have moved them."""
-    rated = [best, *sorted((t for t in tried if t is not best), key=lambda t: float(t.losses.mean()))]
+    """The chosen form, those as simple, those of the least losses; constants where fits have moved them."""
+    rated = sorted((t for t in tried if t is not best), key=lambda t: float(t.losses.mean()))
+    rated = [best, *sorted(rated, key=lambda t: t.order[0] > best.order[0])]
     return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in rated if t.fit.form.terms][:FINALISTS]
 
 

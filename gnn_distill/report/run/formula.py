@@ -7,6 +7,7 @@ A product keeps its order; what stands in denominators goes there, and powers of
 from __future__ import annotations
 
 import ast
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -336,3 +337,8 @@ def shortened(value: float, count: int) -> str:
     if "e" in text:  # 1234567 with four digits
         text = f"{float(text):.0f}"
     return text.rstrip(".").replace("-", "−")
+
+
+def spoken(expression: str) -> str:
+    """An expression in one line, numbers with four digits: `3.1 e^(−1.1 d)/d²` for `3.1*exp(-1.1*d)/d**2`."""
+    return Text(functools.partial(shortened, count=4))(tree(expression))

@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gnn_distill.report.run.formula import Text
+from gnn_distill.report.run.formula import Text, spoken
 from gnn_distill.report.run.headline import WAYS, Headline, headline, images
 from gnn_distill.report.run.story import Outcome, component_name, doubts, missing
-from gnn_distill.report.text import capitalised, law_title, number, readable, with_signs
+from gnn_distill.report.text import capitalised, law_title, number, with_signs
 from gnn_distill.runs.load import Run
 
 COLOURS = {"exact": "good", "systematic": "partial", "level": "partial", "none": "bad"}
@@ -114,14 +114,21 @@ def percent(share: float | None) -> str:
     return "" if share is None else "below 0.01 %" if share < 1e-4 else f"{float(f'{100 * share:.2g}'):g} %"
 
 
-def level(law: dict[str, Any]) -> list[str]:
-    """Other forms that these data cannot tell from the law, each with its function."""
+def level(law: dict[str, Any], *, brief: bool = False) -> list[str]:
+    """Other forms that these data cannot tell from the law, with what would tell them."""
     found = []
     for key, forms in (law.get("level") or {}).items():
         for form in forms:
             name, expression = form.get("name") or "", form.get("expression")
-            text = f"f_{key} = {readable(expression)}" if expression else ""
-            found.append(f"{name} ({text})" if name and text else name or text)
+            text = f"f_{key} = {spoken(expression)}" if expression else ""
+            if brief:
+                found.append(name or text)
+                continue
+            told = f"{name} ({text})" if name and text else name or text
+            if told and (apart := form.get("apart")):
+                one, other = number(apart["law"]), number(apart["other"])
+                told += f"; pairs at d = {number(apart['d'])} would tell, {one} or {other}"
+            found.append(told)
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -131,7 +138,7 @@ def potential(law: dict[str, Any]) -> str:
     if not known.get("expression"):
         return ""
     where = f", {known['reference']}" if known.get("reference") else ""
-    return f"U = {readable(known['expression'])}{where}"
+    return f"U = {spoken(known['expression'])}{where}"
 
 
 def compared(run: Run) -> list[dict[str, Any]]:
@@ -176,8 +183,8 @@ def lines(run: Run) -> list[tuple[str, str]]:
     rows = [f"{e.name} {e.size}{f' ({e.share})' if e.share else ''}" for e in content["errors"]]
     if rows:
         found.append(("", f"error on {content['quantity']} of unseen runs: {', '.join(rows)}"))
-    if content["level"]:
-        found.append(("doubt", f"These data cannot tell it from: {'; '.join(content['level'])}"))
+    if others := level(run.law or {}, brief=True):
+        found.append(("doubt", f"These data cannot tell it from: {'; '.join(others)}"))
     found += [("doubt", text) for text in [*content["doubts"], *content["missing"]]]
     return _fitting([(style, text) for style, text in found if text])
 

@@ -33,7 +33,15 @@ LAW: dict[str, Any] = {
     "functions": {"u": U},
     "names": {"u": "screened Coulomb (Yukawa)"},
     "own": ["trap", "drag"],
-    "level": {"u": [{"name": "exponential over r", "expression": "2.1*exp(-0.4*d)/d"}]},
+    "level": {
+        "u": [
+            {
+                "name": "exponential over r",
+                "expression": "2.1*exp(-0.4*d)/d",
+                "apart": {"d": 0.4, "law": 9.1, "other": 4.47},
+            }
+        ]
+    },
     "noise": 0.01,
     "estimates": {"diffusion": [0.01, 0.0098, 0.0102]},
     "potential": {"expression": "1.50012*exp(-0.6252*d)/d", "reference": "zero at infinity"},
@@ -81,7 +89,11 @@ def test_the_law_comes_first_and_once(tmp_path: Path) -> None:
     assert text.of("formula") == [""] and "a_x" not in text.text and "r = " not in text.text
     for told in ("As exact as the data.", *LAW["doubts"]):
         assert text.text.count(told) == 1 and " ".join(terminal.split()).count(told) == 1
-    assert "exponential over r" in text.of("note")[0] and "1.50012" in text.text
+    note = text.of("note")[0]
+    assert (
+        "exponential over r (f_u = 2.100 e^(−0.4000 d)/d); pairs at d = 0.4 would tell, 9.1 or 4.47" in note
+    )
+    assert "1.50012" in text.text
     assert len(text.of("details")) == 2 and "1.4 exp(−0.6 r)/r" in text.of("details")[0]
     lines = [line for line in terminal.splitlines() if line.strip()]
     assert len(lines) <= 15 and lines[1] == FORMULA and "0.9 %" in terminal and "1.9 %" in terminal
