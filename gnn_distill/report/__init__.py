@@ -5,8 +5,8 @@
     style.py      the look of all figures          figures/  the figures of a run, by name in all.py
     published.py  numbers of the two papers        sweep/    many runs: frame.py, then tables and a page
 
-The words of pages stand in templates (`*.j2`), `captions.yaml` and `sweep/tables.yaml`, published numbers in
-`published.yaml`.
+The words of pages stand in templates (`*.j2`), `captions.yaml`, `glossary.yaml` and `sweep/tables.yaml`,
+published numbers in `published.yaml`.
 The room reads run directories by `read_run` only: it needs no network, and works half-way through a run.
 """
 

@@ -18,6 +18,7 @@ from gnn_distill.report.run.story import component_name, shown_equation, told, v
 from gnn_distill.report.text import data_url, fill, formula, number
 from gnn_distill.runs.load import Run
 
+GLOSSARY = yaml.safe_load((Path(__file__).parents[1] / "glossary.yaml").read_text("utf-8"))
 ABOVE = ("functions", "own", "residual", "trajectories", "rollout")
 """Figures that stand above the fold on the page of a law of motion."""
 
@@ -34,6 +35,7 @@ def render(run: Run, figures: Mapping[str, Path]) -> str:
     content = vars(run) | told(run)
     content |= {
         "motion": motion.told(run),
+        "glossary": GLOSSARY,
         "shown_above": ABOVE if motion.of_motion(run) else ("law", "trajectories"),
         "formula": formula(run),
         "profile": (run.config.get("profile") or {}).get("name"),

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from gnn_distill.physics import laws
+from gnn_distill.report.equations import acceleration_text, law_terms
 from gnn_distill.report.published import SETTING
+from gnn_distill.report.run.headline import headline
 from gnn_distill.report.sweep.labels import labels, schedule_of
 from gnn_distill.report.text import law_title, mean
 from gnn_distill.runs.load import Run, law_of
@@ -50,6 +52,7 @@ def frame(sweeps: Sequence[Sweep]) -> pd.DataFrame:
     - `trained`: whether it has epochs behind it;
     - `schedule`, `end`: of a run that prunes;
     - `mae`, `mae_per_graph`: error of the network on test graphs; `law_mae`: of the distilled law;
+    - `found`: that law in one line, its first component where it is written by components;
     - `force_robust`, `force_ols`, `pullback_robust`, `best_robust`, `best_ols`: R² of `analysis.json`, the
       mean over components; `best` is the best gauge, whose name is in `gauge`; `validation_robust`: the
       same on validation graphs;
@@ -92,6 +95,7 @@ def _row(job: Job, run: Run) -> dict[str, Any]:
         "end": end,
         "mae": _number(test.get("mae")),
         "mae_per_graph": _number(test.get("mae_per_graph")),
+        "found": _found(run),
         "law_mae": _number(((run.law or {}).get("test") or {}).get("mae")),
         **{
             f"{target}_{fit}": _number(mean((r2.get(target) or {}).get(fit) or []))
@@ -103,6 +107,15 @@ def _row(job: Job, run: Run) -> dict[str, Any]:
         "validation_robust": _number(validation.get("robust_mean")),
         **{f"marks_{target}": _marks(run.equations or {}, target) for target in TARGETS},
     }
+
+
+def _found(run: Run) -> str | None:
+    law = run.law
+    if law is None:
+        return None
+    if "names" in law:
+        return headline(law).text
+    return next((acceleration_text(*terms) for terms in law_terms(law)), None)
 
 
 def _number(value: float | None) -> float:
