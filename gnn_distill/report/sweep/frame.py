@@ -115,6 +115,8 @@ def _found(run: Run) -> str | None:
         return None
     if "names" in law:
         return headline(law).text
+    if law.get("radial"):
+        return headline(law | {"functions": {"u": law["radial"]}}).text
     return next((acceleration_text(*terms) for terms in law_terms(law)), None)
 
 
