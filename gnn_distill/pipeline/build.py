@@ -181,7 +181,8 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"]["_target_"], "give Simulation or OwnData")
     own_data = source.load() if isinstance(source, OwnData) else None
-    columns = Columns(source.dim) if own_data is None else own_data.columns
+    columns = own_data.columns if own_data else Columns(source.dim or 2)
+    follow_dim(cfg, columns.dim)
     engine = make(cfg.symbolic.engine)
     if isinstance(engine, GivenEngine):
         engine.parsed(columns.pair_names)  # refused now, not after the training
@@ -210,6 +211,17 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     return Experiment(
         config, source, module, callbacks, loggers, trainer, place, engine, settings, cache, report, own_data
     )
+
+
+FOLLOWING = ("model.dim", "model.message_dim", "callbacks.prune.target_dims")
+"""Keys that take their value from `dataset.dim`, which is null where the file says it."""
+
+
+def follow_dim(cfg: DictConfig, dim: int) -> None:
+    """Give the dimensions of the data to what follows them."""
+    for key in FOLLOWING:
+        if OmegaConf.select(cfg, key, default=0) is None:
+            OmegaConf.update(cfg, key, dim)
 
 
 def make_model(cfg: DictConfig, columns: Columns, own_data: ParticleData | None) -> ParticleGNN:

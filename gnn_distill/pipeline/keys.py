@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
 from typing import Any
 
 from hydra.utils import get_object
 
 from gnn_distill import __version__
+from gnn_distill.data.own.files.places import files_of
+from gnn_distill.data.own.files.read import ENDINGS
+from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.pipeline.trust import code_hashes
 from gnn_distill.runs.directory import STAGES
@@ -52,12 +55,13 @@ def relevant(settings: Any, key: str) -> Any:
 
 
 def sources(dataset: dict[str, Any]) -> dict[str, str]:
-    """Fingerprints of the law's source text and of the user's data file, as far as there are any."""
-    found = {}
+    """Fingerprints of the law's source text and of the user's data files, as far as there are any."""
+    found: dict[str, str] = {}
     target, path = (dataset.get("law") or {}).get("_target_"), dataset.get("path")
     kind = get_object(target) if target else None
     if isinstance(kind, type) and issubclass(kind, ForceLaw):
         found["source"] = fingerprint(kind.source())
-    if path and (file := Path(path).expanduser()).is_file():
-        found["content"] = file_hash(file)
+    with contextlib.suppress(InputError):
+        hashes = [file_hash(file) for file in files_of(path, ENDINGS)] if path else []
+        found |= {"content": hashes[0] if len(hashes) == 1 else fingerprint(*hashes)} if hashes else {}
     return found

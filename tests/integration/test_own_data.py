@@ -64,6 +64,7 @@ def test_two_further_columns_go_from_the_file_to_the_page(command_line, tmp_path
     pairs_with_sizes_and_spins(tmp_path / "tracks.csv")
     tiny = [o for o in TINY if ".engine." not in o]
     own = ["dataset=own", f"dataset.path={tmp_path}/tracks.csv", "hydra.run.dir=run"]
+    own.append("dataset.features=[size,spin]")
     law = ["symbolic=given", "symbolic.expression='2*size1*spin2'"]
     assert command_line(*tiny, *own, *law)[0] == 0
     run, read = read_run(tmp_path / "run"), load_run(tmp_path / "run")

@@ -1,6 +1,6 @@
 """The user's own tracked particles: from a file to the graphs that every other room works on.
 
-In the order in which they run: `read` brings a file to arrays, `tracks` checks them, `derive` differentiates
+In the order in which they run: `files` brings files to arrays, `tracks` checks them, `derive` differentiates
 positions where velocities or accelerations are missing, `neighbours` says who interacts with whom, and
 `dataset` makes graphs of all this.
 """

@@ -6,6 +6,7 @@ Shapes: S trajectories, T frames, n particles, D space dims, K further features;
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.box import Box, check_box, check_edges, unwrapped, wrapped
 from gnn_distill.data.own.derive import blocks_of, spacing
 from gnn_distill.data.own.dynamics import DYNAMICS, is_smooth, judge_smooth, judge_steps
+from gnn_distill.data.own.files.columns import QUANTITIES, Wanted
+from gnn_distill.data.own.files.places import files_of
+from gnn_distill.data.own.files.read import ENDINGS, read
 from gnn_distill.data.own.motion import Fitting, Motion, first_order, second_order
 from gnn_distill.data.own.neighbours import GRAPHS, adjacency
-from gnn_distill.data.own.read import READERS, read
 from gnn_distill.data.own.tracks import Observed, check
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.physics.laws import SOFTENING, ForceLaw, check_law
@@ -44,8 +47,10 @@ class OwnData:
     ```
 
     Args:
-        path: a file .npz, .pt, .csv or .parquet.
-        dim: space dimensions D of the file, 2 or 3.
+        path: a file, a folder, a pattern such as `runs/*.csv`, or a list; each file is a run of its own.
+        dim: space dimensions D, 2 or 3; None takes those of the file.
+        features: columns of a table that are further inputs.
+        units: of length, time, mass and charge, as words for page and figures.
         time_step: time between frames, where the file does not say it and derivatives are needed.
         dynamics: second_order (labels are accelerations) or first_order (overdamped: labels are velocities,
             and no velocity is an input); auto finds out which, and says how.
@@ -67,8 +72,10 @@ class OwnData:
         seed: of the run; the data do not depend on it.
     """
 
-    path: str | None = None
-    dim: int = 2
+    path: str | list[str] | None = None
+    dim: int | None = None
+    features: list[str] | None = None
+    units: dict[str, str] | None = None
     time_step: float | None = None
     dynamics: str = "auto"
     window: int | str = "auto"
@@ -84,8 +91,10 @@ class OwnData:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._check_path()
-        check_int("dataset.dim", self.dim, 2, 3)
+        files_of(self.path, ENDINGS)
+        if self.dim is not None:
+            check_int("dataset.dim", self.dim, 2, 3)
+        self._check_words()
         for key in ("time_step", "radius"):
             if (value := getattr(self, key)) is not None:
                 check_range(f"dataset.{key}", value, 0.0, open_low=True)
@@ -102,16 +111,12 @@ class OwnData:
             check_law(self.law)
         check_int("seed", self.seed, 0)
 
-    def _check_path(self) -> None:
-        if not self.path or not isinstance(self.path, str | Path):
-            fix = "give the file: dataset.path=tracks.csv"
-        elif self.file.suffix.lower() not in READERS:
-            fix = f"its ending {self.file.suffix!r} is not known: save it as one of {', '.join(READERS)}"
-        elif not self.file.is_file():
-            fix = f"there is no such file in {Path.cwd()}"
-        else:
-            return
-        raise InputError("dataset.path", self.path, fix)
+    def _check_words(self) -> None:
+        if not isinstance(self.features, list | None) or isinstance(self.features, str):
+            raise InputError("dataset.features", self.features, "give a list: dataset.features=[radius]")
+        if not isinstance(self.units, dict | None) or {*(self.units or {})} - {*QUANTITIES}:
+            fix = "give words for length, time, mass or charge: dataset.units={length: um, time: s}"
+            raise InputError("dataset.units", self.units, fix)
 
     def _check_window(self) -> None:
         if self.window == "auto":
@@ -127,10 +132,7 @@ class OwnData:
     def _check_graph(self) -> None:
         if self.graph is not None:
             check_choice("dataset.graph", self.graph, GRAPHS)
-        edges = [edge for edge in self.box or () if edge is not None]
-        if self.radius is not None and edges and self.radius > min(edges) / 2:
-            fix = f"half the shortest edge of the box, {min(edges) / 2:g}, is the most"
-            raise InputError("dataset.radius", self.radius, fix)
+        self._check_radius(self.box)
         for kind, key in (("nearest", "neighbours"), ("cutoff", "radius")):
             value = getattr(self, key)
             implied = kind == "cutoff" and self.graph is None
@@ -138,10 +140,27 @@ class OwnData:
                 fix = f"dataset.graph={kind} and dataset.{key} go together: give both or none"
                 raise InputError(f"dataset.{key}", value, fix)
 
+    def _check_radius(self, box: Sequence[float | None] | None) -> None:
+        edges = [edge for edge in box or () if edge is not None]
+        if self.radius is not None and edges and self.radius > min(edges) / 2:
+            fix = f"half the shortest edge of the box, {min(edges) / 2:g}, is the most"
+            raise InputError("dataset.radius", self.radius, fix)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files."""
+        return files_of(self.path, ENDINGS)
+
     @property
     def file(self) -> Path:
-        """The file's path."""
-        return Path(self.path or "").expanduser()
+        """The first of them."""
+        return self.files[0]
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is said about the files."""
+        units = {name: str(unit) for name, unit in (self.units or {}).items()}
+        return Wanted(self.dim, tuple(self.features or ()), self.time_step, units)
 
     def load(self) -> ParticleData:
         """Read the file, derive what is missing, cut and thin.
@@ -152,9 +171,10 @@ class OwnData:
         Raises:
             InputError: naming the file, the array or column, what is wrong with it and the fix.
         """
-        seen = check(read(self.file, self.dim), self.file, self.dim)
+        seen = check(read(self.files, self.wanted), self.file, self.dim)
         self._check_law(seen)
-        box = check_box(self.box, seen.positions)
+        box = check_box(self.box or seen.box, seen.positions)
+        self._check_radius(box)
         motion = self._motion(seen, box)
         positions = wrapped(motion.positions, box, seen.positions.min(axis=(0, 1, 2)))
         size = _extent(seen.positions)
@@ -170,10 +190,10 @@ class OwnData:
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
         cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
         notes = [*seen.notes, *motion.notes, *moved, *([cut] if blocks > 1 else [])]
-        doubts = [*motion.doubts, *_doubts(seen, self.law is not None)]
+        doubts = [*seen.doubts, *motion.doubts, *_doubts(seen, self.law is not None)]
         for sentence in (*notes, *doubts):
             log.warning("%s: %s", self.file, sentence)
-        near = x[..., : self.dim]
+        near = x[..., : positions.shape[-1]]
         return ParticleData(
             x.astype(np.float32),
             a.astype(np.float32),
@@ -226,7 +246,8 @@ class OwnData:
     def _graph(self, seen: Observed) -> str | None:
         """What decides who interacts; None takes all pairs."""
         implied = "cutoff" if self.radius is not None else None
-        return self.graph or implied or (self.law.graph if self.law and seen.edge_index is None else None)
+        given = seen.edge_index is not None or seen.edges is not None
+        return self.graph or implied or (self.law.graph if self.law and not given else None)
 
     def _spacing(self, seen: Observed) -> float | None:
         """Time between the frames that are kept.

@@ -47,8 +47,8 @@ def adjacency(
         None for the complete graph, bool [n, n] for one graph, [G, n, n] where it changes in time.
     """
     n = positions.shape[1]
-    if kind == "file" or (kind is None and seen.edge_index is not None):
-        return _from_file(seen, n)
+    if kind == "file" or (kind is None and (seen.edge_index is not None or seen.edges is not None)):
+        return _from_file(seen, n, len(positions))
     if kind == "chain":
         return chain(n)
     if kind == "nearest" and neighbours is not None:
@@ -63,9 +63,12 @@ def adjacency(
     return None
 
 
-def _from_file(seen: Observed, n: int) -> Adjacency:
+def _from_file(seen: Observed, n: int, graphs: int) -> Adjacency:
+    if seen.edges is not None:
+        joined = seen.edges != 0
+        return joined[0] if (joined == joined[0]).all() else np.repeat(joined, graphs // len(joined), axis=0)
     if seen.edge_index is None:
-        fix = "add edge_index [2, E] to an .npz or .pt file, or choose another dataset.graph"
+        fix = "add edge_index [2, E] or edges [n, n] to a file of arrays, or choose another dataset.graph"
         raise bad(seen.path, "there is no edge_index, which dataset.graph=file needs", fix)
     joined = np.zeros((n, n), dtype=bool)
     sender, receiver = seen.edge_index

@@ -6,7 +6,7 @@ Shape letters: S trajectories, T frames, n particles, D space dims, K further fe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import column_names
 
 VECTORS = ("positions", "velocities", "accelerations")
+DIMENSIONS = (2, 3)
 CLOCKS = ("times", "frames", "dt")
-KNOWN = (*VECTORS, "masses", "charges", "features", *CLOCKS, "edge_index")
+KNOWN = (*VECTORS, "forces", "masses", "charges", "features", *CLOCKS, "edge_index", "edges", "box")
 ALIASES = {"position": "positions", "velocity": "velocities", "acceleration": "accelerations"}
 ALIASES |= {"mass": "masses", "charge": "charges", "time": "times", "frame": "frames", "t": "times"}
+ALIASES |= dict.fromkeys(("pos", "loc", "location", "locations", "coordinates", "trajectories"), "positions")
+ALIASES |= {"vel": "velocities", "acc": "accelerations", "force": "forces", "adjacency": "edges"}
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,17 @@ class Contents:
     Attributes:
         arrays: by their names in the file; those of a table by the names in `KNOWN`.
         columns: headings of a table's further columns, in the order of the array `features`.
-        notes: what was done to a table on the way, in sentences for the report.
+        notes: what was done to a table on the way, in sentences for the report; `doubts`: what is wrong.
+        box: edges of the periodic box, None along an open axis.
+        units: of length, time, mass and charge, as far as they are known.
     """
 
     arrays: Mapping[str, Any]
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    box: tuple[float | None, ...] | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,10 @@ class Observed:
         times: shape [S, T], ascending.
         counted: `times` are frame numbers, to be multiplied by a time step.
         edge_index: shape [2, E], rows sender and receiver.
-        notes: what was done to the file's contents, in sentences for the report.
+        edges: of each trajectory, shape [S, n, n], [receiver, sender]; 0 where there is none.
+        notes: what was done to the file's contents, in sentences for the report; `doubts`: what is wrong.
+        box: edges of the periodic box, None along an open axis.
+        units: of length, time, mass and charge, as far as they are known.
     """
 
     path: Path
@@ -70,6 +81,10 @@ class Observed:
     counted: bool
     edge_index: npt.NDArray[np.int64] | None
     notes: tuple[str, ...]
+    edges: Array | None = None
+    doubts: tuple[str, ...] = ()
+    box: tuple[float | None, ...] | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 def bad(path: Path, problem: str, fix: str) -> InputError:
@@ -77,8 +92,13 @@ def bad(path: Path, problem: str, fix: str) -> InputError:
     return InputError("dataset.path", str(path), f"{problem}; {fix}")
 
 
-def check(contents: Contents, path: Path, dim: int) -> Observed:
+def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
     """Check the arrays of a file and bring them to one shape.
+
+    Args:
+        contents: what was read.
+        path: the file, for messages.
+        dim: space dimensions; None takes those of the file.
 
     Raises:
         InputError: naming the file, the array, what is wrong with it and the fix.
@@ -89,10 +109,11 @@ def check(contents: Contents, path: Path, dim: int) -> Observed:
     if "positions" not in numbers:
         held = ", ".join(contents.arrays) or "nothing"
         raise bad(path, f"there is no array 'positions' (found: {held})", "save positions [T, n, dim]")
+    notes = [*contents.notes, *_turned(numbers, dim)]
     given = numbers["positions"].shape
     _check_positions(path, given, dim)
     shape = (1, *given)[-4:]  # a file of one trajectory may leave its axis out
-    for name in (name for name in VECTORS if name in numbers):
+    for name in (name for name in (*VECTORS, "forces") if name in numbers):
         if numbers[name].shape != given:
             problem = f"{name} has shape {numbers[name].shape} but positions has {given}"
             raise bad(path, problem, f"save {name} for the same frames and particles as positions")
@@ -109,10 +130,12 @@ def check(contents: Contents, path: Path, dim: int) -> Observed:
         first = first_true(masses <= 0)
         problem = f"masses: {masses[first]:g} at [trajectory, frame, particle] = {list(first)}"
         raise bad(path, problem, "give positive masses, or leave them out (they are then 1)")
+    if "forces" in numbers and "accelerations" not in numbers:
+        numbers["accelerations"] = numbers["forces"] / masses[..., None]
+        notes.append("forces over masses are the accelerations that are to be explained, and no input")
     times, counted = _clock(path, numbers, shape[:2])
     names = column_names(contents.columns or ("",) * features.shape[-1])
-    told = [c if c == n else f"{c} (in equations {n})" for c, n in zip(contents.columns, names, strict=False)]
-    note = f"further columns become inputs of every particle: {', '.join(told)}"
+    other = [f"{c} is {n}" for c, n in zip(contents.columns, names, strict=False) if c != n]
     return Observed(
         path=path,
         positions=numbers["positions"],
@@ -125,8 +148,44 @@ def check(contents: Contents, path: Path, dim: int) -> Observed:
         times=times,
         counted=counted,
         edge_index=None if edges is None else _edges(path, edges, n),
-        notes=(*contents.notes, *([note] if told else [])),
+        notes=(*notes, *([f"in equations {', '.join(other)}"] if other else [])),
+        edges=_adjacency(path, numbers.get("edges"), (shape[0], n)),
+        doubts=contents.doubts,
+        box=contents.box or _box(path, numbers.get("box"), shape[-1]),
+        units=contents.units,
     )
+
+
+def _turned(numbers: dict[str, Array], dim: int | None) -> list[str]:
+    """Bring [..., dim, n] to [..., n, dim] where the sizes show it; a word if it was done."""
+    given = numbers["positions"].shape
+    if len(given) not in (3, 4) or given[-1] == dim or (dim is None and given[-1] in DIMENSIONS):
+        return []
+    if given[-2] not in (DIMENSIONS if dim is None else (dim,)):
+        return []
+    for name in (*VECTORS, "forces"):
+        if name in numbers and numbers[name].shape == given:
+            numbers[name] = np.swapaxes(numbers[name], -1, -2)
+    return [f"positions of shape {given} are read as [..., dim, particles]: {given[-1]} particles"]
+
+
+def _adjacency(path: Path, edges: Array | None, shape: tuple[int, int]) -> Array | None:
+    """Edges [n, n] or [S, n, n] as [S, n, n], none from a particle to itself."""
+    if edges is None:
+        return None
+    sims, n = shape
+    if edges.shape not in {(n, n), (sims, n, n)}:
+        problem = f"edges has shape {edges.shape}"
+        raise bad(path, problem, f"save who acts on whom, 0 for nobody, as ({n}, {n}) or ({sims}, {n}, {n})")
+    return np.broadcast_to(edges * (1 - np.eye(n)), (sims, n, n))
+
+
+def _box(path: Path, box: Array | None, dim: int) -> tuple[float | None, ...] | None:
+    if box is None:
+        return None
+    if box.shape not in {(), (dim,)} or (box <= 0).any():
+        raise bad(path, f"box is {box.tolist()}", f"save its {dim} edges, or leave it out")
+    return tuple(float(edge) for edge in np.broadcast_to(box, dim))
 
 
 def first_true(wrong: npt.NDArray[np.bool_]) -> tuple[int, ...]:
@@ -159,15 +218,16 @@ def _numbers(path: Path, name: str, value: Any) -> Array:
     return array
 
 
-def _check_positions(path: Path, shape: tuple[int, ...], dim: int) -> None:
+def _check_positions(path: Path, shape: tuple[int, ...], dim: int | None) -> None:
     what, fix = "", ""
     if len(shape) not in (3, 4):
         fix = "save [frames, particles, dim] or [trajectories, frames, particles, dim]"
     elif 0 in shape:
         what, fix = ": it is empty", "save at least one frame of two particles"
-    elif shape[-1] != dim:
+    elif shape[-1] != (dim or shape[-1]) or shape[-1] not in DIMENSIONS:
         other = f"its last axis says dataset.dim={shape[-1]}, not {dim}"
-        fix = other if shape[-1] in (2, 3) else f"its last axis must hold {dim} coordinates (dataset.dim)"
+        order = "its last axis must hold 2 or 3 coordinates: save [(trajectories,) frames, particles, dim]"
+        fix = other if shape[-1] in DIMENSIONS else order
     elif shape[-2] < 2:
         what, fix = ": one particle", "track at least two, a pair is what can interact"
     if fix:

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.own.files.columns import Wanted
+from gnn_distill.data.own.files.read import read
 from gnn_distill.data.own.neighbours import adjacency
-from gnn_distill.data.own.read import read
 from gnn_distill.data.own.tracks import check
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Spring
@@ -87,7 +88,8 @@ WRITERS = {"npz": write_npz, "pt": write_pt, "csv": write_csv, "parquet": write_
 def test_every_format_gives_the_same_graphs(tmp_path: Path, ending: str, dim: int):
     arrays, path = oscillators(dim), tmp_path / f"tracks.{ending}"
     WRITERS[ending](path, arrays)
-    data = OwnData(str(path), dim=dim).load()
+    further = ["extra0", "extra1"] if ending in ("csv", "parquet") else None
+    data = OwnData(str(path), features=further).load()
     per_frame = {k: np.repeat(arrays[k][:, None], T, 1) for k in ("masses", "charges", "features")}
     columns = [arrays["positions"], arrays["velocities"], per_frame["charges"][..., None]]
     columns += [per_frame["masses"][..., None], per_frame["features"]]
@@ -180,7 +182,7 @@ def loaded(tmp_path: Path, arrays: dict[str, np.ndarray], **options) -> np.ndarr
 @pytest.mark.parametrize(("kind", "size"), [("nearest", {"neighbours": 2}), ("cutoff", {"radius": 1.0})])
 def test_graphs_are_the_same_however_many_are_made_at_a_time(tmp_path: Path, kind: str, size: dict):
     np.savez(tmp_path / "t.npz", **oscillators())
-    seen = check(read(tmp_path / "t.npz", 2), tmp_path / "t.npz", 2)
+    seen = check(read([tmp_path / "t.npz"], Wanted()), tmp_path / "t.npz", 2)
     x = np.random.default_rng(0).standard_normal((7, 4, 2))
     options = {"neighbours": None, "radius": None} | size
     whole = adjacency(kind, seen, x, **options)
@@ -245,8 +247,12 @@ def test_parquet_without_pyarrow_says_what_to_do(tmp_path: Path, monkeypatch: py
 def test_further_columns_are_named(tmp_path: Path, caplog):
     write_csv(tmp_path / "t.csv", oscillators())
     with caplog.at_level(logging.WARNING):
-        data = OwnData(str(tmp_path / "t.csv")).load()
-    assert "extra0, extra1" in caplog.text and data.further == ("extra0", "extra1")
+        assert OwnData(str(tmp_path / "t.csv")).load().further == ()
+    assert "left out: extra0, extra1" in caplog.text and "dataset.features=[extra0,extra1]" in caplog.text
+    caplog.clear()
+    data = OwnData(str(tmp_path / "t.csv"), features=["extra1", "Extra0"]).load()
+    assert "inputs of every particle: extra0, extra1" in caplog.text
+    assert data.further == ("extra0", "extra1")
     np.savez(tmp_path / "t.npz", **oscillators())
     assert OwnData(str(tmp_path / "t.npz")).load().further == ("f1", "f2")
 
@@ -256,7 +262,7 @@ def test_further_columns_are_named(tmp_path: Path, caplog):
     [
         (["spin", "size"], ("spin", "size")),
         (["Spin", "spin1", "spin3"], ("spin", "f2", "spin3")),  # spin1 is the spin of the receiver
-        (["size (µm)", "größe", "2nd", "a b"], ("f1", "f2", "f3", "f4")),
+        (["size (µm)", "größe", "2nd", "a-b"], ("size", "f2", "f3", "f4")),
         (["d", "q2", "vx1", "c0", "f1", "lambda", "exp", "m"], tuple(f"f{k}" for k in range(1, 9))),
     ],
 )
@@ -269,12 +275,13 @@ def test_further_columns_keep_their_names_where_equations_can_hold_them(
     with (tmp_path / "t.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["run", "time", "particle", "mass", "x", "y", *headings], *rows])
     options = {"dynamics": "second_order", "window": 3, "order": 2, "drop_edges": False}
-    data = OwnData(str(tmp_path / "t.csv"), **options).load()
+    data = OwnData(str(tmp_path / "t.csv"), features=headings, **options).load()
     assert data.further == names
     assert (data.features[..., 6:] == cells[..., 2:].reshape(-1, 2, len(headings)).astype("f4")).all()
-    (note,) = [note for note in data.notes if "further columns" in note]
+    notes = " ".join(data.notes)
     for heading, name in zip(headings, names, strict=True):
-        assert (f"{heading.lower()} (in equations {name})" in note) is (heading.lower() != name)
+        plain = heading.lower().removesuffix(" (µm)")
+        assert plain in notes and (f"{plain} is {name}" in notes) is (plain != name)
 
 
 def test_numbers_of_a_text_table_are_read_to_the_last_digit(tmp_path: Path):
@@ -282,7 +289,7 @@ def test_numbers_of_a_text_table_are_read_to_the_last_digit(tmp_path: Path):
     x = rng.normal(size=(9, 50, 2)) * 10.0 ** rng.integers(-200, 200, (9, 50, 2))
     rows = [f"{t},{i},{x[t, i, 0]:.17g}, {x[t, i, 1]!s} " for t, i in np.ndindex(9, 50)]
     (tmp_path / "t.csv").write_text("\n".join(["time,particle,x,y", *rows]))
-    assert (read(tmp_path / "t.csv", 2).arrays["positions"] == x).all()
+    assert (read([tmp_path / "t.csv"], Wanted()).arrays["positions"] == x).all()
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -296,7 +303,7 @@ def test_names_of_particles_are_text_and_no_numbers(tmp_path: Path, ending: str)
         pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
         columns = dict(zip(["time", "particle", "x", "y"], map(list, zip(*rows, strict=True)), strict=True))
         parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
-    positions = read(tmp_path / f"t.{ending}", 2).arrays["positions"]
+    positions = read([tmp_path / f"t.{ending}"], Wanted()).arrays["positions"]
     assert positions.shape == (1, 9, 3, 2) and positions[0, 0, :, 1].tolist() == [1, 0, 2]
 
 
@@ -317,7 +324,8 @@ def test_short_names_of_columns(tmp_path: Path):
     assert short.features.shape[-1] == 6  # no further features
     both = [line + ",7" for line in long[1:]]
     (tmp_path / "both.csv").write_text("\n".join([long[0] + ",m", *both]) + "\n")
-    assert (OwnData(str(tmp_path / "both.csv"), dynamics="second_order").load().features[..., 6] == 7).all()
+    both = OwnData(str(tmp_path / "both.csv"), dynamics="second_order", features=["m"])
+    assert (both.load().features[..., 6] == 7).all()
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,11 @@ OPTIONS = {
     "path": [
         ("", "dataset.path=tracks.csv"),
         ("a.npz", "no such file"),
-        ("a.h5", r"'\.h5' is not known.*\.npz"),
+        ("a.mat", r"'\.mat' is not known.*\.npz"),
     ],
     "dim": [(4, r"\[2, 3\]"), (2.0, "whole number")],
+    "features": [("radius", r"features=\[radius\]")],
+    "units": [("um", "units=.length: um"), ({"speed": "c"}, "length, time, mass or charge")],
     "time_step": [(0, r"\(0, inf"), (-0.1, r"\(0, inf"), ("1", "number, not str")],
     "window": [(6, "odd number, say 7"), (1, r"\[3"), ("7", "auto or an odd whole")],
     "order": [(9, r"\[2, 8\]"), (1, r"\[2, 8\]")],

@@ -1,0 +1,77 @@
+"""Arrays of equal frames from a table of sightings.
+
+Shape letters: S trajectories, T frames, n particles, K further features.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gnn_distill.data.own.files.columns import VECTORS, Table
+from gnn_distill.data.own.files.names import LABELS
+from gnn_distill.data.own.files.tables import where, wrong_cell
+from gnn_distill.data.own.tracks import ALIASES, Contents, bad
+from gnn_distill.physics.variables import AXES
+
+
+def assemble(table: Table, path: Path) -> Contents:
+    """Arrays from the columns of a table.
+
+    Trajectories longer than the shortest one are cut to its length, with a note.
+
+    Raises:
+        InputError: a cell is no finite number, or rows are missing or out of order.
+    """
+    rows, clock = table.rows, table.clock
+    for name in (name for name in rows if name not in LABELS):
+        wrong = ~np.isfinite(rows[name].to_numpy())
+        if wrong.any():
+            raise wrong_cell(rows, str(name), int(np.flatnonzero(wrong)[0]), path)
+    vectors = {k: [prefix + axis for axis in AXES[: table.dim]] for k, prefix in VECTORS.items()}
+    arrays = {k: names for k, names in vectors.items() if names[0] in rows}
+    arrays |= {ALIASES[name]: [name] for name in (clock, "mass", "charge") if name in rows}
+    arrays |= {"features": [*table.features]} if table.features else {}
+    ordered, shape, notes = _in_order(rows, clock, path)
+    found = {k: ordered[names].to_numpy().reshape(*shape, len(names)) for k, names in arrays.items()}
+    for name in {*found} - {*VECTORS, "features"}:
+        found[name] = found[name][..., 0]  # numbers, no vectors
+    found[ALIASES[clock]] = found[ALIASES[clock]][..., 0]  # the same for all particles of a frame
+    said = (*table.notes, *notes)
+    return Contents(found, table.features, said, table.doubts, table.box, table.units)
+
+
+def _in_order(
+    table: pd.DataFrame, clock: str, path: Path
+) -> tuple[pd.DataFrame, tuple[int, int, int], tuple[str, ...]]:
+    """Rows sorted by trajectory, time and particle; (S, T, n) of them; a note if some were cut off."""
+    tracks = table.groupby([*LABELS], observed=True)
+    back = (tracks[clock].diff() <= 0).to_numpy()
+    if back.any():
+        k = int(np.flatnonzero(back)[0])
+        before, now = tracks[clock].shift().iloc[k], table[clock].iloc[k]
+        problem = f"particle {table['particle'].iloc[k]} goes from {clock} {before:g} to {now:g}"
+        fix = "sort the rows by time, remove repeated ones, or tell runs apart in a column 'run'"
+        raise bad(path, f"{problem} {where(table, k)}", fix)
+
+    fix = "cut out frames or tracks until the same particles are in every frame"
+    many = table.groupby("trajectory", observed=True)["particle"].nunique()
+    here = table.groupby(["trajectory", clock], observed=True).size()
+    lacking = here.lt(many, level="trajectory")  # no particle is in a frame twice, since times ascend
+    if lacking.any():
+        run, when = lacking.idxmax()
+        own = table[table["trajectory"] == run]
+        lost = min({*own["particle"]} - {*own["particle"][own[clock] == when]})
+        raise bad(path, f"trajectory {run}, {clock} {when:g} lacks particle {lost} of other frames", fix)
+    other = many != many.iloc[0]
+    if other.any():
+        run = other.idxmax()
+        problem = f"trajectory {run} has {many[run]} particles and trajectory {many.index[0]} {many.iloc[0]}"
+        raise bad(path, problem, fix)
+
+    shortest, longest = tracks.size().min(), tracks.size().max()
+    note = f"trajectories have {shortest} to {longest} frames; all are cut to the first {shortest}"
+    rows = table[(tracks.cumcount() < shortest).to_numpy()].sort_values(["trajectory", clock, "particle"])
+    return rows, (len(many), shortest, many.iloc[0]), (note,) if shortest < longest else ()

@@ -1,0 +1,78 @@
+"""From a path to what its files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gnn_distill.data.own.files.arrays import gathered, read_h5, read_npy, read_npz, read_pt
+from gnn_distill.data.own.files.assemble import assemble
+from gnn_distill.data.own.files.columns import Table, Wanted, understood
+from gnn_distill.data.own.files.molecular import read_dump, read_xyz
+from gnn_distill.data.own.files.tables import joined, named, read_parquet
+from gnn_distill.data.own.files.text import Sheet, read_text
+from gnn_distill.data.own.tracks import Contents, bad
+
+TABLES: dict[str, Callable[[Path], Sheet]] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt", ".dat"), read_text),
+    ".parquet": read_parquet,
+    **dict.fromkeys((".lammpstrj", ".dump"), read_dump),
+    **dict.fromkeys((".xyz", ".extxyz"), read_xyz),
+}
+"""What reads a table, by the ending of its file."""
+ARRAYS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    ".npz": read_npz,
+    ".npy": read_npy,
+    ".pt": read_pt,
+    **dict.fromkeys((".h5", ".hdf5"), read_h5),
+}
+"""What reads arrays, by the ending of their file."""
+ENDINGS = (*TABLES, *ARRAYS)
+
+
+def read(paths: Sequence[Path], wanted: Wanted) -> Contents:
+    """Read files of tracked particles; each file of several is a run of its own.
+
+    Args:
+        paths: files that end in one of `ENDINGS`, as `files_of` gives them.
+        wanted: what the user says about them.
+
+    Raises:
+        InputError: naming the file, the array or column, what is wrong with it and the fix.
+    """
+    table = table_of(paths, wanted)
+    if table is not None:
+        return assemble(table, paths[0])
+    if wanted.features:
+        fix = "files of arrays have their further inputs in the array features: leave the key out"
+        raise bad(paths[0], "dataset.features names columns of a table", fix)
+    contents = gathered([(path, _opened(ARRAYS, path)) for path in paths])
+    several = (f"{len(paths)} files",) if len(paths) > 1 else ()
+    return Contents(contents, notes=several, units=dict(wanted.units))
+
+
+def table_of(paths: Sequence[Path], wanted: Wanted) -> Table | None:
+    """The table of sightings that these files hold; None if they hold arrays.
+
+    Raises:
+        InputError: as `read`.
+    """
+    tables = [path for path in paths if path.suffix.lower() in TABLES]
+    if not tables:
+        return None
+    if len(tables) < len(paths):
+        other = next(path for path in paths if path not in tables)
+        raise bad(other, f"it holds arrays, and {tables[0].name} a table", "give files of one kind")
+    parts = {}
+    for path in paths:
+        name = path.stem if path.stem not in parts else str(path)
+        parts[name] = named(_opened(TABLES, path), path, wanted.time_step)
+    return understood(joined(parts), paths[0], wanted)
+
+
+def _opened(readers: dict[str, Callable[[Path], Any]], path: Path) -> Any:
+    try:
+        return readers[path.suffix.lower()](path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise bad(path, f"it cannot be read ({error})", "check the file and its permissions") from error
