@@ -14,6 +14,7 @@ import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
+from gnn_distill.data.own.agree import check_velocities, implied_step
 from gnn_distill.data.own.box import Box, check_box, check_edges, unwrapped, wrapped
 from gnn_distill.data.own.derive import blocks_of, spacing
 from gnn_distill.data.own.dynamics import DYNAMICS, is_smooth, judge_smooth, judge_steps
@@ -216,7 +217,29 @@ class OwnData:
         """Features and labels in time, of the order that was asked for or found."""
         x = unwrapped(seen.positions, box)
         given = seen.velocities is not None, seen.accelerations is not None
-        dt = None if all(given) else spacing(seen, self.time_step)
+        dt = self._times(seen, x, needed=not all(given))
+        doubts = [] if dt is None else check_velocities(seen, x, dt)
+        motion = self._told(seen, x, box, None if all(given) else dt)
+        return replace(motion, doubts=(*doubts, *motion.doubts))
+
+    def _times(self, seen: Observed, x: Array, needed: bool) -> Array | None:
+        """Time between frames of each trajectory; None where it is neither known nor needed."""
+        try:
+            return spacing(seen, self.time_step)
+        except InputError as error:
+            if not needed:
+                return None
+            step = (
+                implied_step(seen, x) if error.key == "dataset.time_step" and self.time_step is None else None
+            )
+            if step is None:
+                raise
+            fix = f"{error.fix}; velocities and positions together say about {step:.4g}"
+            raise InputError(error.key, error.value, fix) from error
+
+    def _told(self, seen: Observed, x: Array, box: Box | None, dt: Array | None) -> Motion:
+        """Features and labels in time; `dt` is None where nothing has to be derived."""
+        given = seen.velocities is not None, seen.accelerations is not None
         sims, frames = x.shape[:2]
         longest = frames // (self.blocks or (FEWEST if sims < 3 else 1))
         window = None if isinstance(self.window, str) else self.window

@@ -1,0 +1,112 @@
+"""Dumps of LAMMPS and XYZ give the particles that were simulated, in their box."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.errors import InputError
+
+FRAMES, N, BOX, LOW = 30, 6, np.array([4.0, 5.0, 6.0]), np.array([-1.0, 2.0, 0.5])
+RNG = np.random.default_rng(2)
+V = RNG.normal(size=(1, N, 3)) + 0.05 * np.cumsum(RNG.normal(size=(FRAMES, N, 3)), 0)
+X = LOW + RNG.uniform(0, 1, (N, 3)) * BOX + 0.1 * np.cumsum(V, 0)
+"""Unwrapped positions; they leave the box."""
+F = RNG.normal(size=(FRAMES, N, 3))
+KINDS = np.array([1, 1, 2, 2, 1, 2])
+
+
+def dump(path: Path, coordinates: str = "wrapped", bounds: str = "pp pp pp", tilt: str = "") -> None:
+    """Rows in another order in each frame, every fifth step."""
+    image = np.floor((X - LOW) / BOX)
+    where = {
+        "wrapped": ("x y z ix iy iz", np.concatenate([X - image * BOX, image], -1)),
+        "scaled": ("xs ys zs", (X - image * BOX - LOW) / BOX),
+        "unwrapped": ("xu yu zu", X),
+    }
+    names, values = where[coordinates]
+    lines = []
+    for k in range(FRAMES):
+        lines += ["ITEM: TIMESTEP", str(5 * k), "ITEM: NUMBER OF ATOMS", str(N), f"ITEM: BOX BOUNDS {bounds}"]
+        lines += [f"{low} {low + edge}{tilt}" for low, edge in zip(LOW, BOX, strict=True)]
+        lines.append(f"ITEM: ATOMS id type {names} vx vy vz fx fy fz ")
+        cells = np.concatenate([values[k], V[k], F[k]], -1)
+        lines += [f"{i + 1} {KINDS[i]} {' '.join(map(repr, cells[i].tolist()))} " for i in RNG.permutation(N)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("coordinates", ["wrapped", "scaled", "unwrapped"])
+def test_dumps_of_lammps(tmp_path: Path, coordinates: str):
+    dump(tmp_path / "t.lammpstrj", coordinates)
+    data = OwnData(str(tmp_path / "t.lammpstrj"), blocks=3, time_step=0.02).load()
+    assert data.box == tuple(BOX) and data.columns.dim == 3 and data.further == ("kind_1", "kind_2")
+    off = data.features[..., :3] - X
+    np.testing.assert_allclose(off, BOX * np.round(off / BOX), atol=2e-5)
+    np.testing.assert_allclose(data.features[..., 3:6], V, rtol=1e-6)
+    np.testing.assert_allclose(data.accelerations, F, rtol=1e-6)
+    assert data.spacing == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s: s.replace("ITEM: ATOMS id", "ITEM: ATOMS number", 1),
+            "block at line .* columns number type",
+        ),
+        (lambda s: s[: len(s) * 2 // 3], "cannot be read"),
+        (lambda s: "\n".join(s.splitlines()[:-2]), "line 4.. cannot be read .4 rows of 6"),
+        (lambda s: s.replace("ITEM", "ITEMS"), "no line that begins with ITEM"),
+        (lambda s: s.replace("ITEM: NUMBER OF ATOMS\n6", "ITEM: NUMBER OF ATOMS\nsix"), "block at line 3 "),
+        (lambda s: s.replace("-1.0 3.0", "-1.0 3.5", 1), r"the box changes in time \(4 to 4.5\)"),
+    ],
+)
+def test_dumps_that_cannot_be_used(tmp_path: Path, change, message: str):
+    path = tmp_path / "t.dump"
+    dump(path)
+    path.write_text(change(path.read_text()))
+    with pytest.raises(InputError, match=rf"t\.dump.*{message}"):
+        OwnData(str(path), time_step=0.02).load()
+
+
+def test_a_tilted_box_is_refused_and_open_sides_are_open(tmp_path: Path):
+    dump(tmp_path / "t.dump", tilt=" 0.5", bounds="xy xz yz pp pp pp")
+    with pytest.raises(InputError, match=r"t\.dump.*the box is tilted.*right angles"):
+        OwnData(str(tmp_path / "t.dump"), time_step=0.02).load()
+    dump(tmp_path / "t.dump", "unwrapped", bounds="pp ff ss")
+    assert OwnData(str(tmp_path / "t.dump"), time_step=0.02).load().box == (4.0, None, None)
+
+
+def write_extxyz(path: Path, symbols: str, **info: float) -> None:
+    ase, io = pytest.importorskip("ase"), pytest.importorskip("ase.io")
+    frames = []
+    for k in range(FRAMES):
+        atoms = ase.Atoms(symbols, positions=X[k], cell=BOX, pbc=True, info={"Time": 0.1 * k, **info})
+        atoms.arrays |= {"vel": V[k], "force": F[k]}
+        frames.append(atoms)
+    io.write(path, frames, format="extxyz")
+
+
+def test_extended_xyz(tmp_path: Path):
+    write_extxyz(tmp_path / "t.extxyz", "Ar6")
+    data = OwnData(str(tmp_path / "t.extxyz"), blocks=3).load()
+    assert data.box == tuple(BOX) and data.further == ()
+    off = data.features[..., :3] - X
+    np.testing.assert_allclose(off, BOX * np.round(off / BOX), atol=2e-5)
+    np.testing.assert_allclose(data.features[..., 3:6], V, atol=1e-7)
+    np.testing.assert_allclose(data.accelerations, F, atol=1e-7)  # one kind: in units of its mass
+
+
+def test_elements_give_masses(tmp_path: Path):
+    write_extxyz(tmp_path / "t.xyz", "Na3Cl3")
+    data = OwnData(str(tmp_path / "t.xyz"), blocks=3).load()
+    assert data.further == ("kind_Cl", "kind_Na")
+    assert data.features[0, :, 7].tolist() == pytest.approx([22.98977] * 3 + [35.45] * 3, rel=1e-4)
+    np.testing.assert_allclose(data.accelerations[:, 0], F[:, 0] / 22.98976928, rtol=1e-5)
+    assert any("masses are those of the elements" in note for note in data.notes)
+    (tmp_path / "bad.xyz").write_text("3\n\nAr 0 0 0\nAr 1 1 1\n")
+    with pytest.raises(InputError, match=r"bad\.xyz.*frame 0 cannot be read"):
+        OwnData(str(tmp_path / "bad.xyz")).load()
