@@ -37,7 +37,7 @@ def test_files_named_after_arrays_belong_together(tmp_path: Path):
 
 def test_one_array_is_one_of_positions(tmp_path: Path):
     np.save(tmp_path / "fish.npy", LOC[0].transpose(0, 2, 1))
-    data = OwnData(str(tmp_path / "fish.npy"), time_step=0.1, dynamics="second_order").load()
+    data = OwnData(str(tmp_path / "fish.npy"), time_step=0.1, dynamics="second_order", blocks=3).load()
     assert data.columns.dim == 2 and data.features.shape[1] == N
 
 
@@ -46,7 +46,7 @@ def test_hdf5_holds_arrays_by_the_same_names(tmp_path: Path):
     with h5py.File(tmp_path / "t.h5", "w") as file:
         file["trajectories"], file["vel"] = LOC[0].transpose(0, 2, 1), VEL[0].transpose(0, 2, 1)
         file["dt"], file["box"] = 0.1, [4.0, 4.0]
-    data = OwnData(str(tmp_path / "t.h5")).load()
+    data = OwnData(str(tmp_path / "t.h5"), blocks=3).load()
     assert data.box == (4.0, 4.0) and data.spacing == pytest.approx(0.1)
     (tmp_path / "bad.h5").write_bytes(b"no HDF5 at all")
     with pytest.raises(InputError, match=r"bad\.h5.*cannot be read"):

@@ -55,7 +55,7 @@ def test_dumps_of_lammps(tmp_path: Path, coordinates: str):
     [
         (
             lambda s: s.replace("ITEM: ATOMS id", "ITEM: ATOMS number", 1),
-            "block at line .* columns number type",
+            "block at line 24 .* columns id type x y z",
         ),
         (lambda s: s[: len(s) * 2 // 3], "cannot be read"),
         (lambda s: "\n".join(s.splitlines()[:-2]), "line 4.. cannot be read .4 rows of 6"),

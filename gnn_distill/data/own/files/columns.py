@@ -106,10 +106,9 @@ def understood(given: Named, path: Path, wanted: Wanted) -> Table:
     used = {*cells, "kind", "frame", *asked, *(prefix + axis for prefix in "vaf" for axis in axes)}
     used |= {name for name in features if name in rows}
     table = pd.DataFrame(cells | features)
-    used |= {"z", "vz", "az", "fz"} if len(axes) == 2 else set()  # of which a word was said
-    idle = [name for name in rows if name not in used]
-    left = [given.headings.get(name, name) for name in idle]
-    notes += _left_out(rows, table, idle, left)
+    left = {name: given.headings.get(name, name) for name in rows if name not in used}
+    third = ("z", "vz", "az", "fz") if len(axes) == 2 else ()  # of which a word was said
+    notes += _left_out(rows, table, {name: text for name, text in left.items() if name not in third})
     units = {
         quantity: given.units[name]
         for quantity, names in QUANTITIES.items()
@@ -121,7 +120,7 @@ def understood(given: Named, path: Path, wanted: Wanted) -> Table:
     box = given.box and given.box[: len(axes)]
     box = box if box and any(edge is not None for edge in box) else None
     said_all = (*notes,), (*doubts,)
-    return Table(table, len(axes), (*features,), kinds, (*left,), units, *said_all, box)
+    return Table(table, len(axes), (*features,), kinds, (*left.values(),), units, *said_all, box)
 
 
 def _component(rows: pd.DataFrame, name: str, found: str, path: Path) -> pd.Series:
@@ -220,16 +219,14 @@ def _switches(column: pd.Series, name: str) -> tuple[dict[str, pd.Series], list[
     return made, [f"particles are of {len(values)} kinds, {', '.join(values)}: inputs {', '.join(names)}"]
 
 
-def _left_out(
-    rows: pd.DataFrame, table: pd.DataFrame, idle: Sequence[str], headings: Sequence[str]
-) -> list[str]:
-    """A sentence about columns that are not used, and which of them may be properties."""
+def _left_out(rows: pd.DataFrame, table: pd.DataFrame, idle: Mapping[str, str]) -> list[str]:
+    """A sentence about columns that are not used, {name: heading}, and which of them may be properties."""
     if not idle:
         return []
     steady: list[str] = []
     other: list[str] = []
     track = [table["trajectory"], table["particle"]]
-    for name, heading in zip(idle, headings, strict=True):
+    for name, heading in idle.items():
         column = rows[name]
         varied = column.nunique() > 1 and column.dtype.kind in "fiu"
         constant = varied and (column.groupby(track, observed=True).nunique() <= 1).all()
