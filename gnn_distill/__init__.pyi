@@ -10,6 +10,7 @@ from gnn_distill.api.fits import PullBack as PullBack
 from gnn_distill.api.fits import fit_linear as fit_linear
 from gnn_distill.api.fits import pull_back as pull_back
 from gnn_distill.api.launch import compose as compose
+from gnn_distill.api.launch import distil_tracks as distil_tracks
 from gnn_distill.api.launch import run_pipeline as run_pipeline
 from gnn_distill.api.loaded import DistilledLaw as DistilledLaw
 from gnn_distill.api.loaded import LoadedRun as LoadedRun

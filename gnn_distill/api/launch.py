@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -19,6 +22,7 @@ from gnn_distill.pipeline.machine import quiet
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.pipeline.stages import run
 from gnn_distill.pipeline.trust import allow_typed, check_sources
+from gnn_distill.runs.files import atomic
 
 
 def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> DictConfig:
@@ -75,3 +79,45 @@ def run_pipeline(config: DictConfig, directory: str | Path, *, quiet: bool = Fal
     with as_input("config", str(directory)):
         run(config, Path(directory), Reporter(console(quiet)))
     return load_run(directory)
+
+
+def distil_tracks(
+    tracks: pd.DataFrame | Mapping[str, npt.ArrayLike] | str | Path,
+    directory: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    quiet: bool = False,
+) -> LoadedRun:
+    """Find the equation of motion of tracked particles.
+
+    ```python
+    run = distil_tracks(frame, "runs/beads", ["dataset.time_step=0.04", "dataset.radius=3"])
+    print(run.law)
+    ```
+
+    Args:
+        tracks: a table with a row for each particle and frame, arrays by name, or a file's path; what columns
+            and arrays mean is told in `docs/own_data.md`.
+        directory: the run directory; made if missing. A table and arrays are kept in it, as `tracks.csv` or
+            `tracks.npz`.
+        overrides: `KEY=VALUE`, as on the command line after `dataset=own`.
+        quiet: print nothing.
+
+    Returns:
+        The run, read back from its directory.
+
+    Raises:
+        InputError: naming the key, the column or array, and what to do.
+    """
+    folder, path = Path(directory), tracks
+    if not isinstance(tracks, str | Path):
+        path = folder / ("tracks.csv" if isinstance(tracks, pd.DataFrame) else "tracks.npz")
+        with atomic(path) as temporary:
+            if isinstance(tracks, pd.DataFrame):
+                named = [name for name in tracks.index.names if name and name not in tracks]
+                tracks.to_csv(temporary, index=bool(named))
+            else:
+                with temporary.open("wb") as file:
+                    np.savez(file, allow_pickle=False, **{k: np.asarray(v) for k, v in tracks.items()})
+    quoted = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return run_pipeline(compose(["dataset=own", f"dataset.path='{quoted}'", *overrides]), folder, quiet=quiet)

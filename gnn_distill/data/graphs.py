@@ -75,6 +75,7 @@ class ParticleData:
         noise: error (RMS) of a component of the labels that scatter makes; 0 where they are as exact as the
             file.
         estimates: what the data alone tell, such as the diffusion constant: value, low, high by name.
+        units: of length, time, mass and charge in words, as far as they are known.
     """
 
     features: npt.NDArray[np.float32]
@@ -93,6 +94,7 @@ class ParticleData:
     kernel: tuple[float, ...] = ()
     noise: float = 0.0
     estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> Columns:

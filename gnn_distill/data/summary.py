@@ -44,6 +44,7 @@ def summarise(
         graphs, trajectories, frames, particles, dim, replaced, blocks: counts;
         further: names of the features after charge and mass;
         notes, doubts: sentences about data from a file;
+        units: of length, time, mass and charge in words, as far as they are known;
         mean_abs_acceleration_per_graph: mean over graphs of Σ|a| over nodes and components;
         abs_acceleration: percentiles p1, p50, p99, p99.9 and max of |a| of one component;
         closest_approach: min and p1 of |Δ| over interacting pairs, None if there are none;
@@ -62,6 +63,7 @@ def summarise(
         "blocks": data.blocks,
         "notes": list(data.notes),
         "doubts": list(data.doubts),
+        "units": dict(data.units),
         **_accelerations(data.accelerations, chunk, sample),
         "closest_approach": _closest(data, chunk, sample),
         "energy_drift": energy_drift(data, law),

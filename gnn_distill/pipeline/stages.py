@@ -224,6 +224,7 @@ def write_law(
     """Export the law and let it run beside the network; returns `content` with what came of that."""
     columns = experiment.datamodule.test.columns
     content = content | {"box": columns.box, "softening": columns.softening}
+    content["units"] = dict(experiment.data.units)
     export(law, content, directory.path / "law")
     rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.line)
     if rolled is None:

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter
 
 from gnn_distill.arrays import Array
 from gnn_distill.runs.files import atomic
+from gnn_distill.runs.load import Run
 
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#1A1A1A"
 DENSITY = "Blues"
@@ -120,6 +121,12 @@ def density(
     axes.pcolormesh(columns, rows, shade, cmap=DENSITY, vmin=-0.3 * np.log1p(counts.max(initial=1)))
     axes.set(xlim=xlim, ylim=ylim)
     return int((~inside).sum())
+
+
+def in_units(run: Run) -> str:
+    """The unit of length behind the name of an axis, as ` [µm]`; empty where it is not known."""
+    unit = ((run.data or {}).get("units") or {}).get("length")
+    return f" [{unit}]" if unit else ""
 
 
 def note(axes: Axes, text: str, place: str = "lower right") -> None:

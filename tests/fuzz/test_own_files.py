@@ -26,7 +26,8 @@ CELLS = ["", " ", "nan", "inf", "-1", "1e400", "x", "1,5", '"', "'", "0x1", "１
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
-        "dim": st.sampled_from([2, 3]),
+        "dim": st.sampled_from([None, 2, 3]),
+        "features": st.sampled_from([None, [], ["z"], ["mass", "x "]]),
         "time_step": st.sampled_from([None, 0.1, 1e-300, 1e300]),
         "dynamics": st.sampled_from(["auto", "first_order", "second_order"]),
         "window": st.sampled_from(["auto", 3, 5, 7, 101]),
@@ -103,7 +104,21 @@ def texts(draw: st.DrawFn) -> bytes:
                 rows[row] = rows[row][:-1]
             case "head" if rows:
                 names = ["time", "frame", "particle", "trajectory", "x", "y", "z", "vx", "mass", "", "x "]
+                names += [
+                    "X (µm)",
+                    "x1",
+                    "y1",
+                    "x2",
+                    "y2",
+                    "fx",
+                    "fy",
+                    "kind",
+                    "theta",
+                    "POSITION_Y",
+                    "TRACK_ID",
+                ]
                 rows[0] = draw(st.lists(st.sampled_from(names), max_size=6))
+    rows = [[f"{draw(st.sampled_from('#%'))} {draw(st.text(max_size=9))}"]] * draw(st.integers(0, 2)) + rows
     text = draw(st.sampled_from(["\n", "\r\n", "\r"])).join(
         draw(st.sampled_from([",", ";", "\t", " "])).join(row) for row in rows
     )
@@ -159,6 +174,27 @@ def fuzz_tables(folder: Path, examples: int, **more: Any) -> None:
     each()
 
 
+def written(folder: Path) -> dict[str, bytes]:
+    """Good files of other programs, by their ending."""
+    x = good()["positions"][0]
+    np.save(folder / "good.npy", x)
+    files = {".npy": (folder / "good.npy").read_bytes()}
+    lines, atoms = [], []
+    for k, frame in enumerate(x):
+        head = f"ITEM: TIMESTEP\n{k}\nITEM: NUMBER OF ATOMS\n{len(frame)}\nITEM: BOX BOUNDS pp ff pp\n"
+        lines.append(head + "-9 9\n" * 3 + "ITEM: ATOMS id type xs ys zs fx fy fz")
+        lines += [f"{i} {i % 2} {a / 9} {b / 9} 0 {b} {a} 0" for i, (a, b) in enumerate(frame.tolist())]
+        atoms += [str(len(frame)), 'Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:vel:R:3']
+        atoms += [f"Ar {a} {b} 0 {b} {a} 0" for a, b in frame.tolist()]
+    files[".dump"], files[".xyz"] = "\n".join(lines).encode(), "\n".join(atoms).encode()
+    rows = [f"{i} {k} {a} {b}" for k, frame in enumerate(x) for i, (a, b) in enumerate(frame.tolist())]
+    files[".txt"] = "\n".join(["# framerate: 25 fps", "# id frame x/cm y/cm", *rows]).encode()
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(folder / "good.h5", "w") as file:
+        file["trajectories"], file["dt"] = x, 0.1
+    return files | {".h5": (folder / "good.h5").read_bytes()}
+
+
 def fuzz_bytes(folder: Path, examples: int, **more: Any) -> None:
     """Good files with bytes cut, changed or put in, and no files at all."""
     whole: dict[str, bytes] = {}
@@ -172,6 +208,7 @@ def fuzz_bytes(folder: Path, examples: int, **more: Any) -> None:
     parquet.write_table(csv.read_csv(io.BytesIO(whole[".csv"])), folder / "good.parquet")
     whole[".parquet"] = (folder / "good.parquet").read_bytes()
     assert pyarrow
+    whole |= written(folder)
 
     @settings(max_examples=examples, **SETTINGS, **more)
     @given(st.sampled_from(sorted(whole)), st.data())

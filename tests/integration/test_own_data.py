@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from gnn_distill import load_run
+from gnn_distill import distil_tracks, load_run
 from gnn_distill.runs.load import read_run
 from tests.conftest import TINY
 
@@ -64,7 +65,7 @@ def test_two_further_columns_go_from_the_file_to_the_page(command_line, tmp_path
     pairs_with_sizes_and_spins(tmp_path / "tracks.csv")
     tiny = [o for o in TINY if ".engine." not in o]
     own = ["dataset=own", f"dataset.path={tmp_path}/tracks.csv", "hydra.run.dir=run"]
-    own.append("dataset.features=[size,spin]")
+    own += ["dataset.features=[size,spin]", "dataset.units={length: um, time: s}"]
     law = ["symbolic=given", "symbolic.expression='2*size1*spin2'"]
     assert command_line(*tiny, *own, *law)[0] == 0
     run, read = read_run(tmp_path / "run"), load_run(tmp_path / "run")
@@ -77,6 +78,7 @@ def test_two_further_columns_go_from_the_file_to_the_page(command_line, tmp_path
     assert "size1" in run.law["acceleration"][0] and "spin2" in run.law["acceleration"][0]
     assert run.law["constants"][0] == pytest.approx([1.0], abs=0.01)
     assert run.law["further"] == ["size", "spin"]
+    assert run.law["units"] == run.data["units"] == {"length": "um", "time": "s"}
     module: dict[str, Any] = {}
     exec((tmp_path / "run/law/law_numpy.py").read_text(), module)
     x = np.array([[0.0, 0.0], [3.0, 4.0]])
@@ -84,6 +86,24 @@ def test_two_further_columns_go_from_the_file_to_the_page(command_line, tmp_path
     assert given == pytest.approx(np.array([[1.2, 1.6], [0.6, 0.8]]), rel=0.02)
     page = (tmp_path / "run/report.html").read_text()
     assert (tmp_path / "run/figures/functions.png").exists() and "size" in page
+    assert "Lengths in um, times in s." in page
+
+
+@pytest.mark.parametrize("kind", ["table", "arrays", "path"])
+def test_tracks_are_handed_over_in_python(tmp_path: Path, kind: str):
+    tracks(tmp_path / "there.npz")
+    given: Any = tmp_path / "there.npz"
+    if kind != "path":
+        given = dict(np.load(given))
+    if kind == "table":
+        x = given["positions"]
+        run, frame, particle = np.indices(x.shape[:3]).reshape(3, -1)
+        columns = {"run": run, "particle": particle, "x": x[..., 0].ravel(), "y": x[..., 1].ravel()}
+        given = pd.DataFrame(columns, index=pd.Index(frame, name="frame"))
+    more = [*TINY, "dataset.time_step=0.05", "stages=[simulate]"]
+    distil_tracks(given, tmp_path / "it's a run", more, quiet=True)
+    data = read_run(tmp_path / "it's a run").data
+    assert data["trajectories"] == 60 and data["particles"] == 3
 
 
 def test_bad_file_is_named_before_anything_is_done(command_line, tmp_path: Path):

@@ -211,6 +211,7 @@ class OwnData:
             kernel=motion.kernel if self.every == 1 else (),
             noise=motion.noise,
             estimates=motion.estimates,
+            units=seen.units,
         )
 
     def _motion(self, seen: Observed, box: Box | None) -> Motion:

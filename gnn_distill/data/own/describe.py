@@ -76,6 +76,8 @@ def _of_table(table: Table) -> list[tuple[str, str]]:
     used = {name: [p + axis for axis in AXES[: table.dim]] for name, p in VECTORS.items()}
     used = {name: columns for name, columns in used.items() if columns[0] in rows}
     words = [f"{' '.join(columns)} ({name})" for name, columns in used.items()]
+    if table.forces:
+        words[-1] = f"{' '.join('f' + axis for axis in AXES[: table.dim])} (forces: the answer)"
     words += [clock, *(name for name in ("mass", "charge") if name in rows), *table.features]
     facts = [
         ("particles", f"{_range(particles.to_numpy())}{kinds}, in {table.dim} dimensions"),

@@ -18,7 +18,7 @@ from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES, PROPERTIES, SOFTENING, VELOCITIES, further, sided
-from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, span
+from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, in_units, span
 from gnn_distill.report.text import readable
 from gnn_distill.runs.load import Run
 
@@ -68,7 +68,7 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
         _panel(axes, one, span(arrays["d"], MIDDLE))
         over = f", divided by {one.share}" if one.share else ""
         axes.set(title=f"Part {TITLES[key]} of a pair's {'acceleration' if order == 2 else 'velocity'}{over}")
-    panels[-1].set_xlabel("distance d = |Δ|")
+    panels[-1].set_xlabel(f"distance d = |Δ|{in_units(run)}")
     return figure
 
 

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gnn_distill.arrays import Array
-from gnn_distill.report.style import BLACK, BLUE, ORANGE
+from gnn_distill.report.style import BLACK, BLUE, ORANGE, in_units
 from gnn_distill.runs.load import Run
 
 COLUMNS = 3
@@ -51,7 +51,8 @@ def trajectories(run: Run, arrays: dict[str, Any]) -> Figure | None:
         order = np.argsort(-size[k], kind="stable")
         title = f"trajectory {int(stored['trajectory'][k]):,}"
         _panel(axes, title, x[k][:, order], np.asarray(colours)[k, order], size[k, order])
-        axes.set(xlabel="x" if k + columns >= len(x) else "", ylabel="y" if k % columns == 0 else "")
+        x_label, y_label = (f"{axis}{in_units(run)}" for axis in "xy")
+        axes.set(xlabel=x_label * (k + columns >= len(x)), ylabel=y_label * (k % columns == 0))
     for axes in panels[len(x) :]:
         axes.remove()
     if not alike:

@@ -48,6 +48,7 @@ def told(run: Run) -> dict[str, Any] | None:
         "formula": found,
         "images": images(found.tex) if found else [],
         "names": names(law),
+        "units": units(run),
         "outcome": trust(run),
         "quantity": "accelerations" if _order(run) == 2 else "velocities",
         "errors": errors(law),
@@ -82,6 +83,16 @@ def names(law: dict[str, Any]) -> str:
     alone = [text for text in law.get("own") or () if text]
     parts = {"pair": sorted(pairs), "one-body": list(map(with_signs, alone))}
     return "; ".join(f"{kind}: {', '.join(found)}" for kind, found in parts.items() if found)
+
+
+def units(run: Run) -> str:
+    """In which units constants are, in one sentence."""
+    known = (run.data or {}).get("units") or {}
+    if not known:
+        simulated = "simulations" in (run.config.get("dataset") or {})
+        return f"Units are those of the {'simulation (dimensionless)' if simulated else 'data'}."
+    plural = {"length": "lengths", "time": "times", "mass": "masses", "charge": "charges"}
+    return capitalised(", ".join(f"{plural[name]} in {unit}" for name, unit in known.items()) + ".")
 
 
 def trust(run: Run) -> Outcome:

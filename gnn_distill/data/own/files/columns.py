@@ -54,6 +54,7 @@ class Table:
         features: names of the further inputs.
         kinds: labels of the kinds of particles, if there are several.
         left_out: headings of columns that are not used.
+        forces: whether the accelerations are forces of the file, over the mass.
         units: of length, time, mass and charge, as far as they are known.
         notes, doubts: sentences for the report.
         box: edges of the periodic box, where the file says them.
@@ -64,6 +65,7 @@ class Table:
     features: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    forces: bool = False
     units: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -119,8 +121,9 @@ def understood(given: Named, path: Path, wanted: Wanted) -> Table:
     units |= wanted.units
     box = given.box and given.box[: len(axes)]
     box = box if box and any(edge is not None for edge in box) else None
-    said_all = (*notes,), (*doubts,)
-    return Table(table, len(axes), (*features,), kinds, (*left.values(),), units, *said_all, box)
+    forces = "ax" in cells and "ax" not in rows
+    used_as = (*features,), kinds, (*left.values(),), forces
+    return Table(table, len(axes), *used_as, units, (*notes,), (*doubts,), box)
 
 
 def _component(rows: pd.DataFrame, name: str, found: str, path: Path) -> pd.Series:
