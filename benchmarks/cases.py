@@ -19,10 +19,11 @@ import json
 import time
 from pathlib import Path
 
-from particles import exact, judge, negative, noisy
+from particles import exact, judge, little, negative, noisy
 from particles.case import Case
 
-CASES: dict[str, Case] = {case.name: case for case in (*exact.CASES, *noisy.CASES, *negative.CASES)}
+KINDS = (exact, noisy, negative, little)
+CASES: dict[str, Case] = {case.name: case for kind in KINDS for case in kind.CASES}
 
 
 def make(folder: Path, names: list[str], seed: int, controls: bool) -> None:
