@@ -1,4 +1,4 @@
-"""How little is enough: one recording of twelve in a trap, with fewer frames, or with noise of the positions."""
+"""How little is enough: one recording of twelve in a trap, of fewer frames, or with noise of positions."""
 
 from __future__ import annotations
 
