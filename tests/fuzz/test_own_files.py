@@ -70,7 +70,7 @@ def contents(draw: st.DrawFn) -> dict[str, Any]:
         elif kind == "axis" and old.ndim:
             axis = draw(st.integers(0, old.ndim - 1))
             found[name] = np.take(old, range(draw(st.integers(0, old.shape[axis]))), axis)
-        elif kind == "type":
+        elif kind == "type" and old.dtype.kind in "fiub":
             found[name] = old.astype(draw(st.sampled_from(["f2", "f4", "i4", "U8", "c8"])))
         elif kind == "copy":
             found[draw(st.sampled_from(NAMES))] = old
