@@ -253,7 +253,8 @@ def squares(loss: str, data: ParticleData) -> bool:
     """Whether errors are squared: as asked for, or where noise is a good part of the labels."""
     if loss != "auto":
         return loss == "squared"
-    return data.order == 1 or data.noise > NOISY * float(np.sqrt(np.mean(data.accelerations**2)))
+    size = float(np.sqrt(np.mean(np.square(data.accelerations, dtype=np.float64))))
+    return data.order == 1 or data.noise > NOISY * size
 
 
 def check_together(module: DistilModule, callbacks: Sequence[L.Callback], cfg: DictConfig) -> None:

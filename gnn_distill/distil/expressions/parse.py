@@ -22,7 +22,7 @@ from gnn_distill.physics.variables import VARIABLES, is_variable
 MAX_LENGTH = 4000
 MAX_DEPTH = 100
 MAX_EXPONENT = 20
-MAX_NUMBER = 1e30
+MAX_NUMBER = 1e200  # constants of lengths in metres to the power of 12 are as large
 
 R = sympy.Symbol("r")
 """The distance of a pair, softened."""
