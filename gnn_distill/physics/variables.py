@@ -35,7 +35,7 @@ KNOWN = (*VARIABLES, "d", *RELATIVE, *MOVING, *AXES, *VELOCITIES)
 """The same with the plain distance d = |Δ|, relative velocities, and what acts on a single particle."""
 
 _FURTHER = re.compile(r"[A-Za-z]\w*[12]")
-_TAKEN = re.compile(r"([cdfmqrtuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|inv")
+_TAKEN = re.compile(r"([cdfmqrtuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|tanh|inv")
 """What equations use for something else: letters with a digit (m1, q2, the constants c0, c1, …), vectors and
 functions. A further column so called is f1, f2, … in them."""
 

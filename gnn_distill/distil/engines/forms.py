@@ -36,6 +36,8 @@ STARTS = 2
 REACH, STEEPEST = 3.0, 18.0
 """Bounds: of log(length / median distance), and of exponents."""
 FIT_POINTS, BINS, ROUNDS = 800, 20, 10
+NEAR = 0.15
+"""A power this near to a whole or half number is taken for it where no form is known yet."""
 
 
 @dataclass(frozen=True)
@@ -295,6 +297,21 @@ def guesses(points: Points, more: Mapping[str, str] | None = None, seed: int = 0
     few = points.sample(FIT_POINTS, np.random.default_rng([seed, 0]))
     own = [Form(str(name), formula) for name, formula in (more or {}).items()]
     return [p.guess(f, free) for p, f, free in _fits(few, [_model(form) for form in (*KNOWN, *own)])]
+
+
+def monomial(points: Points) -> sympy.Expr:
+    """The product of powers of the properties that the values along Δ are most nearly in proportion to.
+
+    Powers are made whole or half where they are near.
+
+    Args:
+        points: r and properties, and the size along Δ.
+    """
+    problem = _Problem.of(points)
+    powers = problem.powers()
+    half = np.round(2 * powers) / 2
+    powers = np.where(np.abs(powers - half) < NEAR, half, np.round(powers, 3))
+    return problem.product([_number(p) for p in powers])
 
 
 def _along(points: Points, models: Sequence[_Model], axis: str | None) -> Iterator[_Named]:

@@ -18,30 +18,33 @@ from gnn_distill.distil.expressions.parse import parse_all
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.expressions.refine import clean_front
 from gnn_distill.errors import check_choice, check_int, check_range
+from gnn_distill.physics.variables import DELTAS
 
 ARITHMETIC = ("add", "sub", "mul", "div")
-EXTRA = ("exp", "log", "pow")
+EXTRA = ("exp", "log", "pow", "sqrt", "tanh", "sin", "cos")
 DIGITS = 17
 """Digits of operon's constants, as many as a double has."""
 NO_LIMIT = 10**9
 """Evaluations that operon may make: the number of generations is what ends a search."""
 SAME = 0.97
 """A restart has improved on the others where it lowers the loss to less than this share."""
-DOUBT = 1
-"""More restarts that must change nothing where the front fits badly: some laws are found by luck only,
-since no part of them explains anything (q1·q2 with charges of ±1)."""
-EXACT = 0.01
-"""Where an equation leaves no more than this share, twice `functions_above_complexity` is allowed: an exact
-law may be long."""
+BADLY, DOUBT = 0.2, 1
+"""Where the best equation leaves more than this share of the mean deviation from the median, so many more
+restarts must change nothing: some laws are found by luck only, since no part of them explains anything
+(q1·q2 with charges of ±1)."""
 
 
 @dataclass(frozen=True)
 class OperonEngine(TrimmingEngine):
     """Restarts of a two-objective search (error, length) on sub-samples, merged and cleaned.
 
-    The first pass knows + − × / only; a second one, with `functions`, runs where that is not enough. A pass
-    ends when `patience` restarts in a row have not improved the front (one more where it fits badly), or when
-    `restarts` or the time are spent. What restarts find is merged and cleaned after each.
+    A restart searches twice: with + − × / only, and with `functions` besides. The search ends when `patience`
+    restarts in a row have not improved the front (one more where it fits badly), or when `restarts` or the
+    time are spent. What restarts find is merged and cleaned after each. Distances are seen in units of their
+    median, other quantities of their spread, so that nothing depends on the units of the data.
+
+    An equation's complexity counts one for each + − × /, number and variable, three for exp, log, a power,
+    sin, cos and tanh; √x is a power.
 
     ```yaml
     engine: {_target_: gnn_distill.distil.engines.operon.OperonEngine, restarts: 5, generations: 250}
@@ -49,7 +52,7 @@ class OperonEngine(TrimmingEngine):
 
     Args:
         restarts: most independent searches, each with its own seed and sub-sample.
-        patience: restarts in a row without improvement after which a pass ends.
+        patience: restarts in a row without improvement after which it ends.
         subsample: points that a search sees.
         generations: length of a search; the budget is counted, not timed, so that a seed gives
             the same equations everywhere.
@@ -59,18 +62,17 @@ class OperonEngine(TrimmingEngine):
         drop_nearest: share of the points left out at the smallest r.
         drop_outliers: share of the rest left out, those furthest from the median of y.
         fit_points: points that constants are fitted to.
-        functions: tried besides + − × / in a second pass; any of exp, log, pow.
-        functions_above_loss: the second pass runs where the best equation of the first leaves more than this
-            share of the mean deviation from the median. 1 accepts any.
-        functions_above_complexity: it runs, too, where the simplest good equation of the first is more
-            complex than this (twice this if it is exact): arithmetic then imitates what it cannot say.
+        functions: of the second search of each restart, besides + − × /: any of exp, log, pow, sqrt, tanh,
+            sin, cos; none for no second search.
+        seconds: of the processor, for further rounds where no law is as exact as the labels; 0 for none.
+            Only a search that is cut short by them depends on the speed of the machine.
         time_limit: seconds for one component, or null. Only a search that it cuts short depends on the
             speed of the machine.
         n_threads: threads of a search; the result does not depend on it.
     """
 
     restarts: int = 5
-    patience: int = 3
+    patience: int = 1
     subsample: int = 500
     generations: int = 250
     population: int = 1000
@@ -78,8 +80,7 @@ class OperonEngine(TrimmingEngine):
     max_depth: int = 10
     fit_points: int = 1500
     functions: tuple[str, ...] = EXTRA
-    functions_above_loss: float = 0.2
-    functions_above_complexity: int = 24
+    seconds: float = 40.0
     time_limit: float | None = None
     n_threads: int = 1
 
@@ -87,15 +88,13 @@ class OperonEngine(TrimmingEngine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = dict.fromkeys(
-            ("restarts", "patience", "generations", "functions_above_complexity", "n_threads"), 1
-        )
+        least = dict.fromkeys(("restarts", "patience", "generations", "n_threads"), 1)
         least |= {"subsample": MIN_POINTS, "fit_points": MIN_POINTS, "population": 10}
         for name, low in least.items():
             check_int(f"symbolic.engine.{name}", getattr(self, name), low)
         check_int("symbolic.engine.max_length", self.max_length, 5, 200)
         check_int("symbolic.engine.max_depth", self.max_depth, 2, 50)
-        check_range("symbolic.engine.functions_above_loss", self.functions_above_loss, 0.0, 1.0)
+        check_range("symbolic.engine.seconds", self.seconds, 0.0)
         if self.time_limit is not None:
             check_range("symbolic.engine.time_limit", self.time_limit, 1.0)
         object.__setattr__(self, "functions", tuple(self.functions))
@@ -103,7 +102,7 @@ class OperonEngine(TrimmingEngine):
             check_choice("symbolic.engine.functions", function, EXTRA)
 
     def search(self, points: Points, seed: int, say: Progress, memory: Memory | None) -> Front:
-        """The front of both passes."""
+        """The front of all restarts."""
         check_problem(points.X, points.y, points.names, points.weights)
         return _Search(self, points, seed, say, memory).run()
 
@@ -113,13 +112,11 @@ class _State:
     """How far a search has come.
 
     Attributes:
-        stage: 0 in the pass of arithmetic, 1 in that with further functions, 2 at the end.
-        restart: restarts done in this pass.
+        restart: restarts done.
         unchanged: restarts in a row that have not improved the front.
         front: what was found so far.
     """
 
-    stage: int = 0
     restart: int = 0
     unchanged: int = 0
     front: Front | None = None
@@ -134,7 +131,7 @@ class _State:
 
 @dataclass(frozen=True)
 class _Search:
-    """The restarts for one component, both passes."""
+    """The restarts for one component."""
 
     engine: OperonEngine
     points: Points
@@ -144,15 +141,9 @@ class _Search:
     begun: float = field(default_factory=time.monotonic)
 
     def run(self) -> Front:
-        engine, state = self.engine, self._loaded()
-        while state.front is None or state.stage < 2:
-            if state.front is None or not self._ended(state, state.front):
-                state = self._restart(state)
-            elif state.stage == 1 or not engine.functions or self._good(state.front) or self._left() <= 0:
-                state = _State(2, front=state.front)
-            else:
-                self.say("arithmetic is not enough: searching again with " + ", ".join(engine.functions))
-                state = _State(1, front=state.front)
+        state = self._loaded()
+        while state.front is None or not self._ended(state, state.front):
+            state = self._restart(state)
             if self.memory is not None:
                 self.memory.save(state.to_dict())
         best = state.front.best
@@ -160,24 +151,19 @@ class _Search:
         return state.front
 
     def _ended(self, state: _State, front: Front) -> bool:
-        """Whether this pass is over; it has found something by then, however long that took."""
+        """Whether the search is over; it has found something by then, however long that took."""
         if self._left() <= 0 or state.restart >= self.engine.restarts:
             return True
-        doubtful = state.stage == 0 and _share(front, self.points) > self.engine.functions_above_loss
+        doubtful = _share(front, self.points) > BADLY
         return state.unchanged >= self.engine.patience + (DOUBT if doubtful else 0)
 
-    def _good(self, front: Front) -> bool:
-        """Whether arithmetic is enough: the best equation fits well, and the simplest good one is simple."""
-        share, size = _share(front, self.points), front.best.complexity
-        loss, complexity = self.engine.functions_above_loss, self.engine.functions_above_complexity
-        return (share <= loss and size <= complexity) or (share <= EXACT and size <= 2 * complexity)
-
     def _restart(self, state: _State) -> _State:
-        functions = ARITHMETIC if state.stage == 0 else ARITHMETIC + self.engine.functions
         # the seed of each restart is its own, so that a resumed search draws what an unbroken one draws
-        rng = np.random.default_rng([self.seed, 1 + state.stage, state.restart])
-        part = self.points.sample(self.engine.subsample, rng)
-        raw = _evolve(self.engine, part, functions, int(rng.integers(2**31)), self._left())
+        rng = np.random.default_rng([self.seed, 1, state.restart])
+        raw: list[sympy.Expr] = []
+        for further in [(), self.engine.functions] if self.engine.functions else [()]:
+            part = self.points.sample(self.engine.subsample, rng)
+            raw += _evolve(self.engine, part, ARITHMETIC + further, int(rng.integers(2**31)), self._left())
         known = [] if state.front is None else [e.expression for e in state.front.equations]
         fit_points = self.points.sample(self.engine.fit_points, np.random.default_rng([self.seed, 0]))
         front = clean_front(raw, self.points, fit_points, known)
@@ -186,7 +172,7 @@ class _Search:
         done, best = state.restart + 1, front.best
         told = f"loss {best.loss:.3g}, complexity {best.complexity}: {str(sympy.N(best.expression, 4))[:70]}"
         self.say(f"search {done} of at most {self.engine.restarts}: {told}")
-        return _State(state.stage, done, unchanged, front)
+        return _State(done, unchanged, front)
 
     def _left(self) -> float:
         limit = self.engine.time_limit
@@ -212,8 +198,11 @@ def _evolve(
     """The equations of one search."""
     from pyoperon.sklearn import SymbolicRegressor
 
-    # in units of their spreads, since operon draws its constants near 1
+    # in natural units, since operon draws its constants near 1
     scale, unit = spread(points.X), float(spread(points.y))
+    long = np.isin(points.names, ("r", *DELTAS))
+    if "r" in points.names:
+        scale = np.where(long, np.median(points.X[:, points.names.index("r")]), scale)
     regressor = SymbolicRegressor(
         allowed_symbols=",".join((*functions, "constant", "variable")),
         objectives=["mse", "length"],
@@ -237,7 +226,7 @@ def _evolve(
         warnings.simplefilter("ignore")
         regressor.fit(points.X / scale, points.y / unit)
         texts = [regressor.get_model_string(e["tree"], DIGITS) for e in regressor.pareto_front_]
-    columns = [f"X{i + 1}" for i in range(len(scale))]  # operon's own names, in units of the spreads
+    columns = [f"X{i + 1}" for i in range(len(scale))]  # operon's own names, in natural units
     given = [sympy.Symbol(n) / sympy.Float(float(s)) for n, s in zip(points.names, scale, strict=True)]
     undo = dict(zip(sympy.symbols(columns), given, strict=True))
     return [unit * found.xreplace(undo) for found in parse_all(texts, columns)]

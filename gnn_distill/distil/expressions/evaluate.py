@@ -48,7 +48,14 @@ def _whole_power(base: Array | float, exponent: int) -> Array:
 
 
 NUMPY = Backend(
-    {sympy.exp: np.exp, sympy.log: np.log, sympy.Abs: np.abs, sympy.sin: np.sin, sympy.cos: np.cos},
+    {
+        sympy.exp: np.exp,
+        sympy.log: np.log,
+        sympy.Abs: np.abs,
+        sympy.sin: np.sin,
+        sympy.cos: np.cos,
+        sympy.tanh: np.tanh,
+    },
     number=float,
     power=np.power,
     whole_power=_whole_power,
@@ -77,7 +84,9 @@ def compiled(expression: sympy.Expr, backend: Backend = NUMPY) -> Function:
         return lambda env: reduce(combine, (part(env) for part in parts))
     if function := backend.functions.get(expression.func):
         return lambda env: function(first(env))
-    raise InputError("expression", str(expression)[:80], "use arithmetic, exp, log, sqrt, Abs, sin or cos")
+    raise InputError(
+        "expression", str(expression)[:80], "use arithmetic, exp, log, sqrt, Abs, sin, cos or tanh"
+    )
 
 
 def evaluate(expression: sympy.Expr, X: Array, names: Sequence[str]) -> Array:

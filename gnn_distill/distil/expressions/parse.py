@@ -34,6 +34,7 @@ FUNCTIONS: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
     "Abs": sympy.Abs,
     "sin": sympy.sin,
     "cos": sympy.cos,
+    "tanh": sympy.tanh,
     "inv": lambda x: 1 / x,
 }
 BINARY: dict[type[ast.operator], Callable[[sympy.Expr, sympy.Expr], sympy.Expr]] = {

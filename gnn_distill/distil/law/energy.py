@@ -29,7 +29,7 @@ D = sympy.Symbol("d")
 MASS = sympy.Symbol("m1")
 SECONDS = 2.0
 """Of CPU time that sympy may look for one antiderivative, so that a hard one costs no more."""
-ELEMENTARY = (sympy.exp, sympy.log, sympy.Abs, sympy.sin, sympy.cos)
+ELEMENTARY = (sympy.exp, sympy.log, sympy.Abs, sympy.sin, sympy.cos, sympy.tanh)
 GRID = 4096
 ROUNDING = 1e-12
 EDGE = 1e-3

@@ -22,7 +22,7 @@ from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import AXES, DELTAS, MOVING, RELATIVE, VELOCITIES, sided
 from gnn_distill.runs.files import atomic
 
-_FUNCTION = re.compile(r"\b(exp|log|sqrt|Abs|sin|cos)\(")
+_FUNCTION = re.compile(r"\b(exp|log|sqrt|Abs|sin|cos|tanh)\(")
 
 NUMPY_FILE = Template('''\
 """The distilled law. Made by gnn_distill; needs NumPy only.

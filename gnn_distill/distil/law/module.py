@@ -25,6 +25,7 @@ TORCH = Backend(
         sympy.Abs: torch.abs,
         sympy.sin: torch.sin,
         sympy.cos: torch.cos,
+        sympy.tanh: torch.tanh,
     },
     number=lambda value: torch.tensor(value, dtype=torch.float64),
     power=torch.pow,

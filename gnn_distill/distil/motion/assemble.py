@@ -29,6 +29,7 @@ from gnn_distill.distil.motion.choose import Tried, beaten, rated
 from gnn_distill.distil.motion.fit import Fit, Form, fit, typical
 from gnn_distill.distil.motion.kicks import innovations, unkicked
 from gnn_distill.distil.motion.law import numbers, spread, written
+from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion, motion
 from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
@@ -72,7 +73,8 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
         return _forms(work.engine, points[key], fronts[key], key)
 
     fresh = not _loud(evidence)
-    chosen = Search(few, seen, unseen, evidence.order, forms, work.say, fresh).run()
+    choice = Search(few, seen, unseen, evidence.order, forms, work.say, fresh)
+    chosen = Rounds(work, choice, points, evidence.noise).run()
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
     found["components"] = [_entry(key, front, chosen) for key, front in fronts.items()]
@@ -100,7 +102,8 @@ def central_law(
     X, names = found.problem.X, tuple(found.problem.names[k] for k in inputs)
     size, _ = along(X[:, axes], found.problem.values)
     points = Points(X[:, inputs], size, np.ones(len(X)), names)
-    chosen = Search(few, seen, unseen, 2, lambda key: _forms(work.engine, points, joint.front, key)).run()
+    choice = Search(few, seen, unseen, 2, lambda key: _forms(work.engine, points, joint.front, key), work.say)
+    chosen = Rounds(work, choice, {"u": points}, evidence.noise).run()
     if not chosen.form.terms:
         return None
     columns, test = evidence.test.columns, evidence.test

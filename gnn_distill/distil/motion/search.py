@@ -153,6 +153,34 @@ class Search:
         unsaid = bool(rest) and bool(self._unsaid([], [*pairs.values(), *own]))
         return Chosen(pairs, tuple(own), level, tried, unsaid)
 
+    def beside(self, chosen: Chosen, key: str) -> tuple[list[str], list[Form]]:
+        """All but one direction: parts that the network still has to tell, and forms."""
+        known = [f for k, f in chosen.pairs.items() if k != key] + list(chosen.own)
+        known += [f for f in self._spare() if all(f.name != o.name for o in chosen.own)]
+        return ["own"] if chosen.unsaid else [], known
+
+    def bettered(self, chosen: Chosen, key: str, forms: Sequence[Form]) -> Chosen:
+        """The choice with one direction chosen anew, among the best so far and these forms."""
+        told, known = self.beside(chosen, key)
+        forms = self._screened([f for f in forms if f.cost <= MOST], told, known)
+        before = [
+            replace(t.fit.form, start=tuple(t.fit.constants)) for t in _ranked(chosen.tried.get(key, []))
+        ]
+        if key in chosen.pairs:
+            before = [chosen.pairs[key], *(f for f in before if f.terms != chosen.pairs[key].terms)]
+        best, level, tried = self._choose([*before[:FINALISTS], *forms], told, known)
+        pairs = {k: f for k, f in chosen.pairs.items() if k != key}
+        if best.fit.form.terms:
+            pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
+        now = replace(
+            chosen, pairs=pairs, level=chosen.level | {key: level}, tried=chosen.tried | {key: tried}
+        )
+        if best.fit.form.terms == (chosen.pairs[key].terms if key in chosen.pairs else ()):
+            return now
+        own = self._own([], tuple(pairs.values()))
+        unsaid = chosen.unsaid and bool(self._unsaid([], [*pairs.values(), *own]))
+        return replace(now, own=tuple(own), unsaid=unsaid)
+
     def _spare(self) -> list[Form]:
         """The simplest fields, which stand beside every pair form that is tried.
 
@@ -212,9 +240,14 @@ class Search:
 
 def _finalists(best: Tried, tried: Sequence[Tried]) -> list[Form]:
     """The chosen form, those as simple, those of the least losses; constants where fits have moved them."""
-    rated = sorted((t for t in tried if t is not best), key=lambda t: float(t.losses.mean()))
+    rated = _ranked([t for t in tried if t is not best])
     rated = [best, *sorted(rated, key=lambda t: t.order[0] > best.order[0])]
     return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in rated if t.fit.form.terms][:FINALISTS]
+
+
+def _ranked(tried: Sequence[Tried]) -> list[Tried]:
+    """Those with a form by their losses, the least first."""
+    return sorted((t for t in tried if t.fit.form.terms), key=lambda t: float(t.losses.mean()))
 
 
 def alive(seen: Rows, unseen: Rows) -> list[str]:

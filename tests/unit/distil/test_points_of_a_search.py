@@ -198,7 +198,6 @@ def test_a_killed_search_goes_on_to_the_same_front(tmp_path):
         restarts=3,
         patience=3,
         generations=5,
-        functions_above_loss=0.0,
         functions=(),
         population=100,
         max_length=6,

@@ -72,7 +72,7 @@ def test_without_pysr_the_error_says_what_to_do(monkeypatch):
         (OperonEngine, "population", 2.5),
         (OperonEngine, "drop_nearest", 0.9),
         (OperonEngine, "drop_outliers", -0.1),
-        (OperonEngine, "functions_above_loss", 2.0),
+        (OperonEngine, "seconds", -1.0),
         (OperonEngine, "n_threads", 0),
         (OperonEngine, "functions", ("exp", "tan")),
     ],

@@ -1,0 +1,123 @@
+"""A law that is on no list comes out of the labels, and a search for what is none comes to an end."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+import sympy
+import torch
+
+from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.distil.engines.engine import TrimmingEngine
+from gnn_distill.distil.expressions.evaluate import evaluate
+from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.motion.fit import fit
+from gnn_distill.distil.motion.law import written
+from gnn_distill.distil.motion.rounds import Rounds
+from gnn_distill.distil.motion.samples import Motion, motion
+from gnn_distill.distil.motion.search import Chosen, Rows, Search, candidates
+from gnn_distill.distil.motion.shapes import shortest
+from gnn_distill.distil.solve import Work
+from gnn_distill.physics.variables import Columns
+
+N, NAMES = 5, ("r", "m1", "m2", "q1", "q2")
+COLUMNS = Columns(2, softening=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Still(TrimmingEngine):
+    """An engine that finds nothing, so that forms come from the labels alone."""
+
+    seconds: float = 60.0
+    name = "still"
+
+    def search(self, points, seed, say, memory):
+        raise NotImplementedError
+
+
+def snapshots(pair, count: int, seed: int, noise: float = 0.0, shuffled: bool = False) -> Motion:
+    """Particles of different masses and charges, under a force of d, m₁, m₂, q₁, q₂ along Δ/d."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros((count, N, COLUMNS.count))
+    x[..., :2] = 1.5 * rng.normal(size=(count, N, 2))
+    x[..., COLUMNS.charge] = rng.choice([-1.0, 1.0], (count, N))
+    x[..., COLUMNS.mass] = rng.uniform(0.5, 2, (count, N))
+    delta = x[:, :, None, :2] - x[:, None, :, :2]
+    d = np.linalg.norm(delta, axis=-1) + np.eye(N)
+    m, q = x[..., COLUMNS.mass], x[..., COLUMNS.charge]
+    f = pair(d, m[:, :, None], m[:, None], q[:, :, None], q[:, None]) * (1 - np.eye(N))
+    a = (f[..., None] * delta / d[..., None]).sum(2)
+    if shuffled:
+        a = rng.permutation(a.reshape(-1, 2)).reshape(a.shape)
+    a = a + noise * rng.normal(size=a.shape)
+    of = torch.arange(count) * 20 // count
+    data = Subset(torch.tensor(x).float(), torch.tensor(a).float(), None, of, softening=0.0)
+    return motion(data, complete_graph(N))
+
+
+def found(pair, told=None, wrong: float = 0.03, noise: float = 0.0, shuffled: bool = False, seconds=60.0):
+    """What is chosen, and its law; `told` is what the network says where that is not the force."""
+    rng = np.random.default_rng(7)
+    parts = [snapshots(pair, count, k, noise, shuffled) for k, count in enumerate((60, 200, 150))]
+    rows = []
+    for part in parts:
+        columns = [part.named[n] for n in NAMES]
+        f = (told or pair)(*columns) * (1 + wrong * rng.normal(size=len(columns[0])))
+        rows.append(Rows(part, {"u": part.pairs(f[:, None] * part.directions["u"]).reshape(-1, 1)}))
+    points = Points(np.stack(columns, axis=1), f, np.ones(len(f)), NAMES)
+    search = Search(*rows, 2, lambda key: candidates(points, None, key))
+    chosen = Rounds(Work(Still(seconds=seconds), 0), search, {"u": points}, noise).run()
+    return chosen, parts
+
+
+def error(chosen: Chosen, parts: list[Motion], pair) -> float:
+    """Mean relative error of the law between the 5 % and 95 % quantiles of the distance."""
+    law = written(fit(parts[1], chosen.form), COLUMNS, 2).radial
+    columns = np.stack([parts[2].named[n] for n in NAMES], axis=1)
+    low, high = np.quantile(columns[:, 0], [0.05, 0.95])
+    columns = columns[(columns[:, 0] > low) & (columns[:, 0] < high)]
+    values = evaluate(law.xreplace({sympy.Symbol("d"): sympy.Symbol("r")}), columns, NAMES)
+    truth = pair(*columns.T)
+    return float(np.mean(np.abs(values - truth)) / np.mean(np.abs(truth)))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        lambda d, m1, m2, q1, q2: 3.1 * m2 * np.exp(-d / 1.15) / (d + 0.55),
+        lambda d, m1, m2, q1, q2: q1 * q2 / m1 * (1.9 / d - 0.6 * np.tanh(d / 1.7)),
+        lambda d, m1, m2, q1, q2: 2.2 * q1 * q2 / (m1 * d) - 1.4 * m2 / (d + 0.8) ** 1.6,
+    ],
+    ids=["product", "two ranges", "two properties"],
+)
+def test_a_law_on_no_list_is_found_exactly_through_an_inaccurate_network(pair):
+    chosen, parts = found(pair)
+    assert error(chosen, parts, pair) < 1e-4
+
+
+@pytest.mark.parametrize(("noise", "shuffled"), [(1.0, False), (0.0, True)], ids=["noise", "shuffled"])
+def test_no_form_is_chosen_where_labels_have_none(noise: float, shuffled: bool):
+    def pair(d, m1, m2, q1, q2):
+        return 2.0 * m2 / d if shuffled else 0.0 * d
+
+    chosen, _ = found(pair, lambda d, *p: 0.02 * np.sin(5 * d), noise=noise, shuffled=shuffled, seconds=5)
+    assert not chosen.pairs
+
+
+def test_further_rounds_end_with_their_time():
+    def pair(d, m1, m2, q1, q2):
+        return np.sin(3 * d) * np.exp(-d) * np.log(1 + d**3) * np.cos(m1 * d)
+
+    start = time.process_time()
+    found(pair, seconds=4.0)
+    assert time.process_time() - start < 40
+
+
+def test_short_functions_do_not_depend_on_the_unit_of_length():
+    r = np.geomspace(0.4, 5.0, 120)
+    one, other = (shortest(u * r, 2.3 * np.exp(-r / 1.2) / (r + 0.4), 4) for u in (1.0, 1e-6))
+    best, small = (min((s for s in found if s.cost <= 3), key=lambda s: s.loss) for found in (one, other))
+    assert best.loss < 1e-6 and str(best.terms) == str(small.terms)
+    assert small.values == pytest.approx([1e-6 * v if n[0] in "LR" else v for n, v in zip(
+        best.letters, best.values, strict=True)], rel=1e-3)  # fmt: skip
