@@ -104,7 +104,7 @@ BOOK = (
     _on("screened", "-A*m1*m2*exp(-r/L)/r", A=A, L=L),
     _on("morse", "A*(exp(-2*(r - R)/L) - exp(-(r - R)/L))", A=A, R=R, L=L),
     _on("two_ranges", "A*exp(-r/L) - B*exp(-r/s)", A=(4.0, 8.0), L=(0.4, 0.8), B=(0.7, 2.0), s=(1.5, 3.0)),
-    _on("lennard_jones", "A*(2*(s/r)**12 - (s/r)**6)/r", A=(2.0, 8.0), s=(0.6, 1.0)),
+    _on("depletion", f"-A*(1 - ({NEAR}/R)**2)", A=A, R=(1.5, 3.0)),
     _on("logistic", "A/(1 + exp((r - R)/L))", A=(1.5, 4.0), R=R, L=(0.2, 0.6)),
     _on("hertz", "A*abs(R - r + abs(R - r))**1.5", A=(0.7, 2.0), R=(1.2, 2.5)),
     _off("cut_power", "A*exp(-r/L)/(r + s)", A=(2.0, 6.0), L=L, s=(0.3, 1.0)),

@@ -7,9 +7,10 @@
 `run` simulates each law, trains `quick` and distils with default settings (after `--` others, such as
 model=isotropic profile=tracks); each law has a folder, and what is done there is not done again. `--again`
 repeats the distillation alone. `planted` gives the search contributions with so much noise instead of a
-network. Each writes FOLDER/table.jsonl, a row a law. Right: the printed law, its constants fitted to the true
-one on pairs like those of the data, leaves no more than FORM of it, as printed no more than that, either, and
-no printed constant is off by more than CLOSE.
+network, and no equations of a first search: known laws, and what further rounds find. Each writes
+FOLDER/table.jsonl, a row a law. Right: the printed law, its constants fitted to the true one on pairs like
+those of the data, leaves no more than FORM of it, as printed no more than that, either, and no printed
+constant is off by more than CLOSE.
 """
 
 from __future__ import annotations
@@ -120,12 +121,12 @@ def trained(entry: Entry, folder: Path, seed: int, again: bool, more: list[str])
     stages = json.loads((where / "status.json").read_text())["stages"]
     found = json.loads((where / "law.json").read_text())
     arrays = np.load(where / "messages.npz")
-    few = np.random.default_rng(0).permutation(len(arrays["variables"]))[:PAIRS]
-    order = [list(arrays["names"]).index(n) for n in NAMES]
+    X = np.stack([np.asarray(arrays[n], dtype=np.float64) for n in NAMES], axis=1)
+    X = X[np.random.default_rng(0).permutation(len(X))[:PAIRS]]
     f = None if found is None or not found.get("radial") else parse(found["radial"])
     if f is not None:
         f = f.xreplace({sympy.Symbol("d"): sympy.Symbol("r") - 0.01})
-    row = judged(f, law, np.asarray(arrays["variables"], dtype=np.float64)[few][:, order])
+    row = judged(f, law, X)
     return row | {"seconds": seconds, "distil": stages.get("distil", {}).get("seconds")}
 
 
@@ -155,8 +156,7 @@ def planted(entry: Entry, folder: Path, seed: int, noise: float) -> dict[str, An
     points = Points(X[here][:, varies], f[here], np.ones(len(here)), names)
     start = time.process_time()
     work = Work(OperonEngine(), seed, say=lambda line: print(line) if "-v" in sys.argv else None)
-    front = work.fit("u", points.X, points.y, list(names), None, seed, "f")
-    search = Search(*(rows for *_, rows in told), 2, lambda key: candidates(points, front, key), work.say)
+    search = Search(*(rows for *_, rows in told), 2, lambda key: candidates(points, None, key), work.say)
     chosen = Rounds(work, search, {"u": points}).run()
     seconds = round(time.process_time() - start, 1)
     f = None

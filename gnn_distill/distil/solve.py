@@ -17,12 +17,13 @@ from gnn_distill.distil.engines.engine import Engine, Memory
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.joint import Joint, along, vector_fronts
+from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.problem import Evidence, Problem, Settings, problem
 from gnn_distill.distil.verdict.extrapolate import Extrapolation, borne_out, extrapolate
-from gnn_distill.distil.verdict.family import Target, constant_inputs
-from gnn_distill.distil.verdict.judge import STILL, Verdict, data_ranges, judge
+from gnn_distill.distil.verdict.family import Target, constant_inputs, fresh_points
+from gnn_distill.distil.verdict.judge import STILL, Verdict, data_ranges, judge, judge_equation
 from gnn_distill.physics.laws import ForceLaw
-from gnn_distill.physics.variables import DELTAS
+from gnn_distill.physics.variables import DELTAS, further
 from gnn_distill.runs.files import atomic
 
 Ranges = Mapping[str, tuple[float, float]]
@@ -143,6 +144,33 @@ def _judged(fronts: Sequence[Front], law: ForceLaw, posed: Problem, ranges: Rang
     dim = sum(name in DELTAS for name in names)
     found = judge(fronts, law, names, dim=dim, target=kind, ranges=ranges, fixed=fixed)
     return [replace(v, reason=STILL) if posed.still(k) else v for k, v in enumerate(found)]
+
+
+def confirmed(found: Found, law: Law, evidence: Evidence) -> Found:
+    """The same; a component is recovered, too, where its law is that was refitted on accelerations.
+
+    An equation has the errors of the network that it was read from; the law that was made of it may have none.
+
+    Args:
+        found: equations of the pull-back.
+        law: what came of them.
+        evidence: with the true law, if it is known.
+    """
+    if evidence.law is None or found.verdicts is None:
+        return found
+    edges = evidence.recording.edges
+    ranges = data_ranges(np.asarray(edges.variables), edges.names)
+    names, dim = list(ranges), edges.delta.shape[1]
+    fixed = constant_inputs(ranges, found.problem.names)
+    fresh = fresh_points(evidence.law, dim, ranges, fixed=fixed, further=further(names))
+    verdicts = []
+    for axis, verdict in enumerate(found.verdicts):
+        if not verdict.recovered and not found.problem.still(axis):
+            refitted = judge_equation(law.components[axis], evidence.law, names, fresh, axis)
+            if refitted.recovered:
+                verdict = replace(refitted, reason=f"refitted on accelerations, {refitted.reason}")
+        verdicts.append(verdict)
+    return replace(found, verdicts=tuple(verdicts))
 
 
 def _joint(work: Work, posed: Problem) -> Joint | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
+import numpy as np
 import torch
 import torch._dynamo.exc
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -22,7 +23,7 @@ from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.rollout import roll_out
 from gnn_distill.distil.motion.assemble import central_law, distilled
-from gnn_distill.distil.solve import FileMemory, Work, equations, search
+from gnn_distill.distil.solve import FileMemory, Work, confirmed, equations, search
 from gnn_distill.errors import InputError
 from gnn_distill.model.network import ISOTROPIC
 from gnn_distill.pipeline.build import Experiment, build
@@ -209,10 +210,16 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
         content, law = found.equations, found.law
     else:
         searched = [search(work, evidence, settings, target) for target in settings.targets]
-        content, joint = equations(work.engine, searched), searched[0].joint
+        joint = searched[0].joint
         law = None if joint is None else central_law(work, evidence, searched[0], joint)
-        if law is None:
+        if law is not None:
+            searched[0] = confirmed(searched[0], law[0], evidence)
+        else:
             law = distilled_law(evidence, work.engine, searched[0])
+        content = equations(work.engine, searched)
+    if law is not None and not np.isfinite(law[1]["test"]["mae"]):
+        experiment.report.line("  the law is not finite on all pairs of unseen runs, so it is none")
+        law = None
     directory.write_json("equations.json", content)
     directory.write_json("law.json", None if law is None else write_law(experiment, directory, *law))
     shutil.rmtree(fronts, ignore_errors=True)

@@ -5,6 +5,7 @@ Shape letters: E edges, N nodes, R rows, D space dims, P constants, C columns.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ from gnn_distill.physics.variables import MOVING, RELATIVE, VELOCITIES
 ROUNDS, REWEIGHTED, STEPS = 2, 8, 15
 BAD = 1e6
 """In the place of what is not finite, in typical labels."""
+WIDER, HELD = (0.5, 1.0, 2.0), 5000
+"""Factors on distances at which a law must be finite, and about how many pairs are looked at."""
 TUNING = 1.5
 """Residuals beyond so many medians count linearly."""
 
@@ -187,6 +190,23 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
         factors, weight = _reweighted(a, y, trust)
     count = len(form.terms)
     return Fit(form, values, factors[:count], factors[count:])
+
+
+def holds(found: Fit, motion: Motion) -> bool:
+    """Whether a pair law is finite on pairs nearer and farther than those of the data, too.
+
+    A root or a logarithm may have no value where no fit has looked.
+    """
+    constants = dict(zip(found.form.symbols, found.constants, strict=True))
+    apart = np.flatnonzero(motion.named["d"] > 0)
+    some = {n: v[apart[:: max(1, len(apart) // HELD)]] for n, v in motion.named.items()}
+    with np.errstate(all="ignore"):
+        for term, factor in itertools.product(found.form.terms, WIDER):
+            if term.along is not None:
+                stretched = {n: factor * v if n in ("d", "r") else v for n, v in some.items()}
+                if not np.isfinite(term.functions[0]({**stretched, **constants})).all():
+                    return False
+    return True
 
 
 def _bounds(form: Form) -> tuple[Array, Array]:

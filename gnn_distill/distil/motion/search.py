@@ -20,7 +20,7 @@ from gnn_distill.distil.engines.forms import guesses
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.points import Points, trim
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
-from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit, together, typical
+from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit, holds, together, typical
 from gnn_distill.distil.motion.kicks import innovations
 from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
@@ -233,7 +233,7 @@ class Search:
         """The simplest form that no other beats, those that are level with it, and all."""
         extra, unseen = self.seen.beside(told, known), self.unseen.beside(told, known)
         fits = [fit(self.seen.motion, form, extra) for form in (NOTHING, *forms)]
-        found = compared(fits, self.unseen.motion, unseen)
+        found = compared([f for f in fits if holds(f, self.unseen.motion)], self.unseen.motion, unseen)
         chosen, level = simplest(found, self.unseen.motion)
         return chosen, [t for t in level if t.order[0] <= chosen.order[0]], found
 
