@@ -207,12 +207,13 @@ def main() -> None:
     parser.add_argument("-v", action="store_true", help="what the search says")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
+    named = {entry.name: entry for entry in BOOK}
     args.folder.mkdir(parents=True, exist_ok=True)
     table = args.folder / "table.jsonl"
     done = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
     known = set() if args.again else {(r["name"], r.get("noise")) for r in done}
     for noise in args.noise if args.what == "planted" else [None] if args.what == "run" else []:
-        for entry in (e for e in BOOK if e.name in args.laws and (e.name, noise) not in known):
+        for entry in (named[name] for name in args.laws if (name, noise) not in known):
             row: dict[str, Any] = {"name": entry.name, "listed": entry.listed, "seed": args.seed}
             if noise is None:
                 row |= trained(entry, args.folder, args.seed, args.again, more)

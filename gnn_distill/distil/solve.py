@@ -147,9 +147,7 @@ def _judged(fronts: Sequence[Front], law: ForceLaw, posed: Problem, ranges: Rang
 
 
 def confirmed(found: Found, law: Law, evidence: Evidence) -> Found:
-    """The same; a component is recovered, too, where its law is that was refitted on accelerations.
-
-    An equation has the errors of the network that it was read from; the law that was made of it may have none.
+    """The same; a component is recovered, too, where its law as refitted on accelerations is the true one.
 
     Args:
         found: equations of the pull-back.
