@@ -105,15 +105,19 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
     slopes += [*fit.form.columns(motion, fit.constants).T, *further.T]
     design = np.stack(slopes, axis=1)
     rest = motion.labels.ravel() - base
-    weight = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
-    weight = weight / np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
-    norm = np.maximum(np.sqrt((design**2 * weight[:, None]).sum(axis=0)), 1e-300)
+    trust = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
+    root = 1.0 / np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
+    weight, slope = (
+        trust * root,
+        trust * root**3,
+    )  # of the pull of an error, and of how it grows with the error
+    norm = np.maximum(np.sqrt((design**2 * slope[:, None]).sum(axis=0)), 1e-300)
     design = design / norm
     unit = np.repeat(np.unique(motion.unit, return_inverse=True)[1], motion.labels.shape[1])
     units = int(unit.max()) + 1
     order = np.argsort(unit, kind="stable")
     starts = np.searchsorted(unit[order], np.arange(units))
-    weighted = design * weight[:, None]
+    weighted = design * slope[:, None]
     normal = np.stack(
         [
             np.add.reduceat((weighted[:, k : k + 1] * design)[order], starts, axis=0)
@@ -121,7 +125,7 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
         ],
         axis=1,
     )  # [U, P, P]
-    pull = np.add.reduceat((weighted * rest[:, None])[order], starts, axis=0)
+    pull = np.add.reduceat((design * (weight * rest)[:, None])[order], starts, axis=0)
     counts = np.random.default_rng([seed, 7]).multinomial(units, np.full(units, 1 / units), size=REPLICATES)
     left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * np.eye(len(values))
     moves = np.linalg.solve(left, np.einsum("wu,up->wp", counts, pull)[..., None])[..., 0]

@@ -51,7 +51,8 @@ class Rounds:
     def run(self) -> Chosen:
         """The forms that are chosen in the first round, bettered by further ones."""
         chosen, seconds = self.search.run(), float(getattr(self.work.engine, "seconds", 0.0))
-        if seconds <= 0 or self.rest(chosen) < DONE:
+        known = list(chosen.tried)  # a network that explains nothing suggests nothing, either
+        if not known or seconds <= 0 or self.rest(chosen) < DONE:
             return chosen
         self.work.say(f"  no form is as exact as the labels: searching on, for {seconds:.0f} s at most")
         begun = time.process_time()
@@ -59,7 +60,7 @@ class Rounds:
         def left() -> float:
             return seconds - (time.process_time() - begun)
 
-        for step in self._steps(left):
+        for step in self._steps(known, left):
             key, forms = step(chosen)
             if forms:
                 chosen = self.search.bettered(chosen, key, forms)
@@ -75,12 +76,12 @@ class Rounds:
         error = mean(np.minimum(np.abs(predicted - motion.labels), 1e100), motion)
         return 0.0 if error <= AS_NOISE * GAUSSIAN * self.noise else unexplained(error, motion, self.noise)
 
-    def _steps(self, left: Callable[[], float]) -> Iterator[Step]:
+    def _steps(self, keys: Sequence[str], left: Callable[[], float]) -> Iterator[Step]:
         """What is tried, without end where the engine draws anew each time."""
-        for key, ways in itertools.product(self.points, (0, 1)):
+        for key, ways in itertools.product(keys, (0, 1)):
             yield functools.partial(self._gone_through, key=key, ways=ways)
         for k in itertools.count() if isinstance(self.work.engine, OperonEngine) else ():
-            for key in self.points:
+            for key in keys:
                 yield functools.partial(self._searched, key=key, k=k, left=left)
 
     def _gone_through(self, chosen: Chosen, key: str, ways: int) -> tuple[str, list[Form]]:

@@ -12,12 +12,13 @@ from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.distil.engines.engine import TrimmingEngine
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.motion.fit import fit
+from gnn_distill.distil.motion.fit import Fit, Form, fit, holds
 from gnn_distill.distil.motion.law import written
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion, motion
 from gnn_distill.distil.motion.search import Chosen, Rows, Search, candidates
 from gnn_distill.distil.motion.shapes import shortest
+from gnn_distill.distil.motion.trust import nothing
 from gnn_distill.distil.solve import Work
 from gnn_distill.physics.variables import Columns
 
@@ -96,13 +97,22 @@ def test_a_law_on_no_list_is_found_exactly_through_an_inaccurate_network(pair):
     assert error(chosen, parts, pair) < 1e-4
 
 
-@pytest.mark.parametrize(("noise", "shuffled"), [(1.0, False), (0.0, True)], ids=["noise", "shuffled"])
-def test_no_form_is_chosen_where_labels_have_none(noise: float, shuffled: bool):
+@pytest.mark.parametrize(
+    ("size", "noise", "shuffled"),
+    [(0.0, 1.0, False), (2.0, 0.0, True), (2.0, 0.0, False)],
+    ids=["noise", "shuffled", "untrained"],
+)
+def test_there_is_no_law_where_a_network_explains_nothing(size: float, noise: float, shuffled: bool):
     def pair(d, m1, m2, q1, q2):
-        return 2.0 * m2 / d if shuffled else 0.0 * d
+        return size * m2 / d
 
-    chosen, _ = found(pair, lambda d, *p: 0.02 * np.sin(5 * d), noise=noise, shuffled=shuffled, seconds=5)
-    assert not chosen.pairs
+    def network(d, m1, m2, q1, q2):
+        return 0.02 * np.sin(40 * d * m1)
+
+    chosen, parts = found(pair, network, noise=noise, shuffled=shuffled, seconds=5)
+    assert not chosen.form.terms
+    told = nothing(parts[2], noise)
+    assert told["sentence"].startswith("No force" if noise else "No law yet")
 
 
 def test_further_rounds_end_with_their_time():
@@ -121,3 +131,15 @@ def test_short_functions_do_not_depend_on_the_unit_of_length():
     assert best.loss < 1e-6 and str(best.terms) == str(small.terms)
     assert small.values == pytest.approx([1e-6 * v if n[0] in "LR" else v for n, v in zip(
         best.letters, best.values, strict=True)], rel=1e-3)  # fmt: skip
+
+
+def test_a_form_without_a_value_beyond_the_data_is_not_chosen():
+    def pair(d, m1, m2, q1, q2):
+        return np.sqrt(np.maximum(d, 0.3) - 0.29)
+
+    part = snapshots(pair, 100, 0)
+    least = float(part.named["d"][part.named["d"] > 0].min())
+    root = Form.of(sympy.sympify(f"2.0*sqrt(d - {0.9 * least})"), "u")
+    assert not holds(Fit(root, np.array(root.start), np.ones(1), np.zeros(0)), part)
+    whole = Form.of(sympy.sympify("2.0*sqrt(d + 0.1)"), "u")
+    assert holds(Fit(whole, np.array(whole.start), np.ones(1), np.zeros(0)), part)
