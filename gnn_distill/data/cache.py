@@ -13,19 +13,27 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
 
 from gnn_distill.data.graphs import ParticleData, chain, to_graphs
-from gnn_distill.physics.simulate import Simulation, simulate_blocks
+from gnn_distill.data.seen import as_seen
+from gnn_distill.physics.equation import Equation
+from gnn_distill.physics.simulate import ADDED, HEAT, Simulation, simulate, simulate_blocks
 from gnn_distill.physics.variables import Columns
 from gnn_distill.runs.files import file_hash, fingerprint
 
 log = logging.getLogger(__name__)
 
+BESIDE = {field.name: field.default for field in fields(Simulation) if field.name in (*ADDED, *HEAT)}
+"""Settings that are part of the key only where they are not these."""
+ARRAYS = ("features", "accelerations")
+SEEN = ("kernel", "noise", "estimates", "notes", "doubts")
+"""What is known of labels that were derived, see `ParticleData`."""
 FORMAT = 1  # part of the key; raise it when the meaning of the stored arrays changes
 
 
@@ -33,7 +41,15 @@ def cache_key(spec: Simulation) -> str:
     """Hash of everything that determines the data: the specification and the law's own source."""
     law = type(spec.law)
     content = {"format": FORMAT, "law": f"{law.__module__}.{law.__qualname__}", "source": law.source()}
-    content |= asdict(spec)
+    said = asdict(spec)
+    for (
+        name
+    ) in BESIDE:  # what is not said leaves no trace: such data are those of before there were these keys
+        if said[name] == BESIDE[name]:
+            del said[name]
+    content |= said
+    if isinstance(spec.law, Equation) and (base := spec.law.base) is not None:
+        content["base"] = f"{type(base).__module__}.{type(base).__qualname__}", base.source()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
@@ -67,6 +83,29 @@ def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] |
     temporary = folder.with_name(f".making-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a process that was killed
     temporary.mkdir()
+    told = _observe(temporary, spec, progress) if spec.observed else _simulate(temporary, spec, progress)
+    if spec.law.graph == "chain":
+        np.save(temporary / "adjacency.npy", chain(spec.n), allow_pickle=False)
+    sums = {path.stem: file_hash(path) for path in sorted(temporary.glob("*.npy"))}
+    meta = told | {"sha256": sums}
+    (temporary / "meta.json").write_text(json.dumps(meta | {"check": fingerprint(meta)}))
+    os.replace(temporary, folder)
+
+
+def _observe(
+    temporary: Path, spec: Simulation, progress: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    """Write what is derived from noisy tracks; returns what else is known of it."""
+    data = as_seen(spec, simulate(spec, progress))
+    for name in ARRAYS:
+        np.save(temporary / f"{name}.npy", getattr(data, name), allow_pickle=False)
+    return {name: getattr(data, name) for name in ("frames", "replaced", *SEEN)}
+
+
+def _simulate(
+    temporary: Path, spec: Simulation, progress: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    """Write exact labels, block by block."""
     rows, files = (spec.simulations * spec.frames, spec.n), {}
     for name, size in {"features": Columns(spec.dim).count, "accelerations": spec.dim}.items():
         file = temporary / f"{name}.npy"
@@ -80,12 +119,7 @@ def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] |
         done, replaced = rows_here.stop, replaced + block.replaced
     for array in files.values():
         array.flush()
-    if spec.law.graph == "chain":
-        np.save(temporary / "adjacency.npy", chain(spec.n), allow_pickle=False)
-    sums = {path.stem: file_hash(path) for path in sorted(temporary.glob("*.npy"))}
-    meta = {"frames": spec.frames, "replaced": replaced, "sha256": sums}
-    (temporary / "meta.json").write_text(json.dumps(meta | {"check": fingerprint(meta)}))
-    os.replace(temporary, folder)
+    return {"frames": spec.frames, "replaced": replaced}
 
 
 def _read(folder: Path, spec: Simulation) -> ParticleData:
@@ -98,6 +132,16 @@ def _read(folder: Path, spec: Simulation) -> ParticleData:
         if file_hash(path) != expected:
             raise ValueError(f"checksum of {path.name} does not match")
         arrays[name] = np.load(path, mmap_mode="c", allow_pickle=False)
+    derived = {name: meta[name] for name in SEEN if name in meta}
+    for name in ("kernel", "notes", "doubts"):
+        derived[name] = tuple(derived.get(name, ()))
+    derived["estimates"] = {key: tuple(ends) for key, ends in derived.get("estimates", {}).items()}
     return ParticleData(
-        **arrays, frames=meta["frames"], replaced=meta["replaced"], spacing=spec.frame_spacing
+        **arrays,
+        frames=meta["frames"],
+        replaced=meta["replaced"],
+        spacing=spec.frame_spacing,
+        order=spec.order,
+        softening=spec.softening,
+        **derived,
     )

@@ -23,9 +23,12 @@ from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.problem import Evidence, Settings
+from gnn_distill.distil.verdict.functions import own_truths, pair_truths
 from gnn_distill.errors import InputError, check_choice, check_int
 from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ISOTROPIC, ParticleGNN
+from gnn_distill.physics.equation import Equation
+from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.physics.simulate import Simulation
 from gnn_distill.physics.variables import Columns
 from gnn_distill.pipeline.explain import as_typed
@@ -177,16 +180,20 @@ def make(part: Any, **more: Any) -> Any:
 def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Experiment:
     """Make the parts of a run, and see that they fit each other."""
     settings = Settings(**{f.name: config["symbolic"][f.name] for f in fields(Settings)})
-    source = make(cfg.dataset)
+    named = (cfg.dataset.get("law") or {"_target_": ""}).get("_target_") is not None
+    source = make({key: leaf for key, leaf in cfg.dataset.items() if named or key != "law"})
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"]["_target_"], "give Simulation or OwnData")
     own_data = source.load() if isinstance(source, OwnData) else None
-    columns = own_data.columns if own_data else Columns(source.dim or 2)
+    if isinstance(source, Simulation):
+        columns, order = Columns(source.dim or 2, softening=source.softening), source.order
+    elif own_data is not None:
+        columns, order = own_data.columns, own_data.order
     follow_dim(cfg, columns.dim)
     engine = make(cfg.symbolic.engine)
     if isinstance(engine, GivenEngine):
         engine.parsed(columns.pair_names)  # refused now, not after the training
-    model = make_model(cfg, columns, own_data)
+    model = make_model(cfg, columns, own_data is not None, order == 1)
     profile = config["profile"]
     moves = {
         key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")
@@ -196,7 +203,7 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     augment, regulariser = Augmentation(**config["augment"]), make(cfg.regulariser)
     module = DistilModule(model, regulariser, optimisation, augment, cfg.seed, cfg.compile)
     callbacks = list(make(cfg.callbacks).values())
-    check_together(module, callbacks, cfg)
+    check_together(module, callbacks, cfg, source.law)
     trainer = make(cfg.trainer, _partial_=True)
     try:
         place = trainer(logger=False, enable_checkpointing=False)
@@ -224,10 +231,9 @@ def follow_dim(cfg: DictConfig, dim: int) -> None:
             OmegaConf.update(cfg, key, dim)
 
 
-def make_model(cfg: DictConfig, columns: Columns, own_data: ParticleData | None) -> ParticleGNN:
-    """The network for particles with these columns, its weights drawn."""
-    scale = automatic(cfg, "scale_input", own_data is not None)
-    first_order = own_data is not None and own_data.order == 1
+def make_model(cfg: DictConfig, columns: Columns, own: bool, first_order: bool) -> ParticleGNN:
+    """The network for particles with these columns, the user's own or simulated; its weights are drawn."""
+    scale = automatic(cfg, "scale_input", own)
     velocities = automatic(cfg, "velocities", not first_order)
     if first_order and velocities and cfg.model.get("basis") == ISOTROPIC:
         fix = "motion is of first order, where the velocity is what is asked for: give false or auto"
@@ -257,9 +263,16 @@ def squares(loss: str, data: ParticleData) -> bool:
     return data.order == 1 or data.noise > NOISY * size
 
 
-def check_together(module: DistilModule, callbacks: Sequence[L.Callback], cfg: DictConfig) -> None:
+def check_together(
+    module: DistilModule, callbacks: Sequence[L.Callback], cfg: DictConfig, law: ForceLaw | None
+) -> None:
     """Refuse parts that are sound by themselves and do not fit each other."""
     model = module.model
+    if isinstance(law, Equation) and model.basis != ISOTROPIC:
+        fix = "what is written down as text is read off pair vectors: take model=isotropic"
+        raise InputError("model", model.basis, fix)
+    if isinstance(law, Equation):  # what the verdict could not read is refused now, not after the training
+        pair_truths(law), own_truths(law, model.dim)
     if model.basis != ISOTROPIC and cfg.pullback == "pair":
         raise InputError("pullback", "pair", "it is exact for model=isotropic only: give auto, share or odd")
     if not isinstance(model.head, GaussianHead):

@@ -16,6 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from gnn_distill.errors import InputError
+from gnn_distill.physics.simulate import ADDED
 from gnn_distill.runs.secrets import is_secret
 
 
@@ -205,9 +206,20 @@ def composed(overrides: Sequence[str], config_dir: str | Path | None = None) -> 
 
 
 def implied(overrides: Sequence[str]) -> list[str]:
-    """What typed overrides bring with them: `variant=none` if they choose `model=isotropic` and no variant.
+    """What typed overrides bring with them.
 
-    Its messages are few by themselves. Only a variant that was asked for is worth a refusal.
+    `model=isotropic` brings `variant=none`: its messages are few by themselves, and only a variant that was
+    asked for is worth a refusal. A law written down in `dataset=custom` brings `model=isotropic` with it, and
+    `profile=tracks`. What was typed stays.
     """
-    typed = any(line.startswith("variant=") for line in overrides)
-    return ["variant=none"] if "model=isotropic" in overrides and not typed else []
+    typed = [line.lstrip("+") for line in overrides]
+
+    def free(group: str) -> bool:
+        return not any(line.startswith(f"{group}=") for line in typed)
+
+    written = "dataset=custom" in typed and any(
+        line.startswith(f"dataset.{k}=") for line in typed for k in ADDED
+    )
+    found = [f"{k}={v}" for k, v in (("model", "isotropic"), ("profile", "tracks")) if written and free(k)]
+    isotropic = "model=isotropic" in (*typed, *found)
+    return found + (["variant=none"] if isotropic and free("variant") else [])

@@ -18,10 +18,12 @@ from hydra._internal.utils import get_args_parser
 from hydra.utils import get_object
 
 from gnn_distill.errors import InputError
+from gnn_distill.physics.simulate import ADDED
 from gnn_distill.runs.files import file_hash
 
 PARTS = (
     "physics.laws",
+    "physics.equation",
     "physics.simulate",
     "data.own",
     "model",
@@ -67,8 +69,10 @@ def check_parts(config: dict[str, Any]) -> None:
     law = config["dataset"].get("law")
     if not isinstance(law, dict | None):
         raise InputError("dataset.law", law, "give a mapping with a _target_, or choose another dataset")
-    if law and not law.get("_target_"):
-        raise InputError("dataset.law._target_", None, "name the class of your law, as in my_module.Yukawa")
+    written = any(config["dataset"].get(name) for name in ADDED)
+    if law and not law.get("_target_") and not written:
+        fix = "name the class of your law, as in my_module.Yukawa, or write it in dataset.along_distance"
+        raise InputError("dataset.law._target_", None, fix)
 
 
 def _check(key: str, target: Any) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from gnn_distill.arrays import Array
+from gnn_distill.physics.equation import as_equation
 from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.physics.variables import DELTAS, PROPERTIES, RELATIVE, Columns
 from gnn_distill.read.importance import Ranking
@@ -237,6 +238,7 @@ def edge_features(
     relative = one[:, columns.velocity] - two[:, columns.velocity]
     known = columns.properties(one, 1) | columns.properties(two, 2)
     number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
-    force = None if law is None else law.pair_force(delta, *(known[name] for name in PROPERTIES))
+    properties = (known[name] for name in PROPERTIES)
+    force = None if law is None else as_equation(law).force(delta, relative, *properties)
     softened = np.linalg.norm(delta, axis=1) + columns.softening
     return Edges(columns, delta, relative, softened, known, number, force)

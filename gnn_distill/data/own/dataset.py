@@ -25,6 +25,7 @@ from gnn_distill.data.own.motion import Fitting, Motion, first_order, second_ord
 from gnn_distill.data.own.neighbours import GRAPHS, adjacency
 from gnn_distill.data.own.tracks import Observed, check
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
+from gnn_distill.physics.equation import as_equation
 from gnn_distill.physics.laws import SOFTENING, ForceLaw, check_law
 
 log = logging.getLogger(__name__)
@@ -191,7 +192,8 @@ class OwnData:
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
         cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
         notes = [*seen.notes, *motion.notes, *moved, *([cut] if blocks > 1 else [])]
-        doubts = [*seen.doubts, *motion.doubts, *_doubts(seen, self.law is not None)]
+        softened = self.law is not None and as_equation(self.law).softening > 0
+        doubts = [*seen.doubts, *motion.doubts, *_doubts(seen, softened)]
         for sentence in (*notes, *doubts):
             log.warning("%s: %s", self.file, sentence)
         near = x[..., : positions.shape[-1]]
@@ -207,7 +209,7 @@ class OwnData:
             further=seen.names,
             order=motion.order,
             box=box,
-            softening=0.0 if self.law is None else SOFTENING,
+            softening=0.0 if self.law is None else as_equation(self.law).softening,
             kernel=motion.kernel if self.every == 1 else (),
             noise=motion.noise,
             estimates=motion.estimates,
@@ -259,13 +261,14 @@ class OwnData:
 
     def _check_law(self, seen: Observed) -> None:
         """Refuse a law of charges for particles that have none: it would be compared with no force at all."""
-        if self.law is None or seen.charges.any():
+        law = None if self.law is None else as_equation(self.law).base
+        if law is None or seen.charges.any():
             return
         r, one, none = np.geomspace(0.1, 10.0, 20), np.ones(20), np.zeros(20)
-        charged, bare = (self.law.magnitude(r, one, one, q, q, self.law.params) for q in (one, none))
+        charged, bare = (law.magnitude(r, one, one, q, q, law.params) for q in (one, none))
         if np.any(charged) and not np.any(bare):
             fix = f"it acts on charges and {self.file} has none: add them (column charge, array charges)"
-            raise InputError("dataset.law", self.law.title, fix)
+            raise InputError("dataset.law", law.title, fix)
 
     def _graph(self, seen: Observed) -> str | None:
         """What decides who interacts; None takes all pairs."""

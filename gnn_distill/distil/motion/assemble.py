@@ -35,6 +35,7 @@ from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive,
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found, Work
+from gnn_distill.distil.verdict.functions import judge_functions, whole_verdict
 from gnn_distill.model.network import ISOTROPIC
 from gnn_distill.physics.variables import DELTAS
 from gnn_distill.read.pairs import pair_functions
@@ -77,10 +78,24 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     chosen = Rounds(work, choice, points, evidence.noise).run()
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
-    found["components"] = [_entry(key, front, chosen) for key, front in fronts.items()]
-    if not chosen.form.terms:
-        return Distilled(found | {"trust": nothing(unseen.motion, evidence.noise)}, None)
-    return Distilled(found, _law(evidence, chosen))
+    law = _law(evidence, chosen) if chosen.form.terms else None
+    verdicts = _verdicts(evidence, None if law is None else law[0], unseen)
+    if verdicts is not None:
+        found["verdict"] = verdicts
+    found["components"] = [_entry(key, front, chosen, verdicts) for key, front in fronts.items()]
+    if law is None:
+        found["trust"] = nothing(unseen.motion, evidence.noise)
+    return Distilled(found, law)
+
+
+def _verdicts(evidence: Evidence, law: Law | None, seen: Rows) -> dict[str, Any] | None:
+    """Is this the true law, part by part? None where that is not known."""
+    if evidence.law is None:
+        return None
+    pairs, alone = ({}, ()) if law is None else (law.functions, law.one_body)
+    nodes, edges = seen.motion.nodes, evidence.recording.edges
+    size = typical(seen.motion.labels)
+    return whole_verdict(judge_functions(pairs, alone, evidence.law, edges, nodes.named, size))
 
 
 def central_law(
@@ -278,9 +293,11 @@ def _front(work: Work, key: str, points: Points) -> Front:
     return work.fit(f"function_{key}", points.X, points.y, list(points.names), None, work.seed, what)
 
 
-def _entry(key: str, front: Front, chosen: Chosen) -> dict[str, Any]:
+def _entry(key: str, front: Front, chosen: Chosen, verdicts: dict[str, Any] | None) -> dict[str, Any]:
     """A function's part of `equations.json`."""
-    picks = {"score_pick": front.score_pick, "choice": front.choice, "verdict": None, "extrapolation": None}
+    verdict = None if verdicts is None else verdicts["parts"].get(key)
+    picks: dict[str, Any] = {"score_pick": front.score_pick, "choice": front.choice}
+    picks |= {"verdict": verdict, "extrapolation": None}
     compared = [
         {"name": t.fit.form.name, "constants": t.order[0], "loss": float(t.losses.mean()) ** 0.5}
         for t in sorted(chosen.tried.get(key, []), key=lambda t: float(t.losses.mean()))

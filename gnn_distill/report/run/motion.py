@@ -49,7 +49,7 @@ def told(run: Run) -> dict[str, Any] | None:
         "images": images(found.tex) if found else [],
         "names": names(law),
         "units": units(run),
-        "outcome": trust(run),
+        "outcome": judged(run) or trust(run),
         "quantity": "accelerations" if _order(run) == 2 else "velocities",
         "errors": errors(law),
         "doubts": list(dict.fromkeys(f"{text.rstrip('.')}." for text in _doubts(run))),
@@ -93,6 +93,26 @@ def units(run: Run) -> str:
         return f"Units are those of the {'simulation (dimensionless)' if simulated else 'data'}."
     plural = {"length": "lengths", "time": "times", "mass": "masses", "charge": "charges"}
     return capitalised(", ".join(f"{plural[name]} in {unit}" for name, unit in known.items()) + ".")
+
+
+def judged(run: Run) -> Outcome | None:
+    """Whether this is the true law, part by part, and how far it holds; None where the truth is not known."""
+    verdict = (run.equations or {}).get("verdict")
+    if not verdict or not verdict["parts"]:
+        return None
+    parts, law = verdict["parts"], law_title(run)
+    right = [key for key, part in parts.items() if part["recovered"]]
+    lines = [
+        f"{part_name(key)}: {'' if part['recovered'] else 'not '}recovered – {with_signs(part['reason'])}"
+        for key, part in parts.items()
+    ]
+    details = [trust(run).headline, *lines]
+    if verdict["recovered"]:
+        return Outcome("good", f"This is {law}: recovered.", details)
+    if right:
+        found = f"{len(right)} of {len(parts)} parts"
+        return Outcome("partial", f"Only partly recovered: {law} was found in {found}.", details)
+    return Outcome("bad", f"Not recovered: what was found is not {law}.", details)
 
 
 def trust(run: Run) -> Outcome:
@@ -173,6 +193,11 @@ def component(entry: dict[str, Any]) -> str:
     return function_name(key) if key in WAYS else component_name(entry)
 
 
+def part_name(key: str) -> str:
+    """The name of a part of a law: a function, or what acts on a particle by itself."""
+    return function_name(key) if key in WAYS else "on each particle"
+
+
 def function_name(key: str) -> str:
     """`f_u, along Δ/d`: a function and its direction."""
     vector, over = WAYS[key]
@@ -191,6 +216,7 @@ def lines(run: Run) -> list[tuple[str, str]]:
         found.append(("small", " · ".join(filter(None, [content["names"], *formula.meanings]))))
         found.append(("small", f"constants [95 % interval]: {', '.join(values)}" if values else ""))
     found.append((outcome.level, outcome.headline))
+    found += [("", text) for text in outcome.details[:1]]
     rows = [f"{e.name} {e.size}{f' ({e.share})' if e.share else ''}" for e in content["errors"]]
     if rows:
         found.append(("", f"error on {content['quantity']} of unseen runs: {', '.join(rows)}"))
@@ -224,5 +250,6 @@ def html(run: Run) -> str | None:
         style = "display: inline; max-width: 100%; margin: 0; vertical-align: middle"
         law = "".join(f'<img src="{src}" alt="" style="{style}">' for src in content["images"])
         law = f'<p role="img" aria-label="{escape(formula.text)}">{law}</p>'
-    rest = [content["names"], content["outcome"].headline, *content["doubts"]]
+    outcome = content["outcome"]
+    rest = [content["names"], outcome.headline, *outcome.details[:1], *content["doubts"]]
     return law + "".join(f"<p>{escape(text)}</p>" for text in rest if text)
