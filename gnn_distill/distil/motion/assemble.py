@@ -79,7 +79,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
     law = _law(evidence, chosen) if chosen.form.terms else None
-    verdicts = _verdicts(evidence, None if law is None else law[0], unseen)
+    verdicts = _verdicts(evidence, law, unseen)
     if verdicts is not None:
         found["verdict"] = verdicts
     found["components"] = [_entry(key, front, chosen, verdicts) for key, front in fronts.items()]
@@ -88,14 +88,18 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     return Distilled(found, law)
 
 
-def _verdicts(evidence: Evidence, law: Law | None, seen: Rows) -> dict[str, Any] | None:
+def _verdicts(
+    evidence: Evidence, found: tuple[Law, dict[str, Any]] | None, seen: Rows
+) -> dict[str, Any] | None:
     """Is this the true law, part by part? None where that is not known."""
     if evidence.law is None:
         return None
-    pairs, alone = ({}, ()) if law is None else (law.functions, law.one_body)
-    nodes, edges = seen.motion.nodes, evidence.recording.edges
-    size = typical(seen.motion.labels)
-    return whole_verdict(judge_functions(pairs, alone, evidence.law, edges, nodes.named, size))
+    law, trust = (Law(()), {}) if found is None else (found[0], found[1]["trust"])
+    named, edges = seen.motion.nodes.named, evidence.recording.edges
+    parts = judge_functions(
+        law.functions, law.one_body, evidence.law, edges, named, typical(seen.motion.labels)
+    )
+    return whole_verdict(parts, trust["sentence"] if trust.get("level") == "none" else "")
 
 
 def central_law(

@@ -9,8 +9,8 @@ Shapes: S points, E edges, N nodes, P constants, D space dims.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -284,7 +284,15 @@ def _absent(values: Array | None, speed: Any, text: str, size: float) -> Verdict
     return Verdict(False, None, "", f"{text} was found where nothing acts")
 
 
-def whole_verdict(parts: Mapping[str, Verdict]) -> dict[str, Any]:
-    """The parts' verdicts as plain data, and whether all are recovered."""
-    recovered: Iterable[bool] = (verdict.recovered for verdict in parts.values())
+def whole_verdict(parts: Mapping[str, Verdict], against: str = "") -> dict[str, Any]:
+    """The parts' verdicts as plain data, and whether all are recovered.
+
+    Args:
+        parts: of `judge_functions`.
+        against: what speaks against the law as a whole, in a sentence; then no part of it is recovered.
+    """
+    if against:
+        known = {key: replace(v, reason=f"{v.reason}. {against}") for key, v in parts.items() if v.recovered}
+        parts = {**parts, **{key: replace(v, recovered=False) for key, v in known.items()}}
+    recovered = [verdict.recovered for verdict in parts.values()]
     return {"recovered": all(recovered), "parts": {key: v.to_dict() for key, v in parts.items()}}
