@@ -108,13 +108,18 @@ def _of_arrays(seen: Observed) -> list[tuple[str, str]]:
 
 
 def _wanted(source: OwnData, seen: Observed) -> list[str]:
-    """Keys that the file needs."""
+    """Keys that the file needs, or that help: in a box only pairs closer than half of it are sure."""
+    box = check_box(source.box or seen.box, seen.positions)
+    half = min((edge / 2 for edge in box or () if edge is not None), default=None)
+    keys = []
+    if half is not None and source.radius is None and source.graph is None:
+        short = float(f"{half:.3g}")
+        keys.append(f"dataset.radius={short if short <= half else float(f'{0.995 * half:.3g}'):g}")
     unknown = seen.times is None or seen.counted
-    if source.time_step is not None or not unknown or seen.accelerations is not None:
-        return []
-    x = unwrapped(seen.positions, check_box(source.box or seen.box, seen.positions))
-    step = implied_step(seen, x)
-    return [f"dataset.time_step={'TIME' if step is None else format(step, '.4g')}"]
+    if source.time_step is None and unknown and seen.accelerations is None:
+        step = implied_step(seen, unwrapped(seen.positions, box))
+        keys.append(f"dataset.time_step={'TIME' if step is None else format(step, '.4g')}")
+    return keys
 
 
 def _clock(rows: pd.DataFrame, clock: str) -> str:

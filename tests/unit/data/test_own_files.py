@@ -195,10 +195,28 @@ def test_each_of_several_files_is_a_run(tmp_path: Path):
         files_of(str(tmp_path), ENDINGS)
 
 
+def test_what_is_numbered_by_particle_is_taken_apart(tmp_path: Path):
+    names = ["x1", "x2", "y1", "y2", "vx1", "vx2", "vy1", "vy2", "m1", "m2", "spin_1", "spin_2"]
+    wide = pd.DataFrame(RNG.random((FRAMES, 12)), columns=names).assign(t=0.1 * np.arange(FRAMES))
+    wide.to_csv(tmp_path / "t.csv", index=False)
+    found = read([tmp_path / "t.csv"], Wanted(features=("spin",)))
+    values = wide.drop(columns="t").to_numpy().reshape(FRAMES, 6, 2)
+    for name, k in (("positions", [0, 1]), ("velocities", [2, 3]), ("features", [5])):
+        assert (found.arrays[name][0] == values[:, k].swapaxes(1, 2)).all()
+    assert (found.arrays["masses"][0] == values[:, 4]).all()
+    wide.assign(x_1=0.0).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match="mean the same of particle 1: x1.*x_1"):
+        table(tmp_path / "t.csv")
+
+
 def test_planets_have_names(tmp_path: Path):
     names = np.array(["Sun", "Earth", "Io"])
     rows(name=names).drop(columns="particle").to_csv(tmp_path / "t.csv", index=False)
     assert [*table(tmp_path / "t.csv").rows["particle"].cat.categories] == ["Earth", "Io", "Sun"]
+    rows(body=names).drop(columns="particle").to_csv(tmp_path / "t.csv", index=False)
+    found = table(tmp_path / "t.csv")
+    assert [*found.rows["particle"].cat.categories] == ["Earth", "Io", "Sun"]
+    assert any("column body is taken for the particle" in note for note in found.notes)
 
 
 PEDESTRIANS = Path(os.environ.get("PEDESTRIANS", "nowhere"))

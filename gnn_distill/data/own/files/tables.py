@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from gnn_distill.data.own.files.names import SPOTS, Heading, meanings
+from gnn_distill.data.own.files.names import MEANINGS, SPOTS, Heading, meanings
 from gnn_distill.data.own.files.text import Sheet
 from gnn_distill.data.own.tracks import bad
 from gnn_distill.physics.variables import AXES
@@ -69,6 +69,9 @@ def named(sheet: Sheet, path: Path, time_step: float | None) -> Named:
         InputError: a column has no name, or a name is there twice, or there are no rows.
     """
     rows, notes = sheet.rows, list(sheet.notes)
+    rows = rows.loc[
+        :, [bool(str(name).strip()) or rows.iloc[:, k].notna().any() for k, name in enumerate(rows)]
+    ]
     headings = [Heading.of(str(name)) for name in rows]
     if len(headings) > 1 and headings[0].name in ("", "unnamed:_0"):
         rows, headings = rows.iloc[:, 1:], headings[1:]
@@ -93,13 +96,17 @@ def named(sheet: Sheet, path: Path, time_step: float | None) -> Named:
         del known["mass"]
         rows = rows.drop(columns="mass")
         notes.append("mass is the brightness of a spot, as trackpy calls it, and no mass: left out")
-    if known.get("trajectory") == "particle":
-        notes.append("column trajectory is taken for the particle")
+    wide = sorted({f[2] for name in names if "x" not in names and (f := _WIDE.fullmatch(name))}, key=int)
+    if "particle" not in known.values() and len(wide) < 2:
+        words = [name for name in names if name not in known and rows[name].dtype.kind not in "fiub"]
+        known |= {words[0]: "particle"} if len(words) == 1 else {}
+    guessed = (k for k, meaning in known.items() if meaning == "particle" and k not in MEANINGS[meaning])
+    notes += [f"column {name} is taken for the particle" for name in guessed]
     rows = rows.rename(columns=known)
     units = {known.get(name, name): unit for name, unit in units.items()}
     texts = {known.get(heading.name, heading.name): heading.text for heading in headings}
-    if "particle" not in rows and sum(bool(_WIDE.fullmatch(name)) for name in names) >= 4:
-        rows = _long(rows)
+    if "particle" not in rows and len(wide) >= 2:
+        rows = _long(rows, wide, path)
     rows, said = _timed(rows, sheet.comments, time_step)
     if said:
         units["time"] = "s"
@@ -120,19 +127,24 @@ def _tracked(rows: pd.DataFrame, known: Mapping[str, str]) -> tuple[pd.DataFrame
     return rows[~stray], units
 
 
-def _long(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each particle and frame from x1, y1, x2, y2, …; other numbered columns are dropped."""
-    places = [(name, found) for name in rows if (found := _WIDE.fullmatch(str(name)))]
-    numbers = sorted({found[2] for _, found in places}, key=int)
-    numbered = re.compile(rf".*\D_?({'|'.join(numbers)})")
-    shared = rows[[name for name in rows if not numbered.fullmatch(str(name))]]
+def _long(rows: pd.DataFrame, particles: Sequence[str], path: Path) -> pd.DataFrame:
+    """One row for each particle and frame, from columns x1, y1, x2, y2, … and others so numbered."""
+    ends = re.compile(rf"(.*[^\d_])_?({'|'.join(particles)})")
+    places = {str(name): found for name in rows if (found := ends.fullmatch(str(name)))}
+    shared = rows[[name for name in rows if name not in places]]
     if not {"time", "frame"} & {*shared}:
         shared = shared.assign(frame=np.arange(len(rows)))
     parts = []
-    for number in numbers:
-        own = {name: found[1] for name, found in places if found[2] == number}
-        parts.append(shared.assign(particle=number).join(rows[[*own]].rename(columns=own)))
-    return pd.concat(parts, keys=numbers)
+    for number in particles:
+        own = [name for name, found in places.items() if found[2] == number]
+        bare = [Heading.of(places[name][1]).name for name in own]
+        means = meanings(bare)
+        bare = [means.get(name, name) for name in bare]
+        if len({*bare, *shared, "particle"}) < len(bare) + len([*shared]) + 1:
+            problem = f"several columns mean the same of particle {number}: {', '.join(own)}"
+            raise bad(path, problem, "keep one of them")
+        parts.append(shared.assign(particle=number).join(rows[own].set_axis(bare, axis=1)))
+    return pd.concat(parts, keys=particles)
 
 
 def _timed(
