@@ -12,6 +12,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.data.own.agree import implied_step
 from gnn_distill.data.own.box import check_box, unwrapped
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.own.files.assemble import assemble
 from gnn_distill.data.own.files.columns import VECTORS, Table
 from gnn_distill.data.own.files.read import read, table_of
 from gnn_distill.data.own.tracks import Observed, check
@@ -53,7 +54,8 @@ def describe(source: OwnData) -> Description:
     counted = table is not None and table.clock == "frame" and source.time_step is None
     keys = ["dataset.time_step=TIME"] if counted else []
     try:
-        seen = check(read(source.files, source.wanted), source.file, source.dim)
+        contents = read(source.files, source.wanted) if table is None else assemble(table, source.file)
+        seen = check(contents, source.file, source.dim)
         facts += _of_arrays(seen) if table is None else []
         keys = _wanted(source, seen)
         data = source.load()
