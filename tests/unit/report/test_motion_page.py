@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from gnn_distill import load_run
 from gnn_distill.errors import InputError
@@ -171,3 +172,26 @@ def test_a_notebook_shows_the_same(tmp_path: Path) -> None:
     assert r"\mathbf{a}_1 =" in run.law._repr_latex_()
     assert FORMULA in (run._repr_html_() or "") and run.plot("own").axes[0].get_xlabel()
     assert load_run(make_run(tmp_path / "old"))._repr_html_() is None
+
+
+@pytest.mark.parametrize(
+    ("right", "level", "said"),
+    [
+        ((True, True), "good", "This is Hooke's law: recovered."),
+        ((True, False), "partial", "Only partly recovered: Hooke's law was found in 1 of 2 parts."),
+        ((False, False), "bad", "Not recovered: what was found is not Hooke's law."),
+    ],
+)
+def test_a_known_law_has_a_verdict(tmp_path: Path, right: tuple[bool, bool], level: str, said: str) -> None:
+    path = make_motion(tmp_path / "run")
+    parts = {k: {"recovered": r, "reason": f"why {k}"} for k, r in zip(("u", "one_body"), right, strict=True)}
+    content = json.loads((path / "equations.json").read_text())
+    _write(path, "equations", content | {"verdict": {"recovered": all(right), "parts": parts}})
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    config["dataset"]["law"] = {"_target_": "gnn_distill.physics.laws.Spring"}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    page, terminal = words(path)
+    (banner,) = Text(page).of(level)
+    assert said in banner and "As exact as the data." in banner and "on each particle" in banner
+    assert f"{'' if right[1] else 'not '}recovered – why one_body" in banner
+    assert said in " ".join(terminal.split()) and "As exact as the data." in terminal
