@@ -1,15 +1,24 @@
 """Compiled integrators of equations of motion: adaptive Dormand–Prince 5(4), and small steps with kicks.
 
-Shapes: S simulations, T kept frames, n particles, D space dimensions.
+The kernels know scalars and elements of flat arrays only: slices of arrays take the compiler far longer than
+the particles take afterwards. Threads share out the simulations, each of which depends on nothing else.
+
+Shapes: S simulations, T kept frames, n particles, D space dimensions, Y = 2 n D: all positions, then all
+velocities.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
+from gnn_distill.arrays import Array
 from gnn_distill.physics.variables import SOFTENING
 
 _MAX_STEPS = 200_000  # per kept frame; beyond it the trajectory counts as failed
@@ -30,79 +39,73 @@ _ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 
 
 
 @numba.njit(cache=True)
-def _derivative(y, fixed, params, magnitude, body, pair, alone, out):
-    """Write d/dt of the state y [2, n, D] = (x, v) to `out`.
+def _derivative(y, fixed, params, magnitude, body, pair, alone, k, row, f):
+    """Write d/dt of the state y [Y] to `k[row]`; f [9] is for work.
 
     `fixed` [3, n] holds masses, what divides forces, and charges; `body` holds drag, gravity and 1 or 0 for a
     chain, a law of a class, pair terms in text, one-body terms in text, first order; then ε.
     """
-    n, dim = y.shape[1], y.shape[2]
-    m, inertia, q = fixed[0], fixed[1], fixed[2]
+    n, half = fixed.shape[1], y.size // 2
+    dim = half // n
+    for e in range(half):
+        k[row, e] = y[half + e]
+        k[row, half + e] = -body[0] * y[half + e] / fixed[1, e // dim]
     for i in range(n):
-        for c in range(dim):
-            out[0, i, c] = y[1, i, c]
-            out[1, i, c] = -body[0] * y[1, i, c] / inertia[i]
-        out[1, i, 1] -= body[1]
+        k[row, half + i * dim + 1] -= body[1]
     for i in range(n if body[3] else 0):
         for j in range(max(0, i - 1) if body[2] else 0, i):
             d2 = 0.0
             for c in range(dim):
-                d2 += (y[0, i, c] - y[0, j, c]) ** 2
+                d2 += (y[i * dim + c] - y[j * dim + c]) ** 2
             d = math.sqrt(d2)
             if d == 0.0:
                 continue
-            f = magnitude(d + SOFTENING, m[i], m[j], q[i], q[j], params) / d
+            size = magnitude(d + SOFTENING, fixed[0, i], fixed[0, j], fixed[2, i], fixed[2, j], params) / d
             for c in range(dim):
-                delta = y[0, i, c] - y[0, j, c]
-                out[1, i, c] += f * delta / inertia[i]
-                out[1, j, c] -= f * delta / inertia[j]
+                delta = y[i * dim + c] - y[j * dim + c]
+                k[row, half + i * dim + c] += size * delta / fixed[1, i]
+                k[row, half + j * dim + c] -= size * delta / fixed[1, j]
     if body[4] or body[5]:
-        _add_terms(y, fixed, body, pair, alone, out)
+        _add_terms(y, fixed, body, pair, alone, k, row, f)
     if body[6]:
-        out[0] = out[1]
-        out[1] = 0.0
+        for e in range(half):
+            k[row, e] = k[row, half + e]
+            k[row, half + e] = 0.0
 
 
 @numba.njit(cache=True)
-def _add_terms(y, fixed, body, pair, alone, out):
-    """Add the terms in text to the accelerations in `out`; a pair's two forces need not be opposite."""
-    n, dim = y.shape[1], y.shape[2]
-    x, v, f = np.zeros(3), np.zeros(3), np.zeros(3)
+def _add_terms(y, fixed, body, pair, alone, k, row, f):
+    """Add the terms in text to the accelerations in `k[row]`; a pair's two forces need not be opposite."""
+    n, half = fixed.shape[1], y.size // 2
+    dim = half // n
     for i in range(n):
         for j in range(n if body[4] else 0):
             if i == j or (body[2] and abs(i - j) != 1):
                 continue
             d2, w2, along = 0.0, 0.0, 0.0
             for c in range(dim):
-                delta, w = y[0, i, c] - y[0, j, c], y[1, i, c] - y[1, j, c]
+                delta = y[i * dim + c] - y[j * dim + c]
+                w = y[half + i * dim + c] - y[half + j * dim + c]
                 d2, w2, along = d2 + delta * delta, w2 + w * w, along + delta * w
             d = math.sqrt(d2)
             if d == 0.0:
                 continue
-            pair(
-                d,
-                d + body[7],
-                math.sqrt(w2),
-                along / d,
-                fixed[0, i],
-                fixed[0, j],
-                fixed[2, i],
-                fixed[2, j],
-                f,
-            )
+            m1, m2, q1, q2 = fixed[0, i], fixed[0, j], fixed[2, i], fixed[2, j]
+            pair(d, d + body[7], math.sqrt(w2), along / d, m1, m2, q1, q2, f)
             for c in range(dim):
-                delta, w = y[0, i, c] - y[0, j, c], y[1, i, c] - y[1, j, c]
-                out[1, i, c] += (f[0] * delta / d + f[1] * w) / fixed[1, i]
+                delta = y[i * dim + c] - y[j * dim + c]
+                w = y[half + i * dim + c] - y[half + j * dim + c]
+                k[row, half + i * dim + c] += (f[0] * delta / d + f[1] * w) / fixed[1, i]
         if body[5]:
             for c in range(dim):
-                x[c], v[c] = y[0, i, c], y[1, i, c]
-            alone(x[0], x[1], x[2], v[0], v[1], v[2], fixed[0, i], fixed[2, i], f)
+                f[3 + c], f[6 + c] = y[i * dim + c], y[half + i * dim + c]
+            alone(f[3], f[4], f[5], f[6], f[7], f[8], fixed[0, i], fixed[2, i], f)
             for c in range(dim):
-                out[1, i, c] += f[c]
+                k[row, half + i * dim + c] += f[c]
 
 
 @numba.njit(cache=True)
-def _advance(y, k, fixed, params, magnitude, body, pair, alone, span, h, rtol, atol, trial, err_prev):
+def _advance(y, k, fixed, params, magnitude, body, pair, alone, span, h, rtol, atol, trial, f, err_prev):
     """Integrate y over `span` in place with k[0] its derivative; return the next step, or -1 on failure."""
     size = y.size
     t = 0.0
@@ -113,22 +116,23 @@ def _advance(y, k, fixed, params, magnitude, body, pair, alone, span, h, rtol, a
             for e in range(size):
                 acc = 0.0
                 for p in range(s):
-                    acc += _A[s, p] * k[p].flat[e]
-                trial.flat[e] = y.flat[e] + step * acc
-            _derivative(trial, fixed, params, magnitude, body, pair, alone, k[s])
+                    acc += _A[s, p] * k[p, e]
+                trial[e] = y[e] + step * acc
+            _derivative(trial, fixed, params, magnitude, body, pair, alone, k, s, f)
         norm = 0.0
         for e in range(size):
             err = 0.0
             for p in range(7):
-                err += _ERROR[p] * k[p].flat[e]
-            scale = atol + rtol * max(abs(y.flat[e]), abs(trial.flat[e]))
+                err += _ERROR[p] * k[p, e]
+            scale = atol + rtol * max(abs(y[e]), abs(trial[e]))
             norm += (step * err / scale) ** 2
         norm = math.sqrt(norm / size)
         if not norm < np.inf:
             norm = 1e10
         if norm <= 1.0:
-            y[:] = trial
-            k[0] = k[6]
+            for e in range(size):
+                y[e] = trial[e]
+                k[0, e] = k[6, e]
             grow = 0.9 * max(norm, 1e-10) ** -0.14 * err_prev[0] ** 0.08  # PI control, Hairer II.4
             err_prev[0] = max(norm, 1e-4)
             if last:
@@ -142,78 +146,135 @@ def _advance(y, k, fixed, params, magnitude, body, pair, alone, span, h, rtol, a
     return -1.0
 
 
-@numba.njit(parallel=True, cache=True)
-def adaptive(x0, v0, fixed, params, magnitude, body, pair, alone, frames, spacing, rtol, atol):
-    """Positions, velocities, accelerations [S, T, n, D] from the initial states, and which succeeded [S]."""
-    sims, n, dim = x0.shape
-    xs = np.full((sims, frames, n, dim), np.nan)
-    vs, acc = xs.copy(), xs.copy()
-    ok = np.zeros(sims, dtype=np.bool_)
-    for s in numba.prange(sims):
-        y, trial = np.empty((2, n, dim)), np.empty((2, n, dim))
-        y[0], y[1] = x0[s], v0[s]
-        k = np.empty((7, 2, n, dim))
-        _derivative(y, fixed[s], params, magnitude, body, pair, alone, k[0])
+@numba.njit(cache=True, nogil=True)
+def _adaptive(states, slopes, fixed, params, magnitude, body, pair, alone, spacing, rtol, atol, work):
+    """Fill states [S, T, Y] from the first frame on, and slopes [S, T, Y] with d/dt of them."""
+    k, y, trial, f, err_prev = work
+    for s in range(states.shape[0]):
+        for e in range(y.size):
+            y[e] = states[s, 0, e]
+        _derivative(y, fixed[s], params, magnitude, body, pair, alone, k, 0, f)
         h = 0.1 * spacing
-        err_prev = np.ones(1)
-        for t in range(frames):
+        err_prev[0] = 1.0
+        for t in range(states.shape[1]):
             if t > 0:
-                h = _advance(
-                    y,
-                    k,
-                    fixed[s],
-                    params,
-                    magnitude,
-                    body,
-                    pair,
-                    alone,
-                    spacing,
-                    h,
-                    rtol,
-                    atol,
-                    trial,
-                    err_prev,
-                )
+                args = (fixed[s], params, magnitude, body, pair, alone, spacing, h, rtol, atol)
+                h = _advance(y, k, *args, trial, f, err_prev)
                 if h < 0:
                     break
-            xs[s, t], vs[s, t], acc[s, t] = y[0], y[1], k[0, 0 if body[6] else 1]
-        ok[s] = h > 0 and np.isfinite(acc[s]).all()
-    return xs, vs, acc, ok
+            for e in range(y.size):
+                states[s, t, e] = y[e]
+                slopes[s, t, e] = k[0, e]
 
 
 @numba.njit(cache=True)
-def _heun(y, k, fixed, params, magnitude, body, pair, alone, dt, size, kick):
-    """One step of y in place, k[0] its derivative before and after, k[1:] for work; kicks of `size`."""
-    row, trial = 0 if body[6] else 1, k[2]
-    for i in range(y.shape[1]):
-        for c in range(y.shape[2]):
-            kick[row, i, c] = size * np.random.normal()
+def _heun(y, k, fixed, params, magnitude, body, pair, alone, dt, size, kick, trial, f):
+    """One step of y in place, k[0] its derivative before and after, k[1] for work; kicks of `size`."""
+    half = y.size // 2
+    for e in range(half):
+        kick[e if body[6] else half + e] = size * np.random.normal()
     for e in range(y.size):
-        trial.flat[e] = y.flat[e] + dt * k[0].flat[e] + kick.flat[e]
-    _derivative(trial, fixed, params, magnitude, body, pair, alone, k[1])
+        trial[e] = y[e] + dt * k[0, e] + kick[e]
+    _derivative(trial, fixed, params, magnitude, body, pair, alone, k, 1, f)
     for e in range(y.size):
-        y.flat[e] += 0.5 * dt * (k[0].flat[e] + k[1].flat[e]) + kick.flat[e]
-    _derivative(y, fixed, params, magnitude, body, pair, alone, k[0])
+        y[e] += 0.5 * dt * (k[0, e] + k[1, e]) + kick[e]
+    _derivative(y, fixed, params, magnitude, body, pair, alone, k, 0, f)
 
 
-@numba.njit(parallel=True, cache=True)
-def kicked(x0, v0, fixed, params, magnitude, body, pair, alone, frames, spacing, steps, size, seeds):
-    """The same with kicks of standard deviation `size` in each of `steps` steps to a frame.
+@numba.njit(cache=True, nogil=True)
+def _kicked(states, slopes, fixed, params, magnitude, body, pair, alone, dt, steps, size, seeds, work):
+    """The same in `steps` steps to a frame, with a kick of standard deviation `size` in each.
 
     Heun's method, of second weak order where noise does not depend on the state (Kloeden and Platen 1992).
     """
-    sims, n, dim = x0.shape
-    xs = np.full((sims, frames, n, dim), np.nan)
-    vs, acc = xs.copy(), xs.copy()
-    ok = np.zeros(sims, dtype=np.bool_)
-    for s in numba.prange(sims):
+    k, y, trial, f, kick = work
+    for s in range(states.shape[0]):
         np.random.seed(seeds[s])
-        y, k, kick = np.empty((2, n, dim)), np.empty((3, 2, n, dim)), np.zeros((2, n, dim))
-        y[0], y[1] = x0[s], v0[s]
-        _derivative(y, fixed[s], params, magnitude, body, pair, alone, k[0])
-        for t in range(frames):
+        for e in range(y.size):
+            y[e], kick[e] = states[s, 0, e], 0.0
+        _derivative(y, fixed[s], params, magnitude, body, pair, alone, k, 0, f)
+        for t in range(states.shape[1]):
             for _ in range(steps if t > 0 else 0):
-                _heun(y, k, fixed[s], params, magnitude, body, pair, alone, spacing / steps, size, kick)
-            xs[s, t], vs[s, t], acc[s, t] = y[0], y[1], k[0, 0 if body[6] else 1]
-        ok[s] = np.isfinite(acc[s]).all() and np.isfinite(xs[s]).all()
-    return xs, vs, acc, ok
+                _heun(y, k, fixed[s], params, magnitude, body, pair, alone, dt, size, kick, trial, f)
+            for e in range(y.size):
+                states[s, t, e] = y[e]
+                slopes[s, t, e] = k[0, e]
+
+
+def adaptive(
+    x0: Array,
+    v0: Array,
+    fixed: Array,
+    params: Array,
+    magnitude: Any,
+    body: Array,
+    pair: Any,
+    alone: Any,
+    frames: int,
+    spacing: float,
+    rtol: float,
+    atol: float,
+) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    """Positions, velocities, accelerations [S, T, n, D] from the initial states, and which succeeded [S].
+
+    The arguments from `fixed` [S, 3, n] to `alone` are those of `_derivative`.
+    """
+
+    def run(part: slice, states: Array, slopes: Array, work: tuple[Array, ...]) -> None:
+        system = (fixed[part], params, magnitude, body, pair, alone)
+        _adaptive(states, slopes, *system, spacing, rtol, atol, work)
+
+    return _shared(run, x0, v0, frames, bool(body[6]))
+
+
+def kicked(
+    x0: Array,
+    v0: Array,
+    fixed: Array,
+    params: Array,
+    magnitude: Any,
+    body: Array,
+    pair: Any,
+    alone: Any,
+    frames: int,
+    spacing: float,
+    steps: int,
+    size: float,
+    seeds: npt.NDArray[np.uint32],
+) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    """The same with kicks of standard deviation `size` in each of `steps` steps to a frame; `seeds` [S]."""
+
+    def run(part: slice, states: Array, slopes: Array, work: tuple[Array, ...]) -> None:
+        system = (fixed[part], params, magnitude, body, pair, alone)
+        _kicked(states, slopes, *system, spacing / steps, steps, size, seeds[part], work)
+
+    return _shared(run, x0, v0, frames, bool(body[6]))
+
+
+def _shared(
+    run: Callable[[slice, Array, Array, tuple[Array, ...]], None],
+    x0: Array,
+    v0: Array,
+    frames: int,
+    first_order: bool,
+) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    """Share out the simulations to threads, and take the states apart."""
+    sims, n, dim = x0.shape
+    size = 2 * n * dim
+    states = np.full((sims, frames, size), np.nan)
+    states[:, 0] = np.concatenate([x0.reshape(sims, -1), v0.reshape(sims, -1)], axis=1)
+    slopes = np.full_like(states, np.nan)
+    threads = max(1, min(sims, numba.get_num_threads()))
+    ends = np.linspace(0, sims, threads + 1).astype(int)
+
+    def one(low: int, high: int) -> None:
+        work = (np.zeros((7, size)), np.zeros(size), np.zeros(size), np.zeros(9), np.zeros(size))
+        run(slice(low, high), states[low:high], slopes[low:high], work)
+
+    one(0, 0)  # compiles, which threads do one after another anyway
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(one, ends[:-1].tolist(), ends[1:].tolist()))
+    x, v = (states.reshape(sims, frames, 2, n, dim)[:, :, k].copy() for k in (0, 1))
+    a = slopes.reshape(sims, frames, 2, n, dim)[:, :, 0 if first_order else 1].copy()
+    found = np.concatenate([states, slopes], axis=2).reshape(sims, -1)
+    return x, v, a, np.asarray(np.isfinite(found).all(axis=1))
