@@ -74,7 +74,10 @@ def _doubts(run: Run) -> list[str]:
 def title(run: Run) -> str:
     """What the data are, in a few words: the name of a file, or of a known law."""
     path = (run.config.get("dataset") or {}).get("path")
-    return Path(str(path)).name if path else capitalised(law_title(run))
+    files = path if isinstance(path, list) else [path]
+    if not files or not files[0]:
+        return capitalised(law_title(run))
+    return Path(str(files[0])).name + (f" and {len(files) - 1} more" if len(files) > 1 else "")
 
 
 def names(law: dict[str, Any]) -> str:
