@@ -37,7 +37,7 @@ WIDE = (
 )
 """Shapes of two lengths: alone, and with a power or logarithm of the distance."""
 STEEP = {
-    "exp(-(r/L)**n)": (1.5, 2.0, 3.0),
+    "exp(-(r/L)**n)": (0.5, 1.3, 1.6, 2.0, 3.0),
     "(r + L)**n": (-3.0, -2.0, -1.0, 0.5),
     "(r**2 + L**2)**n": (-2.0, -1.5, -1.0, -0.5),
     "1/(1 + (r/L)**n)": (2.0, 3.0, 4.0, 6.0),
@@ -49,13 +49,15 @@ SOME = (-2.0, -1.0, 0.0, 1.0)
 """Of the distance, in front of a narrow shape, and of the others."""
 LENGTHS = {"L": np.geomspace(0.1, 4.0, 19), "R": np.geomspace(0.15, 3.0, 7)}
 """In median distances."""
-FREE = (-5.0, -4.0, -3.0, -2.5, -2.2, -1.8, -1.5, -1.2, -0.8, -0.3, 0.3, 0.7, 1.3, 1.7, 2.5)
+FREE = (-5.0, -4.0, -3.4, *np.arange(-2.9, 2.6, 0.2))
 """Exponents of a power by itself."""
 APART = 1e-5
 """Least 1 − cos² of two columns that are tried together."""
-CLASSES, KEPT = 24, 6
+CLASSES, KEPT = 40, 6
 """Of each number of constants: sums whose constants are fitted, and the best of these that are kept."""
-MANY, TRIED = 20_000, 3
+QUICK, THOROUGH = 8, 40
+"""Steps of a fit, of all and of those that are kept."""
+MANY, TRIED = 20_000, 2
 """Best places on the grid among which pairs are looked for, and from which a single term is fitted."""
 WIDEST = 1e3
 """Bounds of a length, in median distances, and their inverse."""
@@ -118,12 +120,14 @@ def shortest(r: Array, y: Array, most: int) -> list[Short]:
     found: dict[int, list[Short]] = {}
     for short in itertools.chain.from_iterable(map(problem.fitted, problem.classes())):
         if short.cost <= most:
-            found.setdefault(short.cost, []).append(_in_units(short, middle))
-    best = []
+            found.setdefault(short.cost, []).append(short)
+    best: list[Short] = []
     for cost in sorted(found):
         ranked = sorted(found[cost], key=lambda s: (s.loss, s.size))
-        best += [s for k, s in enumerate(ranked) if all(s.terms != o.terms for o in ranked[:k])][:KEPT]
-    return best
+        ranked = [s for k, s in enumerate(ranked) if all(s.terms != o.terms for o in ranked[:k])]
+        refitted = [problem.fit(s.terms, s.letters, s.values, THOROUGH) for s in ranked[: 2 * KEPT]]
+        best += sorted(refitted, key=lambda s: (s.loss, s.size))[:KEPT]
+    return [_in_units(short, middle) for short in best]
 
 
 def _in_units(short: Short, middle: float) -> Short:
@@ -142,7 +146,7 @@ def _atoms() -> list[_Atom]:
         for power in POWERS if text in NARROW else SOME:
             whole = sympy.Integer(int(power)) if power.is_integer() else sympy.Rational(power)
             found.append(_Atom(r**whole * shape, letters, grid))
-    free: Grid = tuple((v,) for v in FREE)
+    free: Grid = tuple((float(v),) for v in FREE)
     return [*found, _Atom(r**n, ("n",), free)]
 
 
@@ -184,8 +188,7 @@ class _Target:
         found += [[places[k] for k in both] for both in self._pairs(table, of, free, free == 2, free == 0)]
         pull = np.abs(table.T @ self.y)
         for count in range(int(free.max()) + 1):
-            kinds = sorted(set(of[free == count]), key=lambda k: -float(pull[of == k].max()))
-            for k in kinds[: CLASSES // 2]:
+            for k in sorted(set(of[free == count])):
                 own = np.flatnonzero(of == k)
                 found += [[places[n]] for n in own[np.argsort(-pull[own])[:TRIED]]]
         return found
@@ -222,17 +225,20 @@ class _Target:
             terms.append(atom.term.xreplace(new))
             letters += map(str, new.values())
             start += constants
-        first = self._fit(terms, letters, start)
+        first = self.fit(terms, letters, start, QUICK)
         found = [first]
         steep = [n for n, v in zip(letters, first.values, strict=True) if n[0] == "n" and _near_half(v)]
         if steep:
             values = dict(zip(letters, first.values, strict=True))
             put = {sympy.Symbol(n): sympy.Rational(round(2 * values[n]), 2) for n in steep}
             rest = [n for n in letters if n not in steep]
-            found.append(self._fit([t.xreplace(put) for t in terms], rest, [values[n] for n in rest]))
+            found.append(self.fit([t.xreplace(put) for t in terms], rest, [values[n] for n in rest], QUICK))
         return found
 
-    def _fit(self, terms: Sequence[sympy.Expr], letters: Sequence[str], start: Sequence[float]) -> Short:
+    def fit(
+        self, terms: Sequence[sympy.Expr], letters: Sequence[str], start: Sequence[float], steps: int
+    ) -> Short:
+        """The terms with their constants fitted from a start on."""
         functions = [compiled(t) for t in terms]
         long = np.array([n[0] in LENGTHS for n in letters], dtype=bool)
 
@@ -248,7 +254,7 @@ class _Target:
         v = np.where(long, np.log(np.where(long, start, 1.0)), start) if letters else np.zeros(0)
         if letters:
             bound = np.where(long, np.log(WIDEST), 15.0)
-            v = least_squares(rest, np.clip(v, -bound, bound), bounds=(-bound, bound), max_nfev=25).x
+            v = least_squares(rest, np.clip(v, -bound, bound), bounds=(-bound, bound), max_nfev=steps).x
         error = rest(v)
         return Short(
             tuple(terms), tuple(letters), tuple(map(float, constants(v))), float(np.sqrt(np.mean(error**2)))
