@@ -92,7 +92,7 @@ def outcome(fits: list[Tried], unseen: Motion, true: int) -> str:
 def thresholds(cases: int, seed: int) -> None:
     print(f"{'rows':>6}{'noise':>7}  " + "  ".join(f"{w:>6}" for w in ("right", "level", "wrong")))
     known = {}
-    for rows, noise in itertools.product((150, 600), NOISES):
+    for rows, noise in itertools.product((100, 400), NOISES):
         known[rows, noise] = [tried(name, noise, k, rows, seed) for name in LAWS for k in range(cases)]
         print(f"{rows:6}{noise:7}  {rates(known[rows, noise])}", flush=True)
     print(f"\n{'CHANCE':>7}{'CLEAR':>7}{'MATERIAL':>10}  right   level   wrong, over all noises and rows")

@@ -80,7 +80,7 @@ class OperonEngine(TrimmingEngine):
     max_depth: int = 10
     fit_points: int = 1500
     functions: tuple[str, ...] = EXTRA
-    seconds: float = 40.0
+    seconds: float = 30.0
     time_limit: float | None = None
     n_threads: int = 1
 

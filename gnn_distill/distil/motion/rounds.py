@@ -63,7 +63,8 @@ class Rounds:
         for step in self._steps(known, left):
             key, forms = step(chosen)
             if forms:
-                chosen = self.search.bettered(chosen, key, forms)
+                search = replace(self.search, begun=time.process_time(), seconds=left())
+                chosen = search.bettered(chosen, key, forms)
             if left() <= 0 or self.rest(chosen) < DONE:
                 break
         return chosen

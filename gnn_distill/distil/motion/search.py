@@ -10,8 +10,9 @@ Shapes: E edges, R rows, D space dims.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from gnn_distill.distil.engines.forms import guesses
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.points import Points, trim
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
-from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit, holds, together, typical
+from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, holds, together, typical
 from gnn_distill.distil.motion.kicks import innovations
 from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
@@ -31,6 +32,8 @@ SCREENED, FINALISTS = 10, 5
 SPARE = ("trap", "rotation", "drag", "magnetic force")
 MOST = 6
 """Numbers of a form at most: what needs more is a curve, not a law."""
+LEAST = 4
+"""Forms that are fitted however long it takes."""
 PASSES = 2
 """Rounds over the parts, each chosen while the others stay."""
 
@@ -111,6 +114,8 @@ class Search:
         candidates: forms of one direction, from points of the network.
         say: prints one line of text.
         fresh: whether the network has not seen the rows that choose.
+        seconds: of the processor, after which no form beyond the first `LEAST` is fitted any more.
+        begun: when they began.
     """
 
     few: Rows
@@ -120,6 +125,8 @@ class Search:
     candidates: Callable[[str], list[Form]]
     say: Callable[[str], None] = lambda line: None
     fresh: bool = True
+    seconds: float = 25.0
+    begun: float = field(default_factory=time.process_time)
 
     def run(self) -> Chosen:
         """Choose the parts one after another, then once more beside the others' closed forms."""
@@ -219,7 +226,7 @@ class Search:
     def _screened(self, forms: Sequence[Form], told: Sequence[str], known: Sequence[Form]) -> list[Form]:
         """The forms that fit a few rows best, their constants moved there."""
         motion, extra = self.few.motion, self.few.beside(told, known)
-        fits = [fit(motion, form, extra) for form in forms]
+        fits = self._fits(motion, forms, extra)
         rated = sorted(compared(fits, motion, extra), key=lambda t: float(t.losses.mean()))
         size = typical(motion.labels)
         level = [t for t in rated if t is rated[0] or not beaten(t, rated[0], size)]
@@ -227,12 +234,21 @@ class Search:
         kept = [*simple, *(t for t in rated if all(t is not s for s in simple))][:SCREENED]
         return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in kept]
 
+    def _fits(self, motion: Motion, forms: Sequence[Form], extra: Array) -> list[Fit]:
+        """The forms fitted, the first ones alone where time is over: powers in powers take long."""
+        fits: list[Fit] = []
+        for form in forms:
+            if len(fits) >= LEAST and time.process_time() - self.begun > self.seconds:
+                break
+            fits.append(fit(motion, form, extra))
+        return fits
+
     def _choose(
         self, forms: Sequence[Form], told: Sequence[str], known: Sequence[Form]
     ) -> tuple[Tried, list[Tried], list[Tried]]:
         """The simplest form that no other beats, those that are level with it, and all."""
         extra, unseen = self.seen.beside(told, known), self.unseen.beside(told, known)
-        fits = [fit(self.seen.motion, form, extra) for form in (NOTHING, *forms)]
+        fits = self._fits(self.seen.motion, (NOTHING, *forms), extra)
         found = compared([f for f in fits if holds(f, self.unseen.motion)], self.unseen.motion, unseen)
         chosen, level = simplest(found, self.unseen.motion)
         return chosen, [t for t in level if t.order[0] <= chosen.order[0]], found

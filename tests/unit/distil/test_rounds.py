@@ -16,7 +16,7 @@ from gnn_distill.distil.motion.fit import Fit, Form, fit, holds
 from gnn_distill.distil.motion.law import written
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion, motion
-from gnn_distill.distil.motion.search import Chosen, Rows, Search, candidates
+from gnn_distill.distil.motion.search import LEAST, Chosen, Rows, Search, candidates
 from gnn_distill.distil.motion.shapes import shortest
 from gnn_distill.distil.motion.trust import nothing
 from gnn_distill.distil.solve import Work
@@ -143,3 +143,14 @@ def test_a_form_without_a_value_beyond_the_data_is_not_chosen():
     assert not holds(Fit(root, np.array(root.start), np.ones(1), np.zeros(0)), part)
     whole = Form.of(sympy.sympify("2.0*sqrt(d + 0.1)"), "u")
     assert holds(Fit(whole, np.array(whole.start), np.ones(1), np.zeros(0)), part)
+
+
+def test_where_time_is_over_the_first_forms_are_fitted_all_the_same():
+    parts = [snapshots(lambda d, *p: 2.0 / d**2, 60, k) for k in range(3)]
+    rows = [
+        Rows(p, {"u": p.pairs(2.0 / p.named["d"][:, None] ** 2 * p.directions["u"]).reshape(-1, 1)})
+        for p in parts
+    ]
+    forms = [Form.of(sympy.sympify(f"2.0*d**(-{k}.0)"), "u", str(k)) for k in (2, 1, 3, 4, 5, 6, 7)]
+    chosen = Search(*rows, 2, lambda key: forms, seconds=0.0).run()
+    assert chosen.pairs["u"].name == "2" and len(chosen.tried["u"]) <= LEAST
