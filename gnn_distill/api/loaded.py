@@ -147,7 +147,7 @@ class LoadedRun:
                 are those of single functions.
         """
         if self.equations["target"] == "functions":
-            fix = "no verdict compares single functions: run it again with dataset.law, or model=additive"
+            fix = "functions are judged as a run distils: run it again with dataset.law, or model=additive"
             raise InputError("judge", law.title, fix)
         m, inputs, entries = self.messages, self.equations["variables"], self.equations["components"]
         ranges, dim = data_ranges(m.variables, m.names), m.delta.shape[1]
