@@ -19,10 +19,10 @@ import json
 import time
 from pathlib import Path
 
-from particles import exact, judge, little, negative, noisy
+from particles import exact, hidden, judge, little, negative, noisy
 from particles.case import Case
 
-KINDS = (exact, noisy, negative, little)
+KINDS = (exact, noisy, negative, little, hidden)
 CASES: dict[str, Case] = {case.name: case for kind in KINDS for case in kind.CASES}
 
 

@@ -37,7 +37,7 @@ class Tracks:
 
     `headings` name the columns of run, time and particle (None: no such column); `frame` as the time's
     heading writes frame numbers. `noise` is the standard deviation of what is added to the positions that
-    are written. `digits` is a printf format of the coordinates.
+    are written. `digits` is a printf format of the coordinates, `labels` are names of the particles.
     """
 
     x: np.ndarray
@@ -47,6 +47,7 @@ class Tracks:
     headings: tuple[str | None, str, str] = ("run", "t", "id")
     noise: float = 0.0
     digits: str = "%.9g"
+    labels: tuple[str, ...] = ()
 
     def table(self, rng: np.random.Generator, velocities: bool) -> pd.DataFrame:
         """One row for each particle in each frame of each run."""
@@ -54,8 +55,8 @@ class Tracks:
         run, frame, particle = (grid.ravel() for grid in np.indices((S, T, n)))
         heading, time, name = self.headings
         columns: dict[str, Any] = {} if heading is None else {heading: run}
-        columns[time] = frame if time == "frame" else np.round(self.times, 9)[frame]
-        columns[name] = particle
+        columns[time] = frame if time == "frame" else np.round(self.times, 12)[frame]
+        columns[name] = np.array(self.labels)[particle] if self.labels else particle
         seen = self.x + self.noise * rng.normal(size=self.x.shape) if self.noise else self.x
         columns |= written(dict(zip("xyz", seen.reshape(-1, D).T, strict=False)), self.digits)
         if velocities and self.v is not None:
@@ -78,7 +79,8 @@ class Truth:
     there is no pair law. `direction`: "u" = Δ/d, Δ = x₁ − x₂, or "w" = v₁ − v₂. `weight`: what multiplies it,
     in the properties of receiver (1) and sender (2). `one_body`: a function of x [N, D], v [N, D] and the
     properties {column: [N]}, or None. `bound`: distances beyond it do not count; `box`: sides of a periodic
-    box. `law`: the whole in words.
+    box. `source` and `response`: what individuals bring to c that the file does not hold, by label, a factor
+    each. `law`: the whole in words.
     """
 
     order: int
@@ -90,6 +92,8 @@ class Truth:
     one_body: Callable[[np.ndarray, np.ndarray, Mapping[str, np.ndarray]], np.ndarray] | None = None
     bound: float = np.inf
     box: float | None = None
+    source: Mapping[str, float] = field(default_factory=dict)
+    response: Mapping[str, float] = field(default_factory=dict)
 
     def distances(self, x: np.ndarray) -> np.ndarray:
         """A grid between the 5 % and 95 % quantiles of the distances in positions [S, T, n, D]."""
@@ -116,6 +120,7 @@ class Truth:
             "one_body": None,
             "shape": [S, T, n, D],
             "position_noise": tracks.noise,
+            "hidden": {"source": dict(self.source), "response": dict(self.response)},
         }
         if self.pair is not None:
             d = self.distances(tracks.x)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+ROLES = "source", "response"
+PAIRS = 40  # of individuals
 NONE = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
 
 
@@ -52,24 +54,49 @@ def judged(law: dict[str, Any] | None, file: Path, truth: dict[str, Any]) -> dic
     row |= {"trust": law["trust"]["level"], "doubts": len(law["doubts"]), "share": law["test"]["share"]}
     if truth["pair"] is not None:
         d, f = (np.array(truth["pair"][k]) for k in ("d", "f"))
-        found = np.array([_pair(move, dim, r, truth["direction"], law["further"]) for r in d])
-        row["pair"] = float(np.median(np.abs(found - f) / np.maximum(np.abs(f), 1e-3 * np.abs(f).max())))
+        hidden = law.get("hidden") or {}
+        s, t = (truth.get("hidden", {}).get(role) or {"": 1.0} for role in ("source", "response"))
+        both = [(i, j) for i in t for j in s if i != j or not i][:PAIRS]
+        known = [(i, j) if hidden else None for i, j in both]
+        found = np.array(
+            [[_pair(move, dim, r, truth["direction"], law["further"], k) for r in d] for k in known]
+        )
+        f = np.array([t[i] * s[j] * f for i, j in both])
+        row |= {f"hidden_{role}": off(hidden, truth["hidden"][role], role) for role in ROLES if hidden}
+        row["pair"] = float(
+            np.median(np.abs(found - f) / np.maximum(np.abs(f), 1e-3 * np.abs(f).max(axis=-1, keepdims=True)))
+        )
     if truth["one_body"] is not None:
         own = truth["one_body"]
         x, v, h = (np.array(own[k]) for k in ("x", "v", "h"))
         features = (
             np.stack([own.get(k, np.zeros(len(x))) for k in law["further"]], 1) if law["further"] else None
         )
-        found = move(x, v, own.get("m"), own.get("q"), edges=NONE, features=features)
+        ids = list(law["hidden"])[:1] * len(x) if law.get("hidden") else None
+        found = move(x, v, own.get("m"), own.get("q"), edges=NONE, features=features, ids=ids)
         row["own"] = float(1 - ((found - h) ** 2).sum() / ((h - h.mean(0)) ** 2).sum())
     return row
 
 
-def _pair(move: Any, dim: int, d: float, along: str, further: list[str]) -> float:
+def off(found: dict[str, Any], truth: dict[str, float], role: str) -> tuple[float, str]:
+    """The largest relative error of what individuals bring, up to a common factor, and whose it is."""
+    largest = max(truth, key=lambda name: abs(truth[name]))
+    errors = {
+        name: abs(found[name][role][0] / found[largest][role][0] / (true / truth[largest]) - 1)
+        for name, true in truth.items()
+    }
+    worst = max(errors, key=lambda name: errors[name])
+    return errors[worst], worst
+
+
+def _pair(
+    move: Any, dim: int, d: float, along: str, further: list[str], ids: tuple[str, str] | None = None
+) -> float:
     """What a pair of unit properties does at a distance, along Δ/d or for a unit of relative velocity."""
     x, v = np.zeros((2, dim)), np.zeros((2, dim))
     x[0, 0], v[0, 1] = d, 1.0 if along == "w" else 0.0
     given = {"m": np.ones(2), "q": np.ones(2), "features": np.zeros((2, len(further))) if further else None}
+    given["ids"] = ids
     both = move(x, v, **given, edges=(np.array([0]), np.array([1])))
     alone = move(x, v, **given, edges=NONE)
     return float((both - alone)[0, 1 if along == "w" else 0])

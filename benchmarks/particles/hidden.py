@@ -1,0 +1,121 @@
+"""Individuals whose masses and charges the file does not hold; the control of each: all of them are equal.
+
+Planets are those of the ephemeris DE421 (packages `de421` and `jplephem`), between 1970 and 2000.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from particles.case import Case, Dice, Tracks, Truth
+from particles.motion import follow, pairs, spread
+
+BODIES = ("sun", "mercury", "venus", "earthmoon", "mars", "jupiter", "saturn", "uranus", "neptune")
+GM = ("GMS", "GM1", "GM2", "GMB", "GM4", "GM5", "GM6", "GM7", "GM8")  # their constants in DE421, AU³/day²
+YEAR, START, EVERY, FRAMES = 365.25, 2440600.5, 0.5, 21915
+
+
+def inverse_square(d: np.ndarray) -> np.ndarray:
+    """Repulsion of unit charges."""
+    return 1 / d**2
+
+
+def central(
+    dice: Dice,
+    shape: tuple[int, int, int],
+    frames: int,
+    source: np.ndarray,
+    response: np.ndarray,
+    trap: float = 0.0,
+    drag: float = 0.0,
+    reach: float | None = None,
+) -> tuple[Tracks, Truth]:
+    """Runs of particles with a_i = t_i Σ s_j f(d) Δ/d − k x − γ v, f = 1/d² or Yukawa's."""
+
+    def force(d: np.ndarray) -> np.ndarray:
+        if reach is None:
+            return inverse_square(d)
+        return np.exp(-d / reach) * (1 / d**2 + 1 / (reach * d))
+
+    def acceleration(x: np.ndarray, v: np.ndarray, _: slice) -> np.ndarray:
+        u, d = pairs(x)
+        total = np.einsum("sij,j,sijk->sik", force(d), source, u)
+        return response[:, None] * total - trap * x - drag * v
+
+    times = (0.02 if trap else 0.01) * np.arange(frames)
+    x = spread(dice.rng, shape, 2.0 if shape[1] < 20 else 3.0, 0.6)
+    x, v = follow(acceleration, x, dice.rng.normal(size=shape), times)
+    constants = {"k": trap, "γ": drag} | ({} if reach is None else {"λ": reach})
+    law = "a = t₁ Σ s₂ f(d) Δ/d" + (" − k x₁ − γ v₁" if trap else "")
+    labels = tuple(map(str, range(shape[1])))
+    truth = Truth(
+        2,
+        law,
+        constants,
+        force,
+        one_body=(lambda x, v, own: -trap * x - drag * v) if trap else None,
+        source=dict(zip(labels, source.tolist(), strict=True)),
+        response=dict(zip(labels, response.tolist(), strict=True)),
+    )
+    return Tracks(x, v, times), truth
+
+
+def few_masses(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Gravity of five bodies."""
+    m = np.array([3.1, 0.7, 1.3, 0.35, 2.2]) if dice.pilot else dice.rng.uniform(0.3, 4.0, 5)
+    m = m if obstacle else np.full(5, 1.5)
+    return central(dice, (150, 5, 2), 80, -m, np.ones(5))
+
+
+def many_masses(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Gravity of thirty bodies."""
+    m = np.exp(dice.rng.normal(size=30)) if obstacle else np.ones(30)
+    return central(dice, (40, 30, 3), 40, -m, np.ones(30))
+
+
+def both_signs(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Coulomb forces of charges of both signs, equal masses."""
+    q = np.array([1.3, -0.8, 0.6, -1.7, 2.1, -0.5]) if dice.pilot else dice.rng.uniform(0.4, 2.2, 6)
+    q = q * [1, -1, 1, -1, 1, -1] if obstacle and not dice.pilot else q if obstacle else np.ones(6)
+    return central(dice, (150, 6, 2), 60, q, q)
+
+
+def dust(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Grains of dust of unlike charge and mass: Yukawa, trap, drag."""
+    q = dice.rng.uniform(1.0, 3.0, 8) if obstacle else np.full(8, 2.0)
+    m = dice.rng.uniform(0.5, 2.0, 8) if obstacle else np.ones(8)
+    return central(dice, (60, 8, 2), 100, q, q / m, dice(1.2), dice(0.4), dice(0.9))
+
+
+def planets(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Sun and planets, positions alone; the control is the same with the masses beside them."""
+    import de421
+    from jplephem.ephem import Ephemeris
+
+    ephemeris = Ephemeris(de421)
+    days = START + EVERY * np.arange(FRAMES)
+    x = np.stack([ephemeris.position(body, days) for body in BODIES], axis=0) / ephemeris.AU
+    mass = np.array([getattr(ephemeris, name) for name in GM]) / ephemeris.GMS
+    solar = ephemeris.GMS * YEAR**2
+    tracks = Tracks(
+        x.transpose(2, 0, 1)[None],
+        None,
+        EVERY / YEAR * np.arange(FRAMES),
+        {} if obstacle else {"mass": mass[None]},
+        (None, "t", "particle"),
+        digits="%.16g",
+        labels=BODIES,
+    )
+    source = dict(zip(BODIES, (-solar * mass).tolist(), strict=True))
+    response = dict.fromkeys(BODIES, 1.0)
+    law = "a = −Σ G m₂ Δ/d³"
+    return tracks, Truth(2, law, {}, inverse_square, source=source, response=response)
+
+
+CASES = (
+    Case("few_masses", few_masses, velocities=True),
+    Case("many_masses", many_masses, ("dataset.dim=3",), velocities=True),
+    Case("both_signs", both_signs, velocities=True),
+    Case("dust", dust, velocities=True),
+    Case("planets", planets, ("dataset.dim=3",)),
+)
