@@ -76,6 +76,10 @@ class ParticleData:
             file.
         estimates: what the data alone tell, such as the diffusion constant: value, low, high by name.
         units: of length, time, mass and charge in words, as far as they are known.
+        individuals: names of the individuals whose numbers the last feature holds; empty where it does not.
+        hidden: properties that each individual may have beside those of the file.
+        known: what the user knows of individuals, by their names: `{earth: {mass: 3.0e-6}}`.
+        optional: whether the data are to say if individuals have hidden properties at all.
     """
 
     features: npt.NDArray[np.float32]
@@ -95,11 +99,22 @@ class ParticleData:
     noise: float = 0.0
     estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    individuals: tuple[str, ...] = ()
+    hidden: int = 0
+    known: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    optional: bool = False
 
     @property
     def columns(self) -> Columns:
         """Where the features stand."""
-        return _columns(self.features, self.accelerations, self.further, self.box, self.softening)
+        space = self.further, self.box, self.softening, bool(self.individuals)
+        return _columns(self.features, self.accelerations, *space)
+
+    def anonymous(self) -> ParticleData:
+        """The same graphs without the numbers of individuals."""
+        if not self.individuals:
+            return self
+        return replace(self, features=self.features[..., :-1], individuals=(), hidden=0, known={})
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,7 @@ class Subset:
         edge_mask: where graphs differ, which of the common edges each has, bool [G, E]; else None.
         trajectory: number of the trajectory that each graph is a frame of [G]; None where each is its own.
         further: names of the features after charge and mass.
-        box: edges of the periodic box; `softening`: ε of r = d + ε; see `Columns`.
+        box: edges of the periodic box; `softening`: ε of r = d + ε; see `Columns`, likewise `identity`.
     """
 
     features: Tensor
@@ -122,6 +137,7 @@ class Subset:
     further: tuple[str, ...] = ()
     box: tuple[float | None, ...] | None = None
     softening: float = SOFTENING
+    identity: bool = False
 
     def __len__(self) -> int:
         return len(self.features)
@@ -140,7 +156,8 @@ class Subset:
     @property
     def columns(self) -> Columns:
         """Where the features stand."""
-        return _columns(self.features, self.accelerations, self.further, self.box, self.softening)
+        space = self.further, self.box, self.softening, self.identity
+        return _columns(self.features, self.accelerations, *space)
 
     def to(self, device: torch.device) -> Subset:
         """The same graphs on another device."""
@@ -200,10 +217,11 @@ def _columns(
     further: tuple[str, ...],
     box: tuple[float | None, ...] | None,
     softening: float,
+    identity: bool,
 ) -> Columns:
     dim = accelerations.shape[-1]
-    columns = Columns(dim, further) if further else Columns.of(dim, features.shape[-1])
-    return replace(columns, box=box, softening=softening)
+    columns = Columns(dim, further) if further else Columns.of(dim, features.shape[-1] - identity)
+    return replace(columns, box=box, softening=softening, identity=identity)
 
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

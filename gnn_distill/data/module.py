@@ -147,7 +147,7 @@ class NBodyDataModule(L.LightningDataModule):
             batch_size = max(1, round(batch_edges / max(1.0, edges_per_graph(data))))
             self.judged = VALIDATION_STEPS * batch_size
         of = torch.arange(len(x)) // data.frames
-        whole = Subset(x, a, mask, of, data.further, data.box, data.softening)
+        whole = Subset(x, a, mask, of, data.further, data.box, data.softening, bool(data.individuals))
         parts = split_indices(len(x), data.frames, split, seed)
         if memory_limit is None:
             memory_limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

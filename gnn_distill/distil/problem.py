@@ -92,6 +92,8 @@ class Evidence:
         order: of the equation of motion; where it is 1, accelerations are velocities.
         kernel: of the labels, see `gnn_distill.data.graphs.ParticleData`; `noise` and `estimates` likewise.
         seed: everything random follows from it.
+        individuals: their names, where they are told apart, see `gnn_distill.data.graphs.ParticleData`;
+            `known` and `optional` likewise.
     """
 
     model: ParticleGNN
@@ -107,6 +109,9 @@ class Evidence:
     noise: float = 0.0
     estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     seed: int = 0
+    individuals: tuple[str, ...] = ()
+    known: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    optional: bool = True
 
     @property
     def kicked(self) -> bool:

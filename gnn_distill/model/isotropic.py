@@ -22,6 +22,8 @@ from gnn_distill.physics.variables import Columns
 
 CLOSEST = 1e-6  # distance, in typical ones, below which direction and logarithm are cut off
 CALIBRATION_EDGES = 1_000_000
+SWIFT = 3.0  # times the learning rate at which hidden properties move
+FIRST = 0.1  # their standard deviation before the first step
 
 
 class PairFrame(nn.Module):
@@ -31,9 +33,12 @@ class PairFrame(nn.Module):
         columns: where the features stand, and the periodic box.
         velocities: whether velocities are read and a function f_w is there.
         transverse: whether a function f_t is there.
+        individuals: number K of them, where the last feature says which one a particle is.
+        hidden: learned properties of each, which are read like those of the data.
 
     Attributes:
         names: of the functions, `u`, `w` and `t`.
+        loudness: typical label of each individual in units of that of all, shape [K].
         scalars: number S of the scalars of a pair; `own_inputs` that of the features which h reads.
         parity: of each function under exchange of the two particles, so that c_ij = −c_ji, shape [K].
     """
@@ -47,16 +52,20 @@ class PairFrame(nn.Module):
     positive: Tensor
     parity: Tensor
 
-    def __init__(self, columns: Columns, velocities: bool, transverse: bool) -> None:
+    loudness: Tensor
+
+    def __init__(
+        self, columns: Columns, velocities: bool, transverse: bool, individuals: int = 0, hidden: int = 0
+    ) -> None:
         super().__init__()
         self.columns, self.velocities, self.transverse = columns, velocities, transverse
         dim, moving = columns.dim, columns.charge  # the columns before the charge are those of the motion
-        properties = columns.count - moving
+        properties = 2 + len(columns.further)
         self.names = ("u", *(["w"] if velocities else []), *(["t"] if transverse else []))
         self.across = velocities and transverse and dim == 2
-        self.scalars = 2 + 2 * velocities + self.across + 4 * properties
+        self.scalars = 2 + 2 * velocities + self.across + 4 * properties + 2 * hidden
         self.periodic = [k for k, edge in enumerate(columns.box or ()) if edge is not None]
-        self.own_inputs = (1 + velocities) * dim + 2 * properties + len(self.periodic)
+        self.own_inputs = (1 + velocities) * dim + 2 * properties + hidden + len(self.periodic)
         self.register_buffer("length", torch.ones(()))
         self.register_buffer("speed", torch.ones(()))
         self.register_buffer("centre", torch.zeros(moving))
@@ -64,6 +73,8 @@ class PairFrame(nn.Module):
         self.register_buffer("size", torch.ones(properties))
         self.register_buffer("varies", torch.ones(properties))
         self.register_buffer("positive", torch.zeros(properties))
+        self.hidden = nn.Parameter(FIRST / SWIFT * torch.randn(individuals, hidden)) if hidden else None
+        self.register_buffer("loudness", torch.ones(individuals), persistent=columns.identity)
         even = [-1.0 if name == "t" and dim == 3 else 1.0 for name in self.names]  # u × w stays as it is
         self.register_buffer("parity", torch.tensor(even), persistent=False)
 
@@ -73,12 +84,17 @@ class PairFrame(nn.Module):
         moving = {"u": False, "w": True, "t": self.columns.dim == 3}
         return torch.stack([self.speed if moving[n] else torch.ones_like(self.speed) for n in self.names])
 
-    def calibrate(self, x: Tensor, receiver: Tensor, sender: Tensor) -> None:
-        """Take the units of particles [B, n, F] whose edges are given, each [E].
+    def calibrate(self, x: Tensor, a: Tensor, receiver: Tensor, sender: Tensor) -> None:
+        """Take the units of particles [B, n, F] with labels [B, n, D] whose edges are given, each [E].
 
         Distances in their median, velocities in their RMS, properties in their RMS. What never varies is not
         read.
         """
+        if self.columns.identity:
+            who, size = self._who(x).flatten(), a.double().norm(dim=-1).flatten()
+            count = torch.bincount(who, minlength=len(self.loudness)).clamp(min=1)
+            mean = torch.bincount(who, size, minlength=len(self.loudness)) / count
+            self.loudness.copy_(torch.where(mean > 0, mean, 1.0) / _or_one(mean[mean > 0].median()))
         dim, columns = self.columns.dim, self.columns
         some = x[:: max(1, len(x) * len(receiver) // CALIBRATION_EDGES)].double()
         delta = columns.separation(some[:, receiver], some[:, sender])
@@ -133,10 +149,22 @@ class PairFrame(nn.Module):
         place = self.columns.mass - self.columns.charge
         return (x[..., self.columns.mass, None] / self.size[place]).clamp(min=LIGHTEST)
 
+    def loud(self, x: Tensor) -> Tensor | float:
+        """How large labels of particles [..., F] usually are, in units of those of all, shape [..., 1]."""
+        return self.loudness[self._who(x)][..., None] if self.columns.identity else 1.0
+
+    def prior(self) -> Tensor | float:
+        """What keeps hidden properties small where nothing speaks for them: their mean square."""
+        return 0.0 if self.hidden is None else (SWIFT * self.hidden).square().mean()
+
+    def _who(self, x: Tensor) -> Tensor:
+        return x[..., self.columns.individual].long()
+
     def _known(self, x: Tensor) -> Tensor:
-        """Properties of particles [..., F] and, where all are positive, their logarithms."""
+        """Properties of particles [..., F], where all are positive their logarithms, and hidden ones."""
         known = x[..., self.columns.constant] / self.size
-        return torch.cat([known * self.varies, known.clamp(min=CLOSEST).log() * self.positive], -1)
+        parts = [known * self.varies, known.clamp(min=CLOSEST).log() * self.positive]
+        return torch.cat([*parts, *([] if self.hidden is None else [SWIFT * self.hidden[self._who(x)]])], -1)
 
 
 class PairNode(nn.Module):

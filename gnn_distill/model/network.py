@@ -70,6 +70,9 @@ class ParticleGNN(MessagePassing):
         transverse: whether pairs may act across u, too.
         reciprocal: m_i a_ij = −m_j a_ji by construction, so that momentum is conserved.
         box: edges of the periodic box, None along an open axis.
+        individuals: number K of them, where a last feature says which one a particle is; basis `isotropic`
+            only. Its labels then count relative to their usual size.
+        hidden: properties of each individual that are learned.
     """
 
     mask: Tensor
@@ -99,6 +102,8 @@ class ParticleGNN(MessagePassing):
         transverse: bool = False,
         reciprocal: bool = False,
         box: Sequence[float | None] | None = None,
+        individuals: int = 0,
+        hidden: int = 0,
     ) -> None:
         super().__init__(aggr="add")
         remove_generated(type(self))
@@ -117,11 +122,12 @@ class ParticleGNN(MessagePassing):
             fix = "give DeterministicHead or GaussianHead of gnn_distill.model.heads"
             raise InputError("model.head", head, fix)
         columns = Columns.of(dim, Columns(dim).count + extra_features)
-        self.columns = replace(columns, box=None if box is None else tuple(box))
+        edges = None if box is None else tuple(box)
+        self.columns = replace(columns, box=edges, identity=individuals > 0)
         self.frame, self.reciprocal = None, reciprocal
         features = self.columns.count
         if basis == ISOTROPIC:
-            self.frame = self._isotropic(velocities, transverse)
+            self.frame = self._isotropic(velocities, transverse, individuals, hidden)
             self.edge_net = MLP(self.frame.scalars, len(self.frame.names), width, layers, activation=nn.SiLU)
         else:
             inputs = 2 * features + (dim + 1 if basis == "polar" else 0)
@@ -164,7 +170,10 @@ class ParticleGNN(MessagePassing):
         if self.scale_output:
             self.output_scale.fill_(float(accelerations.abs().mean()))
         if self.frame is not None:
-            self.frame.calibrate(features, *self.edges(features.shape[1]))
+            self.frame.calibrate(features, accelerations, *self.edges(features.shape[1]))
+            if self.scale_output:
+                relative = accelerations / self.frame.loud(features)
+                self.output_scale.fill_(float(relative.abs().mean()))
         if self.scale_input:
             x = features.double()
             size = x.square().mean((0, 1)).sqrt()
@@ -237,10 +246,14 @@ class ParticleGNN(MessagePassing):
     def node(self, x: Tensor, total: Tensor) -> Tensor:
         """φv on features [..., F] and summed messages [..., M]: accelerations [..., D]."""
         if self.frame is not None:
-            pulled = self.node_net(self.frame.own(x), self.frame.inertia(x), total)
+            pulled = self.node_net(self.frame.own(x), self.frame.inertia(x), total) * self.gain(x)
         else:
             pulled = self.node_net(self._scaled(self._in_units(x)), total)
         return self.output_scale * pulled
+
+    def gain(self, x: Tensor) -> Tensor | float:
+        """What a receiver's functions count in its label, [..., 1]; nothing reciprocal if it were not 1."""
+        return 1.0 if self.frame is None or self.reciprocal else self.frame.loud(x)
 
     def total(self, messages: Tensor, n: int) -> Tensor:
         """Messages [B, E, M] summed over the edges of each receiver, shape [B, n, M]."""
@@ -258,7 +271,7 @@ class ParticleGNN(MessagePassing):
             messages = Messages(value * exists, mean * exists, None if s is None else s * exists, exists)
         return self.node(x, self.total(messages.value, x.shape[1])), messages
 
-    def _isotropic(self, velocities: bool, transverse: bool) -> PairFrame:
+    def _isotropic(self, velocities: bool, transverse: bool, individuals: int, hidden: int) -> PairFrame:
         """The frame of pairs; refuses what does not fit the basis."""
         for key, switch in {"transverse": transverse, "reciprocal": self.reciprocal}.items():
             if not isinstance(switch, bool):
@@ -274,7 +287,7 @@ class ParticleGNN(MessagePassing):
         if transverse and self.dim == 3 and not velocities:
             fix = "without velocities there is no direction across Δ in three dimensions: give false"
             raise InputError("model.transverse", transverse, fix)
-        return PairFrame(self.columns, velocities, transverse)
+        return PairFrame(self.columns, velocities, transverse, individuals, hidden)
 
     def _in_units(self, x: Tensor) -> Tensor:
         return x * self.unit.to(x.dtype) if self.scale_input else x

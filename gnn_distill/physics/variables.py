@@ -1,6 +1,7 @@
 """The one vocabulary: what is known of a particle, and the names that equations have for it.
 
-A particle's features stand in the order position, velocity, charge, mass, further columns of the user's.
+A particle's features stand in the order position, velocity, charge, mass, further columns of the user's, and
+last, where it is known, which individual it is.
 Index 1 is the receiver of a force, 2 its sender, and Δ = x₁ − x₂.
 
 Shape letters: F features of a particle, D space dims, K further columns.
@@ -23,6 +24,8 @@ VELOCITIES = ("vx", "vy", "vz")
 """Components of a particle's own velocity, for what acts on it without a partner."""
 PROPERTIES = ("m1", "m2", "q1", "q2")
 """Masses and charges of the two particles."""
+HIDDEN = ("s1", "s2", "t1")
+"""What individuals have that the file does not hold: strengths as sources, and the receiver's response."""
 VARIABLES = (*DELTAS, "r", *PROPERTIES)
 """What every pair has: Δ, the softened distance r = |Δ| + ε, masses and charges."""
 
@@ -35,7 +38,7 @@ KNOWN = (*VARIABLES, "d", *RELATIVE, *MOVING, *AXES, *VELOCITIES)
 """The same with the plain distance d = |Δ|, relative velocities, and what acts on a single particle."""
 
 _FURTHER = re.compile(r"[A-Za-z]\w*[12]")
-_TAKEN = re.compile(r"([cdfmqrtuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|tanh|inv")
+_TAKEN = re.compile(r"([cdfmqrstuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|tanh|inv")
 """What equations use for something else: letters with a digit (m1, q2, the constants c0, c1, …), vectors and
 functions. A further column so called is f1, f2, … in them."""
 
@@ -84,7 +87,7 @@ def latex(name: str) -> str:
         return f"{name[0]}_{name[1]}"
     if name in MOVING:
         return {"w": "|w|", "uw": r"(u \cdot w)"}[name]
-    if name in PROPERTIES:
+    if name in (*PROPERTIES, *HIDDEN):
         return f"{name[0]}_{name[1]}"
     if _FURTHER.fullmatch(name):
         word = name[:-1].removesuffix("_").replace("_", r"\_")
@@ -107,12 +110,15 @@ class Columns:
         further: names of the K columns after charge and mass.
         box: edges of the periodic box, None along an open axis; None where nothing is periodic.
         softening: ε of r = d + ε, in units of the data; 0 where nobody has softened their forces.
+        identity: whether a last column holds the number of the individual, 0 to K − 1. It is no property:
+            equations do not read it.
     """
 
     dim: int
     further: tuple[str, ...] = ()
     box: tuple[float | None, ...] | None = None
     softening: float = SOFTENING
+    identity: bool = False
 
     @classmethod
     def of(cls, dim: int, features: int) -> Columns:
@@ -150,12 +156,22 @@ class Columns:
     @property
     def rest(self) -> slice:
         """The further columns."""
-        return slice(2 * self.dim + 2, None)
+        return slice(2 * self.dim + 2, 2 * self.dim + 2 + len(self.further))
 
     @property
     def constant(self) -> slice:
         """All columns that motion does not change: charge, mass and the further ones."""
+        return slice(2 * self.dim, 2 * self.dim + 2 + len(self.further))
+
+    @property
+    def unmoved(self) -> slice:
+        """`constant`, and the number of the individual where there is one."""
         return slice(2 * self.dim, None)
+
+    @property
+    def individual(self) -> int:
+        """Column of the number of the individual, where `identity` says that there is one."""
+        return self.count - 1
 
     @property
     def parts(self) -> dict[str, slice]:
@@ -166,7 +182,7 @@ class Columns:
     @property
     def count(self) -> int:
         """Number of features F."""
-        return 2 * self.dim + 2 + len(self.further)
+        return 2 * self.dim + 2 + len(self.further) + self.identity
 
     @property
     def pair_names(self) -> tuple[str, ...]:

@@ -110,6 +110,9 @@ class Experiment:
             noise=self.data.noise,
             estimates=self.data.estimates,
             seed=self.config["seed"],
+            individuals=self.data.individuals,
+            known=self.data.known,
+            optional=self.data.optional,
         )
 
     @property
@@ -185,6 +188,8 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"]["_target_"], "give Simulation or OwnData")
     own_data = source.load() if isinstance(source, OwnData) else None
+    if own_data is not None and cfg.model.get("basis") != ISOTROPIC:
+        own_data = own_data.anonymous()
     if isinstance(source, Simulation):
         columns, order = Columns(source.dim or 2, softening=source.softening), source.order
     elif own_data is not None:
@@ -193,7 +198,8 @@ def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Expe
     engine = make(cfg.symbolic.engine)
     if isinstance(engine, GivenEngine):
         engine.parsed(columns.pair_names)  # refused now, not after the training
-    model = make_model(cfg, columns, own_data is not None, order == 1)
+    hidden = (0, 0) if own_data is None else (len(own_data.individuals), own_data.hidden)
+    model = make_model(cfg, columns, own_data is not None, order == 1, hidden)
     profile = config["profile"]
     moves = {
         key: profile[key] for key in ("learning_rate", "warmup", "weight_decay", "optimiser", "muon_rate")
@@ -231,8 +237,13 @@ def follow_dim(cfg: DictConfig, dim: int) -> None:
             OmegaConf.update(cfg, key, dim)
 
 
-def make_model(cfg: DictConfig, columns: Columns, own: bool, first_order: bool) -> ParticleGNN:
-    """The network for particles with these columns, the user's own or simulated; its weights are drawn."""
+def make_model(
+    cfg: DictConfig, columns: Columns, own: bool, first_order: bool, hidden: tuple[int, int] = (0, 0)
+) -> ParticleGNN:
+    """The network for particles with these columns, the user's own or simulated; its weights are drawn.
+
+    `hidden` says how many individuals there are, and how many properties each of them may have.
+    """
     scale = automatic(cfg, "scale_input", own)
     velocities = automatic(cfg, "velocities", not first_order)
     if first_order and velocities and cfg.model.get("basis") == ISOTROPIC:
@@ -241,6 +252,7 @@ def make_model(cfg: DictConfig, columns: Columns, own: bool, first_order: bool) 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)  # of the weights
         known = {"extra_features": len(columns.further), "box": columns.box}
+        known |= {"individuals": hidden[0], "hidden": hidden[1]} if columns.identity else {}
         model = make(cfg.model, scale_input=scale, velocities=velocities, **known)
     if not isinstance(model, ParticleGNN):
         raise InputError("model._target_", cfg.model.get("_target_"), "give a ParticleGNN")

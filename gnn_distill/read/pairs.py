@@ -10,11 +10,12 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
 from gnn_distill.errors import InputError
-from gnn_distill.model.isotropic import PairNode
+from gnn_distill.model.isotropic import PairFrame, PairNode
 from gnn_distill.model.moments import graphs_at_once
 from gnn_distill.model.network import ParticleGNN
 
@@ -56,12 +57,24 @@ def pair_functions(model: ParticleGNN, data: Subset) -> PairFunctions:
     along, own = [], []
     for part in data.chunks(graphs_at_once(model, data)):
         x = part.features
-        functions, _ = model.pair_functions(x[:, receiver], x[:, sender])
-        per_mass = model.output_scale * cast(PairNode, model.node_net).share(model.frame.inertia(x))
-        functions = per_mass[:, receiver] * functions / model.frame.scales
+        functions = _in_units(model, x[:, receiver], x[:, sender])
         exists = slice(None) if part.edge_mask is None else part.edge_mask.flatten()
         along.append(functions.flatten(0, 1)[exists].double().cpu().numpy())
         nothing = x.new_zeros(*x.shape[:2], model.dim)
         own.append(model.node(x, nothing).flatten(0, 1).double().cpu().numpy())
     columns = np.concatenate(along).T
     return PairFunctions(dict(zip(model.frame.names, columns, strict=True)), np.concatenate(own))
+
+
+@torch.no_grad()
+def functions_at(model: ParticleGNN, one: Tensor, two: Tensor) -> dict[str, Array]:
+    """The functions of pairs of our choice, each [E]: receivers' features and senders', each [E, F]."""
+    columns = _in_units(model, one, two).double().cpu().numpy().T
+    return dict(zip(cast(PairFrame, model.frame).names, columns, strict=True))
+
+
+def _in_units(model: ParticleGNN, one: Tensor, two: Tensor) -> Tensor:
+    """Functions [..., K] in the data's units, the receiver's power of the mass in them."""
+    frame = cast(PairFrame, model.frame)
+    per_mass = model.output_scale * cast(PairNode, model.node_net).share(frame.inertia(one))
+    return per_mass * model.gain(one) * model.pair_functions(one, two)[0] / frame.scales

@@ -34,6 +34,7 @@ class Edges:
             by the names they have in equations, each [E].
         receiver: number of the receiving node, shape [E], ascending.
         force: exact force on the receiver, shape [E, D], or None where the law is unknown.
+        individuals: numbers of receivers and of senders, each [E]; None where they are not told apart.
     """
 
     columns: Columns
@@ -43,6 +44,7 @@ class Edges:
     properties: dict[str, Array]
     receiver: npt.NDArray[np.int64]
     force: Array | None
+    individuals: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
 
     @property
     def m1(self) -> Array:
@@ -74,7 +76,10 @@ class Edges:
         kept = {name: values[chosen] for name, values in self.properties.items()}
         force = None if self.force is None else self.force[chosen]
         delta, relative = self.delta[chosen], self.relative[chosen]
-        return Edges(self.columns, delta, relative, self.r[chosen], kept, self.receiver[chosen], force)
+        both = None
+        if self.individuals is not None:
+            both = self.individuals[0][chosen], self.individuals[1][chosen]
+        return Edges(self.columns, delta, relative, self.r[chosen], kept, self.receiver[chosen], force, both)
 
     @property
     def acceleration(self) -> Array | None:
@@ -197,6 +202,8 @@ class Recording:
         columns = {"delta": e.delta[here], "r": e.r[here], "receiver": e.receiver[here]}
         columns |= {"d": np.linalg.norm(e.delta[here], axis=1), **self.parts}
         columns |= {name: values[here] for name, values in e.properties.items()}
+        if e.individuals is not None:
+            columns |= {f"individual{k}": who[here] for k, who in enumerate(e.individuals, 1)}
         if e.force is not None:
             columns["force"] = e.force[here]
         return columns | {
@@ -241,4 +248,7 @@ def edge_features(
     properties = (known[name] for name in PROPERTIES)
     force = None if law is None else as_equation(law).force(delta, relative, *properties)
     softened = np.linalg.norm(delta, axis=1) + columns.softening
-    return Edges(columns, delta, relative, softened, known, number, force)
+    both = None
+    if columns.identity:
+        both = one[:, columns.individual].astype(np.int64), two[:, columns.individual].astype(np.int64)
+    return Edges(columns, delta, relative, softened, known, number, force, both)

@@ -16,7 +16,7 @@ from gnn_distill.runs.load import Run, law_of
 DIGITS = 4
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d+)?")
 _DELTA = re.compile(r"\bd([xyz])\b")
-_INDEXED = re.compile(r"\b([mq]|[A-Za-z]\w+?)_?([12])\b")
+_INDEXED = re.compile(r"\b([mqst]|[A-Za-z]\w+?)_?([12])\b")
 """Masses, charges and further columns with their side; `l1` and `r2` are names of other things."""
 _REST = re.compile(r"\b(?:r0|rest_length)\b")
 _COUPLING = re.compile(r"\bmass_coupling\b")

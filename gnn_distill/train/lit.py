@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -14,10 +14,13 @@ from gnn_distill.data.draws import Share, seed_device, step_seed
 from gnn_distill.data.graphs import Subset
 from gnn_distill.errors import DivergedError, check_choice, check_range
 from gnn_distill.model.heads import GaussianHead, Messages
+from gnn_distill.model.isotropic import PairFrame
 from gnn_distill.model.network import ISOTROPIC, ParticleGNN
 from gnn_distill.train.optim import Optimisation
 from gnn_distill.train.penalties import KLPenalty, L1Penalty, NoPenalty
 
+PRIOR = 1e-3
+"""Weight of the mean square of hidden properties beside the mean error in typical labels."""
 UNSETTLED = 1e30
 """Score, over the number of epochs, of weights that are not pruned to the end or have yet to bear the whole
 penalty: worse than any loss."""
@@ -136,7 +139,7 @@ class DistilModule(L.LightningModule):
         x = self.augment(batch.features, self.model.dim, self._share, self.model.length)
         predicted, messages = self._network(x, edge_mask=batch.edge_mask)
         error, penalty = self._terms("train", predicted, messages, batch)
-        loss = error / len(batch) + penalty
+        loss = error / len(batch) + penalty + self._prior(batch)
         self._losses[batch_idx] = loss.detach()
         if len(self._losses) == WATCH_EVERY:
             self.check_finite()
@@ -155,6 +158,9 @@ class DistilModule(L.LightningModule):
         graphs, n = predicted.shape[:2]
         apart = predicted - batch.accelerations
         error = absolute = apart.abs().sum()
+        if self.model.columns.identity:
+            apart = apart / cast(PairFrame, self.model.frame).loud(batch.features)
+            error = apart.abs().sum()
         if self.squared:
             error, absolute = apart.square().sum() / self.model.output_scale, absolute.detach()
         penalty = self.regulariser(messages, graphs * n, self.progress)
@@ -164,6 +170,12 @@ class DistilModule(L.LightningModule):
         before = self._totals.get(stage)
         self._totals[stage] = sums if before is None else before.to(sums.device) + sums
         return error, penalty
+
+    def _prior(self, batch: Subset) -> Tensor | float:
+        """What keeps hidden properties small, as the sum over one graph."""
+        if self.model.frame is None:
+            return 0.0
+        return PRIOR * batch[:1].accelerations.numel() * self.model.output_scale * self.model.frame.prior()
 
     def check_finite(self) -> None:
         """Stop, naming the batch and what is to blame, if a loss since the last check was not finite.

@@ -35,6 +35,7 @@ INSIDE = {
         ["problem"],
         ["solve"],
         ["law"],
+        ["hidden"],
         ["motion"],
     ],
     "report": [["text", "published"], ["style"], ["equations"], ["figures"], ["run", "sweep"]],

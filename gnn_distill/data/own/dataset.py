@@ -21,6 +21,7 @@ from gnn_distill.data.own.dynamics import DYNAMICS, is_smooth, judge_smooth, jud
 from gnn_distill.data.own.files.columns import QUANTITIES, Wanted
 from gnn_distill.data.own.files.places import files_of
 from gnn_distill.data.own.files.read import ENDINGS, read
+from gnn_distill.data.own.individuals import Hidden
 from gnn_distill.data.own.motion import Fitting, Motion, first_order, second_order
 from gnn_distill.data.own.neighbours import GRAPHS, adjacency
 from gnn_distill.data.own.tracks import Observed, check
@@ -72,6 +73,9 @@ class OwnData:
         every: keep each k-th frame, after derivation.
         law: the true law, if it is known: the results are then compared with it.
         seed: of the run; the data do not depend on it.
+        hidden: properties of each individual that nobody measured, 0 to 2; auto asks the data.
+        identity: whether a label is the same individual in all runs, `file`, or within one, `run`.
+        known: what is known of individuals, by label: `{earth: {mass: 3.0e-6}}`.
     """
 
     path: str | list[str] | None = None
@@ -91,9 +95,13 @@ class OwnData:
     every: int = 1
     law: ForceLaw | None = None
     seed: int = 0
+    hidden: int | str = "auto"
+    identity: str = "file"
+    known: dict[str, dict[str, float]] | None = None
 
     def __post_init__(self) -> None:
         files_of(self.path, ENDINGS)
+        self._hidden()
         if self.dim is not None:
             check_int("dataset.dim", self.dim, 2, 3)
         self._check_words()
@@ -148,6 +156,10 @@ class OwnData:
             fix = f"half the shortest edge of the box, {min(edges) / 2:g}, is the most"
             raise InputError("dataset.radius", self.radius, fix)
 
+    def _hidden(self) -> Hidden:
+        """What individuals may have that nobody measured."""
+        return Hidden(self.hidden, self.identity, self.known)
+
     @property
     def files(self) -> tuple[Path, ...]:
         """The files."""
@@ -184,9 +196,12 @@ class OwnData:
             positions = positions - positions.mean(axis=(0, 1, 2))
         moved = ["positions are far from the origin and have been moved there"] if far else []
         sims, length = positions.shape[:2]
-        blocks = self._blocks(sims, length, motion.gap)
+        told = self._hidden().of(seen)
+        numbers, names = told or (seen.masses[:, 0, :, None][..., :0], ())
+        own = np.broadcast_to(numbers[:, None], (*seen.masses.shape, numbers.shape[-1]))
+        blocks = self._blocks(sims, length, motion.gap, bool(names) and self.identity == "run")
         kept = blocks_of(length, blocks, motion.gap, self.every)
-        columns = (seen.charges[..., None], seen.masses[..., None], seen.features)
+        columns = (seen.charges[..., None], seen.masses[..., None], seen.features, own)
         parts = [positions, motion.velocities, *(c[:, motion.first :][:, :length] for c in columns)]
         x, a = np.concatenate(parts, -1), motion.labels
         x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
@@ -214,6 +229,10 @@ class OwnData:
             noise=motion.noise,
             estimates=motion.estimates,
             units=seen.units,
+            individuals=names,
+            hidden=self._hidden().dims if names else 0,
+            known=self.known or {},
+            optional=self.hidden == "auto",
         )
 
     def _motion(self, seen: Observed, box: Box | None) -> Motion:
@@ -288,10 +307,10 @@ class OwnData:
             return None
         return float(step[0]) * self.every if np.allclose(step, step[0], rtol=1e-6, atol=0.0) else None
 
-    def _blocks(self, sims: int, frames: int, gap: int) -> int:
-        """Pieces that each trajectory is cut into."""
+    def _blocks(self, sims: int, frames: int, gap: int, alone: bool) -> int:
+        """Pieces that each trajectory is cut into; several where no individual is in two of them."""
         few = min(BLOCKS, max(FEWEST, frames // (LONG * gap))) if gap else BLOCKS
-        blocks = self.blocks or (few if sims < 3 else 1)
+        blocks = self.blocks or (few if sims < 3 else FEWEST if alone else 1)
         if sims * blocks < 3:
             fix = f"{sims} trajectories give too few blocks for three parts of a split: use {BLOCKS}"
             raise InputError("dataset.blocks", self.blocks, fix)

@@ -37,6 +37,7 @@ class Contents:
         notes: what was done to a table on the way, in sentences for the report; `doubts`: what is wrong.
         box: edges of the periodic box, None along an open axis.
         units: of length, time, mass and charge, as far as they are known.
+        labels: of a table's particles as text, shape [S, n]; None where a file has arrays alone.
     """
 
     arrays: Mapping[str, Any]
@@ -45,6 +46,7 @@ class Contents:
     doubts: tuple[str, ...] = ()
     box: tuple[float | None, ...] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    labels: npt.NDArray[np.str_] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Observed:
         notes: what was done to the file's contents, in sentences for the report; `doubts`: what is wrong.
         box: edges of the periodic box, None along an open axis.
         units: of length, time, mass and charge, as far as they are known.
+        labels: of the particles as text, shape [S, n]; their numbers in arrays where a file has none.
     """
 
     path: Path
@@ -85,6 +88,7 @@ class Observed:
     doubts: tuple[str, ...] = ()
     box: tuple[float | None, ...] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    labels: npt.NDArray[np.str_] | None = None
 
 
 def bad(path: Path, problem: str, fix: str) -> InputError:
@@ -153,6 +157,7 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
         doubts=contents.doubts,
         box=contents.box or _box(path, numbers.get("box"), shape[-1]),
         units=contents.units,
+        labels=_labels(contents, shape[0], n),
     )
 
 
@@ -186,6 +191,11 @@ def _box(path: Path, box: Array | None, dim: int) -> tuple[float | None, ...] | 
     if box.shape not in {(), (dim,)} or (box <= 0).any():
         raise bad(path, f"box is {box.tolist()}", f"save its {dim} edges, or leave it out")
     return tuple(float(edge) for edge in np.broadcast_to(box, dim))
+
+
+def _labels(contents: Contents, runs: int, n: int) -> npt.NDArray[np.str_]:
+    """Of the particles [S, n]; their numbers where a file has none."""
+    return np.tile(np.arange(n).astype(str), (runs, 1)) if contents.labels is None else contents.labels
 
 
 def first_true(wrong: npt.NDArray[np.bool_]) -> tuple[int, ...]:

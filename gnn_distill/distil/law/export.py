@@ -16,7 +16,7 @@ from sympy.printing.numpy import NumPyPrinter
 
 from gnn_distill.distil.expressions.parse import rounded, write
 from gnn_distill.distil.law.closed_form import Law
-from gnn_distill.distil.law.module import LawModule
+from gnn_distill.distil.law.module import LawModule, strengths_of
 from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import AXES, DELTAS, MOVING, RELATIVE, VELOCITIES, sided
@@ -35,6 +35,7 @@ import numpy as np
 
 SOFTENING = $softening
 BOX = $box  # edges of the periodic box of the data, None along an open axis
+STRENGTHS = $strengths  # of individuals by label: as a source, s, and as a receiver, t
 FURTHER = $further  # columns of `features` that the law reads of receivers (1) and of senders (2)
 PAIRS = 1_000_000  # that are held in memory together
 
@@ -57,7 +58,8 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
     box: edges [$dim] of a periodic box, None along an open axis; BOX if None.
     edges: receivers and senders, each [E]; all pairs if None.
     features: further columns [n, K], here $columns; $read.
-    kinds, ids: accepted, and change nothing, since the law is the same for all particles.
+    ids: labels [n] of individuals, $labels.
+    kinds: accepted, and change nothing, since the law is the same for all kinds.
     """
     x = np.asarray(x, dtype=float)
     if x.ndim != 2 or x.shape[1] != $dim:
@@ -69,8 +71,14 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
         raise ValueError("give features: $read")
     features = np.empty((n, 0)) if features is None else np.asarray(features, dtype=float).reshape(n, -1)
 
+    if STRENGTHS:
+        if ids is None or not {*map(str, ids)} <= {*STRENGTHS}:
+            raise ValueError(f"give ids, labels of {', '.join(STRENGTHS)}")
+        s, t = np.array([STRENGTHS[str(label)] for label in ids]).T
+
     def properties(side, k):
         known = {f"m{side}": m[k], f"q{side}": q[k]}
+        known |= {f"s{side}": s[k], f"t{side}": t[k]} if STRENGTHS else {}
         return known | {name: features[k, column] for name, column in FURTHER[side].items()}
 
     edge = np.broadcast_to(np.array(BOX if box is None else box, dtype=float), x.shape[1:])
@@ -117,10 +125,17 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
     built: dict[str, Any] = {"order": law.order, "softening": softening} | {
         key: list(content.get(key) or []) for key in lists
     }
+    built |= {"hidden": found} if (found := strengths_of(content)) else {}
     texts = {
         "law.tex": latex(law, softening),
         "law_sympy.py": in_sympy(law, softening),
-        "law_numpy.py": in_numpy(law, built["further"], content.get("box"), softening),
+        "law_numpy.py": in_numpy(
+            law,
+            built["further"],
+            content.get("box"),
+            softening,
+            dict(zip(content.get("hidden") or (), found, strict=True)),
+        ),
     }
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
@@ -198,6 +213,7 @@ def in_numpy(
     further: Sequence[str] = (),
     box: Sequence[float | None] | None = None,
     softening: float = SOFTENING,
+    strengths: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
     """A Python module that needs NumPy only: accelerations of n particles, or velocities in first order.
 
@@ -206,6 +222,7 @@ def in_numpy(
         further: names of the further columns of the data, in order.
         box: edges of the periodic box of the data, None along an open axis.
         softening: ε of r = d + ε.
+        strengths: source and response of individuals, by label; none where the law reads none.
     """
     used, dim = names(law), len(law.components)
     alone = law.one_body or (sympy.S.Zero,) * dim
@@ -219,6 +236,8 @@ def in_numpy(
         box=None if box is None else list(box),
         softening=softening,
         further=columns,
+        strengths=dict(strengths or {}),
+        labels="of STRENGTHS" if strengths else "accepted, and change nothing",
         columns=", ".join(further) or "none in these data",
         read=f"the law reads {read}" if read else "the law reads none",
         dim=dim,

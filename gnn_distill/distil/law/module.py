@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gnn_distill.distil.expressions.evaluate import Backend, Function, compiled, constants, replaced
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import DELTAS, RELATIVE, Columns
+from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Columns
 
 TORCH = Backend(
     {
@@ -47,7 +47,11 @@ class LawModule(nn.Module):
         box: edges of the periodic box, None along an open axis; None where nothing is periodic.
         softening: ε of r = d + ε.
         order: of the equation of motion; in one of first order the expressions are velocities.
+        hidden: strengths of individuals, a pair of source and response for each number that the last feature
+            may hold; none where the law reads none.
     """
+
+    strengths: Tensor
 
     def __init__(
         self,
@@ -58,11 +62,15 @@ class LawModule(nn.Module):
         box: Sequence[float | None] | None = None,
         softening: float = SOFTENING,
         order: int = 2,
+        hidden: Sequence[Sequence[float]] = (),
     ) -> None:
         super().__init__()
         self.order = order
-        self.columns = Columns(len(acceleration), tuple(further), tuple(box) if box else None, softening)
-        pair = [parse(text, self.columns.law_names) for text in acceleration]
+        space = tuple(further), tuple(box) if box else None, softening, len(hidden) > 0
+        self.columns = Columns(len(acceleration), *space)
+        table = torch.tensor(hidden, dtype=torch.float64).reshape(-1, 2)
+        self.register_buffer("strengths", table, persistent=False)
+        pair = [parse(text, (*self.columns.law_names, *HIDDEN)) for text in acceleration]
         alone = [parse(text, self.columns.own_names) for text in one_body]
         numbers = constants(*pair, *alone)
         self.constants = nn.Parameter(torch.tensor([float(c) for c in numbers], dtype=torch.float64))
@@ -76,7 +84,8 @@ class LawModule(nn.Module):
         """The module of a `law.json`."""
         lists = {key: law.get(key) or () for key in ("one_body", "further", "box")}
         softening, order = law.get("softening", SOFTENING), law.get("order", 2)
-        return cls(law["acceleration"], edges=edges, softening=softening, order=order, **lists)
+        hidden = strengths_of(law)
+        return cls(law["acceleration"], edges=edges, softening=softening, order=order, hidden=hidden, **lists)
 
     def forward(self, x: Tensor) -> Tensor:
         """Accelerations [B, n, D], or velocities, of particles with features x [B, n, F]."""
@@ -97,12 +106,21 @@ class LawModule(nn.Module):
         apart = (delta * relative).sum(-1) / torch.where(d > 0, d, 1.0)
         named |= {"d": d, "r": d + columns.softening, "w": relative.norm(dim=-1), "uw": apart}
         named |= columns.properties(one, 1) | columns.properties(two, 2)
+        if columns.identity:
+            s, t = self.strengths.unbind(-1)
+            i, j = (part[..., columns.individual].long() for part in (one, two))
+            named |= {"s1": s[i], "s2": s[j], "t1": t[i]}
         pairs = _stacked(self._pair, named, like=d)
         pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force
         total = pairs.new_zeros(*x.shape[:2], columns.dim).index_add(1, receiver, pairs)
         if not self._alone:
             return total
         return total + _stacked(self._alone, columns.own(x) | numbers, like=x[..., columns.mass])
+
+
+def strengths_of(law: Mapping[str, Any]) -> list[list[float]]:
+    """Source and response of each individual of a `law.json`, in the order of their numbers."""
+    return [[one["source"][0], one["response"][0]] for one in (law.get("hidden") or {}).values()]
 
 
 def _stacked(terms: Sequence[Function], named: Mapping[str, Tensor], like: Tensor) -> Tensor:

@@ -260,7 +260,7 @@ def roll_out(
     def mover(predict: Callable[[Tensor], Tensor], kind: torch.dtype) -> Accelerations:
         @torch.no_grad()
         def accelerations(x: Array, v: Array) -> Array:
-            state = np.concatenate([home(x), v, first[..., columns.constant]], axis=-1)
+            state = np.concatenate([home(x), v, first[..., columns.unmoved]], axis=-1)
             return np.asarray(predict(torch.from_numpy(state).to(kind)).double().numpy())
 
         return accelerations
@@ -305,7 +305,7 @@ def _drift(evidence: Evidence, content: Mapping[str, Any], tracks: Tracks, first
         return None
 
     def features(x: Array, v: Array) -> Array:
-        constant = first[:, None, :, columns.constant]
+        constant = first[:, None, :, columns.unmoved]
         return np.concatenate([x, v, np.broadcast_to(constant, (*x.shape[:3], constant.shape[-1]))], axis=-1)
 
     kinetic = conserved.kinetic(features(tracks.positions, tracks.velocities)).max(axis=1, keepdims=True)

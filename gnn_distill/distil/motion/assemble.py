@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import sympy
 import torch
 
 from gnn_distill.arrays import Array
@@ -27,17 +28,21 @@ from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
 from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried, beaten, rated
 from gnn_distill.distil.motion.fit import Fit, Form, fit, typical
-from gnn_distill.distil.motion.kicks import innovations, unkicked
+from gnn_distill.distil.motion.hidden import Found, described, more_than_one
+from gnn_distill.distil.motion.hidden import spread as drawn_spread
+from gnn_distill.distil.motion.kicks import kicked, unkicked
 from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion, motion
 from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
+from gnn_distill.distil.motion.weigh import convention, curve, weigh
 from gnn_distill.distil.problem import Evidence, Settings
-from gnn_distill.distil.solve import Found, Work
+from gnn_distill.distil.solve import Found as Solved
+from gnn_distill.distil.solve import Work
 from gnn_distill.distil.verdict.functions import judge_functions, whole_verdict
 from gnn_distill.model.network import ISOTROPIC
-from gnn_distill.physics.variables import DELTAS
+from gnn_distill.physics.variables import DELTAS, HIDDEN
 from gnn_distill.read.pairs import pair_functions
 from gnn_distill.read.record import pulled_apart
 
@@ -66,8 +71,11 @@ class Distilled:
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
     few, seen, unseen = _samples(evidence)
+    hidden = _hidden(work, evidence, (few, seen, unseen))
+    if hidden is not None:
+        few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
     known = alive(seen, unseen)
-    names, points = _points(evidence, settings, known)
+    names, points = _points(evidence, settings, known, hidden)
     fronts = {key: _front(work, key, points[key]) for key in known}
 
     def forms(key: str) -> list[Form]:
@@ -78,7 +86,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     chosen = Rounds(work, choice, points, evidence.noise).run()
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
-    law = _law(evidence, chosen) if chosen.form.terms else None
+    law = _law(evidence, chosen, hidden) if chosen.form.terms else None
     verdicts = _verdicts(evidence, law, unseen)
     if verdicts is not None:
         found["verdict"] = verdicts
@@ -102,8 +110,30 @@ def _verdicts(
     return whole_verdict(parts, trust["sentence"] if trust.get("level") == "none" else "")
 
 
+def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Found | None:
+    """Strengths of individuals; None where these are not told apart, or are all alike."""
+    if not evidence.individuals or evidence.model.basis != ISOTROPIC:
+        return None
+    functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
+    spare = Search(*rows, evidence.order, lambda key: []).spare()
+    found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional)
+    if found.mode == "none":
+        work.say("  individuals: all alike, none has a strength of its own")
+        return None
+    work.say(f"  individuals: strengths of their own ({found.mode}), by {found.fit.form.name}")
+    rule = convention(found, evidence.individuals, evidence.known)
+    return Found(rule.shared(found), factors)
+
+
+def _told_apart(rows: Rows, hidden: Found) -> Rows:
+    """Rows with the strengths, and with the form by which these were found in the place of the network's."""
+    weighed = rows.motion.weighed(hidden.strengths)
+    pairs = replace(hidden.weighed.fit, extra=np.zeros(0)).predicted(weighed)
+    return rows.weighed(hidden.strengths, pairs)
+
+
 def central_law(
-    work: Work, evidence: Evidence, found: Found, joint: Joint
+    work: Work, evidence: Evidence, found: Solved, joint: Joint
 ) -> tuple[Law, dict[str, Any]] | None:
     """The law of a network whose contributions point along Δ, and the content of `law.json`.
 
@@ -163,23 +193,32 @@ def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]
     return candidates(points, front, key, engine.more if isinstance(engine, FormsEngine) else None)
 
 
-def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
+def _law(evidence: Evidence, chosen: Chosen, hidden: Found | None) -> tuple[Law, dict[str, Any]]:
     """The law of the chosen forms, fitted to all runs but those for testing."""
     columns = evidence.test.columns
-    seen = _all(evidence)
-    last, kicks = _fitted(seen, chosen.form)
-    law = written(last, columns, evidence.order)
+    seen, times = _all(evidence), sympy.S.One
     test = _rows(evidence, evidence.test, ALL, 5)
+    if hidden is None:
+        last, kicks = _fitted(seen, chosen.form)
+        scatter = spread(last, seen, evidence.seed, kicks)
+    else:
+        drawn, times = hidden.refitted(seen, chosen.form, evidence), hidden.times
+        last, scatter = drawn.weighed.fit, drawn_spread(drawn)
+        seen = seen.weighed(drawn.weighed.strengths)
+        test = replace(test, motion=test.motion.weighed(drawn.weighed.strengths))
+    law = written(last, columns, evidence.order, times)
     told = np.add.reduce(list(test.network.values())).reshape(test.motion.labels.shape)
     off = errors(last, test.motion, told)
     rest = unexplained(off["test"]["mae"], test.motion, evidence.noise)
-    bounds, alone = numbers(last, law, columns, spread(last, seen, evidence.seed, kicks), rest)
+    bounds, alone = numbers(last, law, columns, scatter, rest, times)
     content = law.to_dict() | {
         "intervals": bounds,
         "one_body_intervals": [a.tolist() for a in alone],
         "names": {key: form.name for key, form in chosen.pairs.items()},
         "own": [form.name for form in chosen.own],
-        "level": {k: [_told(t, law, seen, k) for t in level] for k, level in chosen.level.items() if level},
+        "level": {
+            k: [_told(t, law, times, seen, k) for t in level] for k, level in chosen.level.items() if level
+        },
         "noise": evidence.noise,
         "estimates": dict(evidence.estimates),
         "potential": _potential(law, float(np.max(seen.named["d"], initial=0.0)), columns.softening),
@@ -189,12 +228,16 @@ def _law(evidence: Evidence, chosen: Chosen) -> tuple[Law, dict[str, Any]]:
         "r2_truth": _truth(law, evidence),
         **off,
     }
+    if hidden is not None:
+        content |= described(drawn, hidden.factors, evidence, seen, rest)
     terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
     both = [last.predicted(test.motion) - test.motion.labels, told - test.motion.labels]
     both = [unkicked(e, test.kicks, test.motion) for e in both]
     mine, its = rated([last, last], both, test.motion)
     worse = beaten(mine, its, typical(test.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
+    if hidden is not None and trust["level"] != "exact":
+        doubts += more_than_one(hidden.factors)
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
@@ -204,14 +247,13 @@ def _all(evidence: Evidence) -> Motion:
     """All rows that a fit may see, of large data a sample; in noise every row tells something."""
     graphs = _graphs(evidence.train, evidence.validation)
     edges = ALL * (MORE if _loud(evidence) else 1)
-    return motion(graphs, _edges(evidence), evidence.kernel, edges, 4, evidence.kicked)
+    return _motion(evidence, graphs, edges, 4)
 
 
 def _fitted(seen: Motion, form: Form) -> tuple[Fit, Array]:
     """The form fitted to all rows, and what kicks do to their velocities, [R D, X]."""
     last = fit(seen, form)
-    still = [k for k, term in enumerate(form.terms) if not term.moving]
-    kicks = innovations(seen, form.columns(seen, last.constants)[:, still])
+    kicks = kicked(seen, last)
     return (fit(seen, form, kicks, last.constants.tolist()) if kicks.shape[1] else last), kicks
 
 
@@ -228,18 +270,20 @@ def _potential(law: Law, farthest: float, softening: float) -> dict[str, str] | 
 def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:
     """R² of the pairs' contributions to the true F/m₁ on the line y = x; None where the law is unknown."""
     edges = evidence.recording.edges
-    return None if edges.acceleration is None else r2_truth(law, edges, edges.acceleration)
+    if edges.acceleration is None or evidence.individuals:
+        return None
+    return r2_truth(law, edges, edges.acceleration)
 
 
-def _told(tried: Tried, law: Law, seen: Motion, key: str) -> dict[str, Any]:
+def _told(tried: Tried, law: Law, times: sympy.Expr, seen: Motion, key: str) -> dict[str, Any]:
     """A form that is level with the law's, and the distance beyond the data's where they differ most."""
-    f = written(tried.fit, seen.edges.columns, law.order).functions.get(key)
+    f = written(tried.fit, seen.edges.columns, law.order, times).functions.get(key)
     found: dict[str, Any] = {"name": tried.fit.form.name, "expression": None if f is None else write(f)}
     if f is None or key not in law.functions:
         return found
     d = np.quantile(seen.named["d"], [0.01, 0.99]) * [1 / BEYOND, BEYOND]
     usual = {name: np.full(2, np.median(values)) for name, values in seen.named.items()}
-    usual |= {"d": d, "r": d + seen.edges.columns.softening}
+    usual |= {"d": d, "r": d + seen.edges.columns.softening, **dict.fromkeys(HIDDEN, np.ones(2))}
     with np.errstate(all="ignore"):
         one, other = (np.broadcast_to(compiled(g)(usual), (2,)) for g in (law.functions[key], f))
     off = np.abs(one - other)
@@ -251,13 +295,19 @@ def _told(tried: Tried, law: Law, seen: Motion, key: str) -> dict[str, Any]:
 
 def _rows(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> Rows:
     """A sample of graphs with what the network says of them."""
-    draw += 100 * evidence.seed
-    part = motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked)
+    part = _motion(evidence, graphs, edges, 100 * evidence.seed + draw)
     if evidence.model.basis == ISOTROPIC:
         found = pair_functions(evidence.model, part.graphs)
         return Rows(part, Parts(found.functions, found.own).columns(part))
     c, own = pulled_apart(evidence.model, part.graphs, evidence.recording.pullback_kind)
     return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
+
+
+def _motion(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> Motion:
+    """A sample of graphs, relative to what each individual is used to where they are told apart."""
+    frame = evidence.model.frame
+    usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
+    return motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked, usual)
 
 
 def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
@@ -280,11 +330,18 @@ def _graphs(one: Subset | View, two: Subset | View) -> Subset | View:
 
 
 def _points(
-    evidence: Evidence, settings: Settings, keys: Sequence[str]
+    evidence: Evidence, settings: Settings, keys: Sequence[str], hidden: Found | None
 ) -> tuple[tuple[str, ...], dict[str, Points]]:
-    """The network's functions on edges of the test set, with distances and properties that vary."""
+    """The network's functions on edges of the test set, with distances and properties that vary.
+
+    Strengths of individuals are divided out.
+    """
     part = _rows(evidence, evidence.test, 10 * settings.points, 6).motion
     functions = pair_functions(evidence.model, part.graphs).functions
+    if hidden is not None:
+        rng = np.random.default_rng([evidence.seed, 2])
+        curves = {k: curve(part, functions[k], hidden.strengths).sample(settings.points, rng) for k in keys}
+        return next(iter(curves.values())).names if curves else ("r",), curves
     named = part.named
     names = ("r", *(n for n in part.edges.properties if np.ptp(named[n]) > 0))
     here = np.random.default_rng([evidence.seed, 2]).permutation(len(named["r"]))[: settings.points]

@@ -58,9 +58,15 @@ class Term:
                 named, count = {**motion.nodes.named, **constants}, len(motion.nodes)
                 parts = [np.broadcast_to(f(named), (count,)) for f in self.functions]
                 return motion.averaged(np.stack(parts, axis=1).astype(np.float64))
+            return motion.pairs(self.each(motion, constants))
+
+    def each(self, motion: Motion, constants: Mapping[str, float]) -> Array:
+        """What each pair adds with a factor of one, shape [E, D], of a term of pairs."""
+        with np.errstate(all="ignore"):
             apart = motion.named["d"] > 0
             values = np.where(apart, self.functions[0]({**motion.named, **constants}), 0.0)
-            return motion.pairs(values[:, None] * motion.directions[self.along])
+            weight = 1.0 if motion.strengths is None else motion.strength[:, None]
+            return np.asarray(values[:, None] * motion.directions[str(self.along)] * weight)
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,7 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
 
     a = design(values)
     factors, weight = _reweighted(a, y, trust)
-    low, high = _bounds(form)
+    low, high = bounds(form)
     for _ in range(ROUNDS if len(values) else 0):
         root = np.sqrt(weight)
 
@@ -209,7 +215,7 @@ def holds(found: Fit, motion: Motion) -> bool:
     return True
 
 
-def _bounds(form: Form) -> tuple[Array, Array]:
+def bounds(form: Form) -> tuple[Array, Array]:
     """Exponents stay readable; other constants keep their sign, for a length does."""
     powers = {
         str(s)

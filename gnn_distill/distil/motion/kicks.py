@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from gnn_distill.arrays import Array
+from gnn_distill.distil.motion.fit import Fit
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES, VELOCITIES
 
@@ -42,6 +43,12 @@ def innovations(motion: Motion, known: Array) -> Array:
     found = np.zeros_like(speed)
     found[late] = speed[late] - told @ np.linalg.lstsq(told, speed[late], rcond=None)[0]
     return found.reshape(-1, 1)
+
+
+def kicked(motion: Motion, known: Fit) -> Array:
+    """`innovations` beside the terms of a law that do not read velocities."""
+    still = [k for k, term in enumerate(known.form.terms) if not term.moving]
+    return innovations(motion, known.form.columns(motion, known.constants)[:, still])
 
 
 def unkicked(errors: Array, kicks: Array, motion: Motion) -> Array:

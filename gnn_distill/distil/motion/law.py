@@ -25,8 +25,8 @@ LEVEL = 0.95
 D = sympy.Symbol("d")
 
 
-def written(fit: Fit, columns: Columns, order: int) -> Law:
-    """The law of a fit."""
+def written(fit: Fit, columns: Columns, order: int, times: sympy.Expr = sympy.S.One) -> Law:
+    """The law of a fit; `times` multiplies functions of pairs."""
     put = {
         sympy.Symbol(s): sympy.Float(float(v)) for s, v in zip(fit.form.symbols, fit.constants, strict=True)
     }
@@ -37,7 +37,7 @@ def written(fit: Fit, columns: Columns, order: int) -> Law:
         if term.along is None:
             alone = [a + p for a, p in zip(alone, parts, strict=True)]
         else:
-            functions[term.along] = functions.get(term.along, sympy.S.Zero) + parts[0]
+            functions[term.along] = functions.get(term.along, sympy.S.Zero) + parts[0] * times
     if columns.softening == 0:
         functions = {k: f.xreplace({R: D}) for k, f in functions.items()}
         distance: sympy.Expr = D
@@ -133,7 +133,12 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
 
 
 def numbers(
-    fit: Fit, law: Law, columns: Columns, known: Spread, rest: float = 0.0
+    fit: Fit,
+    law: Law,
+    columns: Columns,
+    known: Spread,
+    rest: float = 0.0,
+    times: sympy.Expr = sympy.S.One,
 ) -> tuple[list[list[list[float]]], list[Array]]:
     """Intervals of the numbers printed: of each component's constants, and of each one-body component's.
 
@@ -148,7 +153,7 @@ def numbers(
         change = known.values.copy()
         change[k] += step
         other = Fit(fit.form, change[:count], change[count:], fit.extra)
-        moved.append((written(other, columns, law.order), step))
+        moved.append((written(other, columns, law.order, times), step))
 
     def of(pick: Any) -> Array | None:
         base = np.array([float(c) for c in constants(*pick(law))])

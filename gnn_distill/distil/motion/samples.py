@@ -7,11 +7,13 @@ the labels' kernel, R = S (T − W + 1) n rows.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import sparse
 from scipy.ndimage import maximum_filter1d
 
 from gnn_distill.arrays import Array
@@ -29,11 +31,27 @@ FEW = 12
 
 
 @dataclass(frozen=True)
+class Strengths:
+    """What individuals bring to a law of pairs.
+
+    Attributes:
+        source: s, as senders, shape [K].
+        response: t, as receivers, shape [K].
+    """
+
+    source: Array
+    response: Array
+
+
+@dataclass(frozen=True)
 class Motion:
     """Labels beside all that laws read.
 
     A label that was derived from a window of frames is an average of accelerations over it. So a law's
     accelerations are averaged along each track with the same kernel before they are compared (weak form).
+
+    Where individuals are told apart, everything in rows is relative to what each of them is used to: the pull
+    of a planet is a large part of the Sun's acceleration, and next to nothing beside Mercury's.
 
     Attributes:
         edges: pairs of all frames.
@@ -45,6 +63,9 @@ class Motion:
         unit: what each row belongs to: a run, or a piece of time of one, shape [R].
         lag: rows of time from one row to the next that shares no frames with its label; 0 where no random
             forces act and nobody asks.
+        individuals: numbers of the nodes' individuals, shape [N]; None where they are not told apart.
+        usual: typical label of each individual in units of that of all, shape [K].
+        strengths: what multiplies each pair's contribution; nothing if None.
     """
 
     edges: Edges
@@ -55,13 +76,48 @@ class Motion:
     graphs: Subset
     unit: Index
     lag: int = 0
+    individuals: Index | None = None
+    usual: Array | None = None
+    strengths: Strengths | None = None
 
     @functools.cached_property
     def labels(self) -> Array:
         """Accelerations (velocities, where the motion is of first order), shape [R, D]."""
+        return self._inner(self.nodes.acceleration) / self.size
+
+    @functools.cached_property
+    def who(self) -> Index:
+        """Numbers of the rows' individuals, shape [R]."""
+        if self.individuals is None:
+            return np.zeros(len(self.unit), dtype=np.int64)
+        return np.asarray(self._inner(self.individuals[:, None])[:, 0])
+
+    @functools.cached_property
+    def size(self) -> Array:
+        """What values in rows are divided by, shape [R, 1]."""
+        return np.ones((len(self.unit), 1)) if self.usual is None else self.usual[self.who][:, None]
+
+    @functools.cached_property
+    def strength(self) -> Array:
+        """What multiplies the contribution of each pair, shape [E]."""
+        if self.strengths is None or self.edges.individuals is None:
+            return np.ones(len(self.edges.r))
+        one, two = self.edges.individuals
+        return self.strengths.response[one] * self.strengths.source[two]
+
+    def weighed(self, strengths: Strengths | None) -> Motion:
+        """The same rows with these strengths."""
+        found = replace(self, strengths=strengths)
+        kept = ("lagged", "labels", "trust", "who", "size", "named", "directions", "averaging")
+        for name in kept:  # which strengths do not change
+            found.__dict__[name] = getattr(self, name)
+        return found
+
+    def _inner(self, values: Any) -> Any:
+        """Of values of the nodes [N, C] those whose labels have a whole kernel around them, shape [R, C]."""
         half = len(self.kernel) // 2
-        a = self.nodes.acceleration.reshape(-1, self.frames, self.n, self.nodes.acceleration.shape[1])
-        return a[:, half : self.frames - half].reshape(-1, a.shape[-1])
+        parts = values.reshape(-1, self.frames, self.n, values.shape[1])
+        return parts[:, half : self.frames - half].reshape(-1, values.shape[1])
 
     @functools.cached_property
     def trust(self) -> Array:
@@ -73,7 +129,10 @@ class Motion:
         half, dim = len(self.kernel) // 2, self.labels.shape[1]
         if half == 0:
             return np.ones((len(self.labels), 1))
-        a = self.nodes.acceleration.reshape(-1, self.frames, self.n, dim)
+        a = self.nodes.acceleration
+        if self.usual is not None and self.individuals is not None:
+            a = a / self.usual[self.individuals][:, None]
+        a = a.reshape(-1, self.frames, self.n, dim)
         bend = np.linalg.norm(np.diff(a, 2, axis=1), axis=-1)
         bend = np.pad(bend, ((0, 0), (1, 1), (0, 0)), mode="edge")
         bend = maximum_filter1d(bend, 2 * half + 1, axis=1)[:, half : self.frames - half].reshape(-1)
@@ -108,14 +167,33 @@ class Motion:
         """Contributions [E, D] summed for each receiver and averaged as labels are, shape [R, D]."""
         return self.averaged(summed(values, self.edges.receiver, len(self.nodes)))
 
+    def by_sender(self, values: Array, sender: Index, count: int) -> sparse.csr_array:
+        """`pairs` for each of so many senders apart: contributions [E, D] as columns [R D, count]."""
+        place, shape = (self.edges.receiver, sender), (len(self.nodes), count)
+        parts = [self.averaging @ sparse.coo_array((c, place), shape=shape).tocsr() for c in values.T]
+        order = np.arange(len(self.unit) * len(parts)).reshape(len(parts), -1).T.reshape(-1)
+        return sparse.vstack(parts).tocsr()[order]
+
+    @functools.cached_property
+    def averaging(self) -> sparse.csr_array:
+        """`averaged` as a matrix, shape [R, N]."""
+        rows, width = self.frames - len(self.kernel) + 1, len(self.kernel)
+        number = np.arange(len(self.nodes)).reshape(-1, self.frames, self.n)
+        nodes = np.concatenate([number[:, k : k + rows].reshape(-1) for k in range(width)])
+        count = len(nodes) // width
+        kernel = self.kernel if width > 1 else np.ones(1)
+        shares = np.repeat(kernel, count) / np.tile(self.size[:, 0], width)
+        place = np.tile(np.arange(count), width), nodes
+        return sparse.coo_array((shares, place), shape=(count, len(self.nodes))).tocsr()
+
     def averaged(self, values: Array) -> Array:
         """What the particles have at their own instants [N, D], averaged as labels are, shape [R, D]."""
         if len(self.kernel) == 1:
-            return values
+            return values / self.size
         parts = values.reshape(-1, self.frames, self.n, values.shape[1])
         rows = self.frames - len(self.kernel) + 1
         total = sum(k * parts[:, i : i + rows] for i, k in enumerate(self.kernel))
-        return np.asarray(total).reshape(-1, values.shape[1])
+        return np.asarray(total).reshape(-1, values.shape[1]) / self.size
 
 
 def across(u: Array, w: Array) -> Array:
@@ -130,6 +208,7 @@ def motion(
     edges: int = 120_000,
     seed: int = 0,
     kicked: bool = False,
+    usual: Array | None = None,
 ) -> Motion:
     """A sample of the graphs with at most about so many edges.
 
@@ -140,6 +219,7 @@ def motion(
         edges: that the sample should not exceed.
         seed: of the draw.
         kicked: whether random forces act: segments are then longer, so that rows have earlier ones.
+        usual: typical label of each individual in units of that of all, shape [K].
     """
     whole, index = (graphs.whole, graphs.index) if isinstance(graphs, View) else (graphs, slice(None))
     count, n = len(graphs), whole.features.shape[1]
@@ -168,7 +248,9 @@ def motion(
     x, a = (part.flatten(0, 1).double().cpu().numpy() for part in (some.features, some.accelerations))
     nodes = Nodes(some.columns.own(x), a)
     lag = 2 * len(weights) - 1 if kicked and averaged else 0
-    return Motion(found, nodes, length, n, weights, some, np.repeat(unit, rows * n), lag if lag < rows else 0)
+    told = x[:, some.columns.individual].astype(np.int64) if some.columns.identity else None
+    units, usual = np.repeat(unit, rows * n), None if told is None else usual
+    return Motion(found, nodes, length, n, weights, some, units, lag if lag < rows else 0, told, usual)
 
 
 def _units(starts: Index, of: Index, runs: Index) -> Index:

@@ -24,7 +24,7 @@ from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, holds, together, typical
 from gnn_distill.distil.motion.kicks import innovations
 from gnn_distill.distil.motion.own import fields, selected, walls
-from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.distil.motion.samples import Motion, Strengths
 from gnn_distill.physics.variables import AXES
 
 SCREENED, FINALISTS = 10, 5
@@ -97,6 +97,10 @@ class Rows:
         pairs = [column for key, column in self.network.items() if key in ("u", "t")]
         return innovations(self.motion, np.concatenate([np.zeros((self.motion.labels.size, 0)), *pairs], 1))
 
+    def weighed(self, strengths: Strengths, u: Array) -> Rows:
+        """The same rows with these strengths of individuals, and another word for the part along Δ/d."""
+        return Rows(self.motion.weighed(strengths), {**self.network, "u": u.reshape(-1, 1)})
+
     def beside(self, keys: Sequence[str], forms: Sequence[Form] = ()) -> Array:
         """Columns of these parts of the network, of these forms and of kicks, shape [R D, X]."""
         parts = [self.network[k] for k in keys] + [f.columns(self.motion, f.start) for f in forms]
@@ -137,7 +141,7 @@ class Search:
         forms: dict[str, list[Form]] = {}
         level: dict[str, list[Tried]] = {}
         tried: dict[str, list[Tried]] = {}
-        spare = self._spare()
+        spare = self.spare()
         for _ in range(PASSES):
             before = {k: f.name for k, f in pairs.items()}, [f.name for f in own]
             for key in parts:
@@ -163,7 +167,7 @@ class Search:
     def beside(self, chosen: Chosen, key: str) -> tuple[list[str], list[Form]]:
         """All but one direction: parts that the network still has to tell, and forms."""
         known = [f for k, f in chosen.pairs.items() if k != key] + list(chosen.own)
-        known += [f for f in self._spare() if all(f.name != o.name for o in chosen.own)]
+        known += [f for f in self.spare() if all(f.name != o.name for o in chosen.own)]
         return ["own"] if chosen.unsaid else [], known
 
     def bettered(self, chosen: Chosen, key: str, forms: Sequence[Form]) -> Chosen:
@@ -188,7 +192,7 @@ class Search:
         unsaid = chosen.unsaid and bool(self._unsaid([], [*pairs.values(), *own]))
         return replace(now, own=tuple(own), unsaid=unsaid)
 
-    def _spare(self) -> list[Form]:
+    def spare(self) -> list[Form]:
         """The simplest fields, which stand beside every pair form that is tried.
 
         A trap and the repulsion that balances it are each nothing alone, and a network may tell one as the

@@ -16,6 +16,7 @@ from gnn_distill.report.figures import (
     curves,
     fields,
     functions,
+    individuals,
     radial,
     residuals,
     rollout,
@@ -49,11 +50,13 @@ class Kind:
 
 
 MOTION = "it belongs to laws of motion, made with model=isotropic, that have such a part"
+ALIKE = "no individual of these data has a strength of its own"
 FIGURES: dict[str, Kind] = {
     "law": Kind(radial.law, edges=True),
     "trajectories": Kind(trajectories.trajectories, trajectories.caption, stage="simulate"),
     "functions": Kind(functions.functions, gap=MOTION),
     "own": Kind(functions.own, gap=MOTION),
+    "individuals": Kind(individuals.individuals, stage="distil", gap=ALIKE),
     "pullback": Kind(scatter.pullback, edges=True),
     "field": Kind(fields.field, fields.caption, edges=True),
     "residual": Kind(residuals.residual, edges=True),

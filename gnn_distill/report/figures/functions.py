@@ -17,7 +17,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
-from gnn_distill.physics.variables import AXES, PROPERTIES, SOFTENING, VELOCITIES, further, sided
+from gnn_distill.physics.variables import AXES, HIDDEN, PROPERTIES, SOFTENING, VELOCITIES, further, sided
 from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, in_units, span
 from gnn_distill.report.text import readable
 from gnn_distill.runs.load import Run
@@ -31,6 +31,8 @@ BEYOND = 0.12
 """By how much the axis goes on, as a part of the range of data."""
 WIDE = 30.0
 """Ratio of the largest to the smallest size from which on an axis is logarithmic."""
+FAINT = 0.1
+"""Share of the strongest pairs below which those of weak individuals are left out."""
 ARROWS = 150
 DISTANCE = sympy.symbols("d r")
 
@@ -57,7 +59,7 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
     told = (run.law or {}).get("functions") or {}
     keys = [k for k in TITLES if f"function_{k}" in arrays and (k in told or not told)]
     softening = float((run.law or {}).get("softening", SOFTENING))
-    arrays = {"d": np.linalg.norm(arrays["delta"], axis=1)} | arrays
+    arrays = {"d": np.linalg.norm(arrays["delta"], axis=1)} | arrays | _strengths(run.law or {}, arrays)
     found = {k: one for k in keys if (one := _drawn(arrays, k, told.get(k), softening)) is not None}
     if not found:
         return None
@@ -84,7 +86,10 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: flo
         factor, rest = told
         if rest.free_symbols <= set(DISTANCE):
             law = at(rest, {"d": grid, "r": grid + softening}, len(grid))
-            values = values / at(factor, named, len(d)) if factor != 1 else values
+            size = np.abs(by := at(factor, named, len(d)))
+            values = values / by if factor != 1 else values
+            if factor.free_symbols & set(sympy.symbols(HIDDEN)):  # a network cannot tell what faint ones do
+                values = np.where(size > FAINT * np.quantile(size, 0.95), values, np.nan)
             share = "" if factor == 1 else readable(write(factor))
         else:
             pair = at(factor * rest, named, len(d))
@@ -121,8 +126,18 @@ def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr]
 def _named(arrays: Mapping[str, Any], d: Array, softening: float) -> dict[str, Array]:
     """What is known of the pairs by the names of equations."""
     more = further([str(name) for name in arrays.get("variables", ())])
-    known = (*PROPERTIES, *more, "w", "uw")
+    known = (*PROPERTIES, *HIDDEN, *more, "w", "uw")
     return {"d": d, "r": d + softening} | {name: arrays[name] for name in known if name in arrays}
+
+
+def _strengths(law: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Array]:
+    """Strengths of the individuals at both ends of each edge, by the names of equations."""
+    table = list((law.get("hidden") or {}).values())
+    if not table or "individual1" not in arrays:
+        return {}
+    s, t = (np.array([one[role][0] for one in table]) for role in ("source", "response"))
+    one, two = arrays["individual1"], arrays["individual2"]
+    return {"s1": s[one], "s2": s[two], "t1": t[one]}
 
 
 def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:

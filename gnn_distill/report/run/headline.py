@@ -247,6 +247,10 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
         yield "u = Δ/d"
     if "Δ⊥" in used:
         yield "Δ⊥ = (−Δy, Δx)"
+    if used & {"s1", "s2"}:
+        yield "s: strength of an individual as a source"
+    if "t1" in used:
+        yield "t: response of an individual as a receiver"
 
 
 def images(tex: Sequence[str]) -> list[str]:

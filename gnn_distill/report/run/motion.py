@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gnn_distill.report.run.formula import Text, spoken
+from gnn_distill.report.run.formula import Text, digits, shortened, spoken
 from gnn_distill.report.run.headline import WAYS, Headline, headline, images
 from gnn_distill.report.run.story import Outcome, component_name, doubts, missing
 from gnn_distill.report.text import capitalised, law_title, number, with_signs
@@ -60,6 +61,7 @@ def told(run: Run) -> dict[str, Any] | None:
             for name, (value, low, high) in (law.get("estimates") or {}).items()
         ],
         "potential": potential(law),
+        "individuals": individuals(law),
         "compared": compared(run),
     }
 
@@ -141,6 +143,45 @@ def errors(law: dict[str, Any]) -> list[Error]:
         usual = test["mae"] / test["share"] if test.get("share") else None
         rows.append(("noise of the data, estimated", noise, noise / usual if usual else None))
     return [Error(name, number(mae, 3), percent(share)) for name, mae, share in rows if mae is not None]
+
+
+class Individual(NamedTuple):
+    """What an individual brings to the law: values with their intervals, empty where all have the same."""
+
+    name: str
+    source: str
+    response: str
+    kind: str
+    sightings: str
+
+
+def individuals(law: dict[str, Any]) -> dict[str, Any] | None:
+    """Strengths of individuals, and what is to be said of them; None where they have none."""
+    table, mode = law.get("hidden") or {}, law.get("hidden_mode")
+    if not table:
+        return None
+    rows = [
+        Individual(
+            name,
+            _with_interval(one["source"]) if mode != "response" else "",
+            _with_interval(one["response"]) if mode in ("response", "both") else "",
+            f"{one['kind']} ({percent(one['sure'])})" if one["kind"] else "",
+            f"{one['sightings']:,}",
+        )
+        for name, one in table.items()
+    ]
+    columns = {"s": "source", "t": "response", "kind": "kind"}
+    used = [title for title, field in columns.items() if any(getattr(row, field) for row in rows)]
+    return {"rows": rows, "used": used, "told": [f"{text}." for text in law.get("hidden_told") or ()]}
+
+
+def _with_interval(found: Sequence[float]) -> str:
+    value, *around = found
+    count = digits(value or max(map(abs, around)), around, 7) + 1
+    if around[0] == around[1]:
+        return shortened(value, 4)
+    low, high = (shortened(end, count) for end in around)
+    return f"{shortened(value, count)} [{low} to {high}]"
 
 
 def percent(share: float | None) -> str:

@@ -19,7 +19,7 @@ from gnn_distill.report.text import data_url, fill, formula, number
 from gnn_distill.runs.load import Run
 
 GLOSSARY = yaml.safe_load((Path(__file__).parents[1] / "glossary.yaml").read_text("utf-8"))
-ABOVE = ("functions", "own", "residual", "trajectories", "rollout")
+ABOVE = ("functions", "individuals", "own", "residual", "trajectories", "rollout")
 """Figures that stand above the fold on the page of a law of motion."""
 
 

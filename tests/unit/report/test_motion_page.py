@@ -17,6 +17,7 @@ from gnn_distill.report.figures.all import draw, recorded
 from gnn_distill.report.figures.functions import functions, own
 from gnn_distill.report.run.formula import digits
 from gnn_distill.report.run.headline import headline, images
+from gnn_distill.report.run.motion import individuals
 from gnn_distill.report.style import look
 from gnn_distill.runs.load import read_run
 from tests.unit.report.test_run_page import Text, make_run, report, words
@@ -195,3 +196,28 @@ def test_a_known_law_has_a_verdict(tmp_path: Path, right: tuple[bool, bool], lev
     assert said in banner and "As exact as the data." in banner and "on each particle" in banner
     assert f"{'' if right[1] else 'not '}recovered – why one_body" in banner
     assert said in " ".join(terminal.split()) and "As exact as the data." in terminal
+
+
+def test_individuals_stand_on_the_page_with_strengths_intervals_and_sightings(tmp_path):
+    table = {
+        name: {"source": [s, *sorted((0.99 * s, 1.01 * s))], "response": [t, 0.9 * t, 1.1 * t]}
+        | {"kind": "A" if s > 0 else "B", "sure": 0.9999, "sightings": 1200}
+        for name, s, t in (("sun", 1.0, 1.0), ("earth & moon", -0.0031, 0.52), ("mars", 0.0004, 0.13))
+    }
+    law = {"functions": {"u": f"({U})*s2*t1"}, "hidden": table, "hidden_mode": "both"}
+    run = make_motion(tmp_path / "run", **law, hidden_told=["A factor is free"])
+    page, terminal = words(run)
+    text = page
+    assert "s₂ t₁" in terminal
+    assert "e^(−0.6252 d) s₂ t₁ Δ/d" in text and "s: strength of an individual as a source" in text
+    assert "A factor is free." in text and "earth &amp; moon" in page
+    assert "−0.00310 [−0.00313 to −0.00307]" in text and "0.520 [0.468 to 0.572]" in text
+    assert "B (100 %)" in text and "1,200" in text
+    arrays = recorded(read_run(run))
+    with look():
+        drawn = draw(read_run(run), tmp_path)
+    assert "individuals" in drawn and arrays is not None
+    for mode, used in (("source", ["s"]), ("response", ["t"])):
+        told = individuals(law | {"hidden_mode": mode})
+        assert told["used"][0] == used[0] and "told" in told
+    assert individuals({}) is None

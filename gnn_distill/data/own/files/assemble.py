@@ -40,7 +40,8 @@ def assemble(table: Table, path: Path) -> Contents:
         found[name] = found[name][..., 0]  # numbers, no vectors
     found[ALIASES[clock]] = found[ALIASES[clock]][..., 0]  # the same for all particles of a frame
     said = (*table.notes, *notes)
-    return Contents(found, table.features, said, table.doubts, table.box, table.units)
+    labels = ordered["particle"].astype(str).to_numpy(dtype=str).reshape(shape)[:, 0]
+    return Contents(found, table.features, said, table.doubts, table.box, table.units, labels)
 
 
 def _in_order(

@@ -1,0 +1,85 @@
+"""Which particles of a file are the same individual, and whether each may have properties of its own.
+
+Shape letters: S trajectories, T frames, n particles, K individuals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gnn_distill.data.own.tracks import Observed
+from gnn_distill.errors import InputError, check_choice
+
+IDENTITIES = ("file", "run")
+DIMS = 2
+"""Properties that an individual may have where the data are to say it."""
+SIGHTINGS, MOST = 200, 50
+"""Sightings of an individual from which on, and individuals up to which, the data are asked by themselves."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What individuals may have that nobody measured.
+
+    Args:
+        count: properties of each, 0 to 2; `auto` asks the data, where particles have no known property that
+            tells them apart.
+        identity: what a label means: `file`, the same individual in all runs; `run`, within one run only.
+        known: what the user knows of one individual, by its label: `{earth: {mass: 3.0e-6}}`.
+    """
+
+    count: int | str = "auto"
+    identity: str = "file"
+    known: Mapping[str, Mapping[str, float]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.count != "auto" and self.count not in (0, 1, 2):
+            raise InputError("dataset.hidden", self.count, "give auto, 0, 1 or 2")
+        check_choice("dataset.identity", self.identity, IDENTITIES)
+        if len(self.known or {}) > 1:
+            fix = "give one individual: a single factor is free"
+            raise InputError("dataset.known", dict(self.known or {}), fix)
+        for label, values in (self.known or {}).items():
+            number = isinstance(values, Mapping) and len(values) == 1 and {*values} <= {"mass", "charge"}
+            if not number or not all(isinstance(v, int | float) and v for v in values.values()):
+                fix = "give a mass or a charge by label, {earth: {mass: 3.0e-6}}"
+                raise InputError("dataset.known", {label: values}, fix)
+
+    def of(self, seen: Observed) -> tuple[npt.NDArray[np.int64], tuple[str, ...]] | None:
+        """Numbers [S, n, 1] of the individuals, and K names; None where they are not to be told apart."""
+        if self.count == 0 or seen.labels is None:
+            return None
+        labels = seen.labels
+        if self.identity == "run":
+            runs = np.arange(len(labels)).astype(str)[:, None]
+            labels = np.char.add(np.char.add(labels, " of run "), runs)
+        found, first, numbers = np.unique(labels, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # as they come in the file
+        numbers = np.argsort(order)[numbers.reshape(labels.shape)][..., None]
+        names = tuple(str(name) for name in found[order])
+        if unknown := sorted({*map(str, self.known or {})} - {*names}):
+            fix = f"the file has {', '.join(names[:8])}"
+            raise InputError("dataset.known", unknown[0], fix)
+        if self.count == "auto" and (
+            _told_apart(seen)
+            or seen.positions.shape[1] * labels.size < SIGHTINGS * len(names)
+            or len(names) > MOST
+        ):
+            return None
+        return numbers, names
+
+    @property
+    def dims(self) -> int:
+        """Properties that the network may learn."""
+        return DIMS if self.count == "auto" else int(self.count)
+
+
+def _told_apart(seen: Observed) -> bool:
+    """Whether particles have masses, charges or further columns that differ."""
+    known: list[Any] = [seen.masses[..., None], seen.charges[..., None], seen.features]
+    return any(values.size and (values != values[:1, :1, :1]).any() for values in known)

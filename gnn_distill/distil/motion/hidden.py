@@ -1,0 +1,154 @@
+"""The law of individuals that nobody weighed: its strengths with intervals, shared out by a convention.
+
+Shape letters: K individuals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+
+from gnn_distill.arrays import Array
+from gnn_distill.distil.hidden.factor import Factors
+from gnn_distill.distil.hidden.reading import Strength, kinds, told
+from gnn_distill.distil.motion.fit import Form
+from gnn_distill.distil.motion.kicks import kicked
+from gnn_distill.distil.motion.law import REPLICATES, Spread
+from gnn_distill.distil.motion.samples import Index, Motion, Strengths
+from gnn_distill.distil.motion.strengths import Drawn, Weighed, drawn, weighed
+from gnn_distill.distil.motion.weigh import convention
+from gnn_distill.distil.problem import Evidence
+
+SECOND = 0.05
+"""Part of the network's pair function that a second product explains before it is worth a word."""
+SYMBOLS = {"source": ("s2",), "response": ("t1",), "symmetric": ("s1", "s2"), "both": ("t1", "s2")}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Strengths, and what the network said of them.
+
+    Attributes:
+        weighed: the form by which they were found, with the strengths.
+        factors: of the network's pair function.
+    """
+
+    weighed: Weighed
+    factors: Factors
+
+    @property
+    def strengths(self) -> Strengths:
+        """As sources and as receivers."""
+        return self.weighed.strengths
+
+    @property
+    def times(self) -> sympy.Expr:
+        """What multiplies the function of a pair in the law."""
+        return sympy.Mul(*map(sympy.Symbol, SYMBOLS[self.weighed.mode]))
+
+    def refitted(self, motion: Motion, form: Form, evidence: Evidence) -> Drawn:
+        """The law of these forms with its strengths, end to end on all rows, with draws of a bootstrap."""
+        none = np.zeros((motion.labels.size, 0))
+        found = weighed(motion, form, none, self.weighed.mode, self.strengths)
+        kicks = kicked(motion.weighed(found.strengths), found.fit)
+        if kicks.shape[1]:
+            found = weighed(motion, form, kicks, found.mode, found.strengths)
+        rule = convention(found, evidence.individuals, evidence.known)
+        return drawn(found, motion, kicks, rule, evidence.seed, REPLICATES)
+
+
+def spread(found: Drawn) -> Spread:
+    """Draws of the numbers of the law."""
+    return Spread(np.concatenate([found.weighed.fit.constants, found.weighed.fit.factors]), found.numbers)
+
+
+def described(
+    found: Drawn, factors: Factors, evidence: Evidence, motion: Motion, rest: float
+) -> dict[str, Any]:
+    """The part of `law.json` about individuals.
+
+    Args:
+        found: the law with its draws.
+        factors: of the network's pair function.
+        evidence: whose individuals they are.
+        motion: rows that the law was fitted to.
+        rest: share of the motion that the law leaves beyond noise.
+    """
+    names, mode = evidence.individuals, found.weighed.mode
+    strengths = found.weighed.strengths
+    source = Strength(strengths.source, found.source, rest * found.faint[0])
+    response = Strength(strengths.response, found.response, rest * found.faint[1])
+    bounds = source.intervals, response.intervals
+    free = {"source": [source], "response": [response], "symmetric": [source]}.get(mode, [source, response])
+    label = kinds(free) if len(names) > 3 else None
+    seen = sightings(evidence)
+    table = {
+        name: {
+            "source": [float(source.values[k]), *map(float, bounds[0][k])],
+            "response": [float(response.values[k]), *map(float, bounds[1][k])],
+            "kind": None if label is None else "ABCDEFGH"[int(label[0][k])],
+            "sure": None if label is None else float(label[1][k]),
+            "sightings": int(seen[k]),
+        }
+        for k, name in enumerate(names)
+    }
+    sentences = told(mode, source, response, _columns(motion, len(names)))
+    if label is not None:
+        sentences.append(f"They fall into {int(label[0].max()) + 1} kinds")
+    return {
+        "hidden": table,
+        "hidden_mode": mode,
+        "hidden_names": list(SYMBOLS[mode]),
+        "hidden_told": [*sentences, _said(strengths, mode, names, evidence.known)],
+        "hidden_network": {"share": factors.share, "second": factors.second},
+    }
+
+
+def more_than_one(factors: Factors) -> list[str]:
+    """A doubt where the network's pair function is no single product."""
+    if factors.second < SECOND:
+        return []
+    share = f"{100 * factors.second:.0f} %"
+    return [
+        f"Beside t s g(d), a second such product explains {share} of the network's pair function: "
+        "individuals may be of kinds between which different laws hold"
+    ]
+
+
+def sightings(evidence: Evidence) -> Index:
+    """How often each individual was seen in the graphs of all parts."""
+    column = evidence.test.columns.individual
+    parts = (evidence.train[:], evidence.validation[:], evidence.test)
+    who = np.concatenate([p.features[..., column].flatten().cpu().numpy().astype(np.int64) for p in parts])
+    return np.asarray(np.bincount(who, minlength=len(evidence.individuals)), dtype=np.int64)
+
+
+def _columns(motion: Motion, count: int) -> dict[str, Array]:
+    """Columns of the file by name, one value for each individual, where they differ."""
+    found, who = {}, motion.individuals
+    for name, values in motion.nodes.named.items():
+        if who is None or not name.endswith("1") or np.ptp(values) == 0:
+            continue
+        of = np.zeros(count)
+        of[who] = values
+        if (of[who] == values).all():
+            found[name[:-1]] = of
+    return found
+
+
+def _said(
+    strengths: Strengths, mode: str, names: Sequence[str], known: Mapping[str, Mapping[str, float]]
+) -> str:
+    """What was free, and how it was fixed."""
+    roles = {"s": strengths.source} if mode != "response" else {}
+    roles |= {"t": strengths.response} if mode in ("response", "both") else {}
+    rule = [f"{name} of {names[int(np.argmax(np.abs(v)))]} is 1" for name, v in roles.items()]
+    given = [(label, *next(iter(values.items()))) for label, values in known.items()]
+    if given:
+        rule = [f"{label} has the {what} {value:g} that was given" for label, what, value in given]
+    free = "Tracks leave a common factor free between strengths and the factor of the law"
+    return f"{free}: here {', '.join(rule)}"
