@@ -7,16 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gnn_distill.data.sightings import Sightings
 from gnn_distill.errors import InputError
 from gnn_distill.physics.simulate import Trajectories
 from gnn_distill.physics.variables import SOFTENING, Columns
+
+
+class Graph(NamedTuple):
+    """Who acts on whom within one set of nodes, by receiver.
+
+    Attributes:
+        receiver: receiving node of each edge, shape [E], ascending.
+        sender: sending node of each edge, shape [E].
+        nodes: number of nodes that receive; they are the first ones. All do in whole frames.
+        complete: whether every node receives from every other one.
+    """
+
+    receiver: Tensor
+    sender: Tensor
+    nodes: int
+    complete: bool = False
+
+    def total(self, values: Tensor) -> Tensor:
+        """Values [B, E, M] of the edges summed for each receiver, shape [B, nodes, M]."""
+        if self.complete:
+            return values.unflatten(1, (self.nodes, self.nodes - 1)).sum(2)
+        zeros = values.new_zeros(values.shape[0], self.nodes, values.shape[2])
+        return zeros.index_add(1, self.receiver, values)
+
+    def to(self, device: torch.device) -> Graph:
+        """The same graph on another device."""
+        return self._replace(receiver=self.receiver.to(device), sender=self.sender.to(device))
 
 
 def check_edges(graph: tuple[Tensor, Tensor] | None, mask: Tensor | None, parts: dict[str, Tensor]) -> None:
@@ -70,6 +98,9 @@ class ParticleData:
         order: of the equation of motion; where it is 1, `accelerations` holds velocities.
         box: edges of the periodic box, None along an open axis; None where nothing is periodic.
         softening: ε of r = d + ε, see `Columns`.
+        sightings: where particles come and go, or interact within a distance, the flat table that the data
+            are: one row of features [1, N, F] for each sighting, labels [1, N, D] NaN where there are none.
+        radius: largest distance of particles that may act on each other; None where there is none.
         kernel: K [W] where labels were derived from a window of W frames: they are Σ_k K_k a(t + k dt), the
             true accelerations averaged so; empty where they are those of their own instant.
         noise: error (RMS) of a component of the labels that scatter makes; 0 where they are as exact as the
@@ -95,6 +126,8 @@ class ParticleData:
     order: int = 2
     box: tuple[float | None, ...] | None = None
     softening: float = SOFTENING
+    sightings: Sightings | None = None
+    radius: float | None = None
     kernel: tuple[float, ...] = ()
     noise: float = 0.0
     estimates: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
@@ -126,6 +159,9 @@ class Subset:
         accelerations: shape [G, n, D].
         edge_mask: where graphs differ, which of the common edges each has, bool [G, E]; else None.
         trajectory: number of the trajectory that each graph is a frame of [G]; None where each is its own.
+        graph: where receivers were drawn one by one, who acts on them; their frames are then one graph of
+            these and all senders, G = 1, and labels are those of the receivers alone, [1, R, D]. Else None.
+        particles: mean number of particles of a frame that these receivers stand for.
         further: names of the features after charge and mass.
         box: edges of the periodic box; `softening`: ε of r = d + ε; see `Columns`, likewise `identity`.
     """
@@ -138,6 +174,8 @@ class Subset:
     box: tuple[float | None, ...] | None = None
     softening: float = SOFTENING
     identity: bool = False
+    graph: Graph | None = None
+    particles: float = 1.0
 
     def __len__(self) -> int:
         return len(self.features)
@@ -159,9 +197,15 @@ class Subset:
         space = self.further, self.box, self.softening, self.identity
         return _columns(self.features, self.accelerations, *space)
 
+    @property
+    def frames(self) -> float:
+        """Number of frames that the labels make up."""
+        return len(self) if self.graph is None else self.graph.nodes / self.particles
+
     def to(self, device: torch.device) -> Subset:
         """The same graphs on another device."""
-        return self._each(lambda part: part.to(device))
+        moved = self._each(lambda part: part.to(device))
+        return moved if self.graph is None else replace(moved, graph=self.graph.to(device))
 
     def __getitem__(self, picked: Tensor | slice) -> Subset:
         """The graphs at these indices."""

@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import lightning as L
 import numpy as np
@@ -19,11 +20,14 @@ from torch import Tensor
 
 from gnn_distill.data.draws import Share
 from gnn_distill.data.graphs import ParticleData, Subset, View, check_edges, common_edges
-from gnn_distill.errors import check_choice, check_int
+from gnn_distill.data.receivers import Receivers, Table
+from gnn_distill.data.sightings import Sightings
+from gnn_distill.errors import InputError, check_choice, check_int
 
 SPLITS = ("trajectories", "frames")
 FRACTIONS = (0.70, 0.15, 0.15)
 VALIDATION_STEPS = 50  # batches of `batch_edges` that an epoch is judged by at most
+TEST_EDGES = 2_000_000  # of test receivers, about, beyond which tracks are left out of the test set
 DEVICE_FRACTION = 0.5  # of a GPU's free memory that each of training and validation graphs may fill
 
 
@@ -39,18 +43,45 @@ def split_indices(graphs: int, frames: int, how: str, seed: int) -> tuple[npt.ND
     """
     check_choice("split", how, SPLITS)
     unit = frames if how == "trajectories" else 1
-    units = graphs // unit
+    parts = shares(graphs // unit, seed)
+    return tuple((part[:, None] * unit + np.arange(unit)).reshape(-1) for part in parts)
+
+
+def shares(units: int, seed: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Numbers of the units of training, validation and test set."""
     check_int("profile.simulations", units, 3)
     order = np.random.default_rng([seed, 1]).permutation(units)
     test = max(1, round(FRACTIONS[2] * units))
     train = units - test - max(1, round(FRACTIONS[1] * units))
-    parts = np.split(order, [train, units - test])
-    return tuple((part[:, None] * unit + np.arange(unit)).reshape(-1) for part in parts)
+    return tuple(np.split(order, [train, units - test]))
+
+
+def receiver_parts(data: ParticleData, split: str, seed: int) -> tuple[Receivers, ...]:
+    """Receivers of the train, validation and test set of data that are a table of sightings.
+
+    Args:
+        data: the table.
+        split: `trajectories` keeps runs, or blocks of time, in one part; `frames` frames alone.
+        seed: of the shuffle.
+    """
+    check_choice("split", split, SPLITS)
+    table = Table.of(data)
+    seen = cast(Sightings, data.sightings)
+    rows = seen.receivers(data.accelerations[0])
+    units, of = np.unique((seen.unit if split == "trajectories" else seen.frame)[rows], return_inverse=True)
+    parts = [Receivers(table, torch.from_numpy(rows[np.isin(of, part)])) for part in shares(len(units), seed)]
+    for name, part in zip(("training", "validation", "test"), parts, strict=True):
+        if not part.degree.any():
+            fix = "give a larger dataset.radius, or more trajectories"
+            raise InputError("dataset.radius", None, f"no two particles of the {name} set interact: {fix}")
+    return tuple(parts)
 
 
 def edges_per_graph(data: ParticleData) -> float:
-    """Mean number of edges that exist in a graph."""
+    """Mean number of edges that exist in a graph, or that arrive at a receiver."""
     n = data.features.shape[1]
+    if data.sightings is not None:
+        return float(data.sightings.degree[data.sightings.receivers(data.accelerations[0])].mean())
     if data.adjacency is None:
         return float(n * (n - 1))
     return float(data.adjacency.sum() / (len(data.adjacency) if data.adjacency.ndim == 3 else 1))
@@ -73,7 +104,7 @@ class Batches:
         least: batches that a shuffled pass has at least; graphs then come several times.
     """
 
-    subset: Subset | View
+    subset: Subset | View | Receivers
     batch_size: int
     seed: int = 0
     epoch: Callable[[], int] | None = None
@@ -85,13 +116,13 @@ class Batches:
         full, rest = divmod(len(self.subset), self.batch_size)
         return max(self.least, full) if self.epoch is not None else full + bool(rest)
 
-    def __iter__(self) -> Iterator[Subset]:
+    def __iter__(self) -> Iterator[Subset | Receivers]:
         for picked in self._order().split(self.batch_size)[self.done() : len(self)]:
             mine = self.share.rows(picked)
             if len(mine):
                 yield self.subset[mine]
 
-    def whole(self, number: int) -> Subset:
+    def whole(self, number: int) -> Subset | Receivers:
         """A batch of the current pass, of all processes."""
         return self.subset[self._order().split(self.batch_size)[number]]
 
@@ -110,13 +141,16 @@ class NBodyDataModule(L.LightningDataModule):
     Everything stays in memory as tensors, but for the training and validation graphs of a dataset larger
     than `memory_limit`: those are read from disk batch by batch.
 
+    Sightings of particles that come and go, or interact within a distance, are batches of receivers.
+
     Attributes:
         graph: receivers and senders, each [E], of the edges that any graph has; None for complete graphs.
 
     Args:
         data: the graphs.
         split: `trajectories` or `frames`.
-        batch_size: graphs per training batch; the rest of an epoch that fills no batch is left out.
+        batch_size: graphs, or receivers, per training batch; the rest of an epoch that fills no batch is left
+            out.
         seed: seed of the split and of the order of batches.
         validation_graphs: validation graphs that an epoch is judged by, drawn at random, or in whole runs
             where labels span several frames; all if None.
@@ -140,12 +174,21 @@ class NBodyDataModule(L.LightningDataModule):
         check_int("profile.batch_size", batch_size, 1)
         if validation_graphs is not None:
             check_int("profile.validation_graphs", validation_graphs, 1)
-        x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         self.graph, mask = common_edges(data.adjacency)
         self.judged: int | None = None  # about so many validation graphs judge an epoch; all if None
         if batch_edges is not None:
             batch_size = max(1, round(batch_edges / max(1.0, edges_per_graph(data))))
             self.judged = VALIDATION_STEPS * batch_size
+        self.split, self.batch_size, self.seed, self.least_batches = split, batch_size, seed, least_batches
+        self.train: Subset | View | Receivers
+        self.validation: Subset | View | Receivers
+        self.test: Subset | Receivers
+        if data.sightings is not None:
+            self.train, self.validation, whole_test = receiver_parts(data, split, seed)
+            self.test = whole_test.thinned(TEST_EDGES)
+            self._home: tuple[Subset | View | Receivers, ...] = self.train, self.validation
+            return
+        x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         of = torch.arange(len(x)) // data.frames
         whole = Subset(x, a, mask, of, data.further, data.box, data.softening, bool(data.individuals))
         parts = split_indices(len(x), data.frames, split, seed)
@@ -162,7 +205,6 @@ class NBodyDataModule(L.LightningDataModule):
         self.test = whole[test]
         check_edges(self.graph, mask, {"training": train, "validation": validation, "test": test})
         self._home = self.train, self.validation
-        self.split, self.batch_size, self.seed, self.least_batches = split, batch_size, seed, least_batches
 
     def train_dataloader(self) -> Batches:
         """Shuffled training batches; the graphs move to the device while training if they fit."""
@@ -190,7 +232,7 @@ class NBodyDataModule(L.LightningDataModule):
     def _share(self) -> Share:
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else Share()
 
-    def _resident(self, subset: Subset | View) -> Subset | View:
+    def _resident(self, subset: Subset | View | Receivers) -> Subset | View | Receivers:
         """The graphs on the training device if that is a GPU with room for them."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         if device.type != "cuda" or isinstance(subset, View) or subset.device == device:
@@ -198,6 +240,14 @@ class NBodyDataModule(L.LightningDataModule):
         free, _ = torch.cuda.mem_get_info(device)
         return subset.to(device) if subset.nbytes <= DEVICE_FRACTION * free else subset
 
-    def transfer_batch_to_device(self, batch: Subset, device: torch.device, dataloader_idx: int) -> Subset:
+    def transfer_batch_to_device(
+        self, batch: Subset | Receivers, device: torch.device, dataloader_idx: int
+    ) -> Subset:
         """Lightning does not know a `Subset`."""
-        return batch.to(device)
+        return (batch.gathered if isinstance(batch, Receivers) else batch).to(device)
+
+    def calibration(self, graphs: int) -> Subset:
+        """Training graphs, or receivers with their senders, that units are taken from."""
+        if isinstance(self.train, Receivers):
+            return self.train.some(graphs, self.seed).gathered
+        return self.train[:graphs]

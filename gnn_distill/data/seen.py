@@ -12,6 +12,7 @@ import numpy as np
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.dynamics import is_smooth
 from gnn_distill.data.own.motion import Fitting, first_order, second_order
+from gnn_distill.data.own.pieces import Even
 from gnn_distill.data.own.tracks import Observed
 from gnn_distill.physics.simulate import Simulation, Trajectories
 
@@ -33,12 +34,12 @@ def as_seen(spec: Simulation, t: Trajectories) -> ParticleData:
     none = np.zeros((sims, frames, n, 0))
     path = Path("simulated tracks")
     seen = Observed(path, t.positions, None, None, m, q, none, (), None, False, None, ())
-    dt = np.full(sims, spec.frame_spacing)
+    over = Even(np.full(sims, spec.frame_spacing), frames)
     fitting = Fitting(None, ORDER, frames // WIDEST, True)
     if spec.order == 1:
-        motion = first_order(seen, t.positions, dt, fitting, noisy=not is_smooth(t.positions))
+        motion = first_order(seen, t.positions, over, fitting, noisy=not is_smooth(t.positions))
     else:
-        motion = second_order(seen, t.positions, dt, fitting)
+        motion = second_order(seen, t.positions, over, fitting)
     length = motion.positions.shape[1]
     constant = np.stack([q, m], axis=-1)[:, :length]
     x = np.concatenate([motion.positions, motion.velocities, constant], axis=-1, dtype=np.float32)

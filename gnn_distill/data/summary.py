@@ -16,11 +16,14 @@ from gnn_distill.physics.laws import ForceLaw
 
 if TYPE_CHECKING:
     from gnn_distill.data.graphs import ParticleData
+    from gnn_distill.data.sightings import Sightings
 
 CHUNK, SAMPLE = 1_000_000, 10_000_000
 ENERGY_TRAJECTORIES = 200
 LONGEST = 500
 """Frames of an example trajectory; longer ones are thinned evenly."""
+TRACKS = 60
+"""Of a run whose particles come and go, those that are seen longest."""
 PERCENTILES = {"p1": 0.01, "p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 Array = npt.NDArray[Any]
@@ -51,12 +54,24 @@ def summarise(
         energy_drift: median, max and the number of trajectories, None where `energy_drift` says so;
         law: title and formula of the true law, None if it is not known.
     """
+    if data.sightings is not None:
+        return _of_sightings(data, data.sightings, law, sample)
     graphs, n, _ = data.features.shape
     return {
         "graphs": graphs,
         "trajectories": graphs // data.frames,
         "frames": data.frames,
         "particles": n,
+        **_told(data, law),
+        **_accelerations(data.accelerations, chunk, sample),
+        "closest_approach": _closest(data, chunk, sample),
+        "energy_drift": energy_drift(data, law),
+    }
+
+
+def _told(data: ParticleData, law: ForceLaw | None) -> dict[str, Any]:
+    """What the data say of themselves."""
+    return {
         "dim": data.columns.dim,
         "further": list(data.columns.further),
         "replaced": data.replaced,
@@ -64,10 +79,37 @@ def summarise(
         "notes": list(data.notes),
         "doubts": list(data.doubts),
         "units": dict(data.units),
-        **_accelerations(data.accelerations, chunk, sample),
-        "closest_approach": _closest(data, chunk, sample),
-        "energy_drift": energy_drift(data, law),
         "law": None if law is None else {"title": law.title, "formula": law.described},
+    }
+
+
+def _of_sightings(data: ParticleData, seen: Sightings, law: ForceLaw | None, sample: int) -> dict[str, Any]:
+    """The numbers of data that are a table of sightings; `particles` is the mean of a frame."""
+    x, a = data.features[0], data.accelerations[0]
+    rows, units = seen.receivers(a), len(np.unique(seen.unit[seen.unit >= 0]))
+    frames, particles = len(np.unique(seen.frame)), seen.particles
+    size = np.abs(a[rows])
+    levels = np.quantile(size, list(PERCENTILES.values())).tolist()
+    some = np.random.default_rng(0).permutation(rows)
+    some = some[: max(1, sample // max(1, int(seen.degree.max())))]
+    count = (seen.last - seen.first)[some]
+    place = np.arange(count.sum()) + np.repeat(seen.first[some] - (np.cumsum(count) - count), count)
+    one, two = np.repeat(some, count), seen.senders[place]
+    distance = np.linalg.norm(data.columns.separation(x[one], x[two])[one != two].astype(float), axis=1)
+    closest = (
+        {"min": float(distance.min()), "p1": float(np.quantile(distance, 0.01))} if len(distance) else None
+    )
+    return {
+        "graphs": frames,
+        "trajectories": units,
+        "frames": data.frames,
+        "particles": round(particles),
+        "sightings": len(x),
+        **_told(data, law),
+        "mean_abs_acceleration_per_graph": float(size.sum(dtype=np.float64) / len(rows) * particles),
+        "abs_acceleration": dict(zip(PERCENTILES, levels, strict=True)) | {"max": float(size.max())},
+        "closest_approach": closest,
+        "energy_drift": None,
     }
 
 
@@ -80,8 +122,11 @@ def examples(data: ParticleData, count: int = 6) -> dict[str, Array]:
 
     Returns:
         positions [count, T, n, D], charges and masses [count, n] of the first frame, trajectory [count] and
-        frame [T]: where in the data they stand. Trajectories of more than `LONGEST` frames are thinned.
+        frame [T]: where in the data they stand. Trajectories of more than `LONGEST` frames are thinned. Of
+        a table of sightings up to `TRACKS` pieces of tracks of each run or block, NaN where there is none.
     """
+    if data.sightings is not None:
+        return _tracks(data, data.sightings, count)
     chosen = _spread(len(data.features) // data.frames, count)
     frame = _spread(data.frames, LONGEST)
     x = data.features[chosen[:, None] * data.frames + frame]
@@ -90,6 +135,36 @@ def examples(data: ParticleData, count: int = 6) -> dict[str, Array]:
         "charges": x[:, 0, :, data.columns.charge],
         "masses": x[:, 0, :, data.columns.mass],
         "trajectory": chosen,
+        "frame": frame,
+    }
+
+
+def _tracks(data: ParticleData, seen: Sightings, count: int) -> dict[str, Array]:
+    """`examples` of a table of sightings."""
+    x, units = data.features[0], np.unique(seen.unit[seen.unit >= 0])
+    chosen = units[_spread(len(units), count)]
+    parts = [np.flatnonzero(seen.unit == unit) for unit in chosen]
+    length = min(data.frames, max(int(np.ptp(seen.frame[rows])) + 1 for rows in parts))
+    frame = _spread(length, LONGEST)
+    shown = [np.unique(seen.piece[rows], return_counts=True) for rows in parts]
+    kept = [np.sort(pieces[np.argsort(-sizes, kind="stable")[:TRACKS]]) for pieces, sizes in shown]
+    shape = len(parts), max(map(len, kept))
+    positions = np.full((shape[0], len(frame), shape[1], data.columns.dim), np.nan, dtype=np.float32)
+    charges, masses = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    for k, (rows, pieces) in enumerate(zip(parts, kept, strict=True)):
+        place = np.minimum(np.searchsorted(pieces, seen.piece[rows]), len(pieces) - 1)
+        at = seen.frame[rows] - seen.frame[rows].min()
+        here = (pieces[place] == seen.piece[rows]) & (at < length)
+        rows, place, at = rows[here], place[here], at[here]
+        every = np.full((length, shape[1], data.columns.dim), np.nan, dtype=np.float32)
+        every[at, place] = x[rows, data.columns.position]
+        positions[k] = every[frame]
+        charges[k, place], masses[k, place] = x[rows, data.columns.charge], x[rows, data.columns.mass]
+    return {
+        "positions": positions,
+        "charges": charges,
+        "masses": masses,
+        "trajectory": np.arange(len(units))[_spread(len(units), count)],
         "frame": frame,
     }
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gnn_distill.arrays import Array, spread
 from gnn_distill.data.graphs import Subset, View
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.engines.engine import MIN_POINTS
 from gnn_distill.distil.expressions.points import SAMPLES, WEIGHTS, Points, draw, weights
 from gnn_distill.errors import InputError, check_choice, check_int
@@ -98,9 +99,9 @@ class Evidence:
 
     model: ParticleGNN
     recording: Recording
-    test: Subset
-    validation: Subset | View
-    train: Subset | View
+    test: Subset | Receivers
+    validation: Subset | View | Receivers
+    train: Subset | View | Receivers
     law: ForceLaw | None
     whole: bool = True
     spacing: float | None = None

@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gnn_distill.data.graphs import Graph
 from gnn_distill.model.mlp import MLP
 from gnn_distill.model.node import LIGHTEST
 from gnn_distill.physics.variables import Columns
@@ -84,29 +85,29 @@ class PairFrame(nn.Module):
         moving = {"u": False, "w": True, "t": self.columns.dim == 3}
         return torch.stack([self.speed if moving[n] else torch.ones_like(self.speed) for n in self.names])
 
-    def calibrate(self, x: Tensor, a: Tensor, receiver: Tensor, sender: Tensor) -> None:
-        """Take the units of particles [B, n, F] with labels [B, n, D] whose edges are given, each [E].
+    def calibrate(self, x: Tensor, a: Tensor, graph: Graph) -> None:
+        """Take the units of particles [B, n, F] whose edges are given; labels are those of receivers.
 
         Distances in their median, velocities in their RMS, properties in their RMS. What never varies is not
         read.
         """
-        if self.columns.identity:
-            who, size = self._who(x).flatten(), a.double().norm(dim=-1).flatten()
+        dim, columns, (receiver, sender) = self.columns.dim, self.columns, graph[:2]
+        if columns.identity:
+            who, size = self._who(x[:, : graph.nodes]).flatten(), a.double().norm(dim=-1).flatten()
             count = torch.bincount(who, minlength=len(self.loudness)).clamp(min=1)
             mean = torch.bincount(who, size, minlength=len(self.loudness)) / count
             self.loudness.copy_(torch.where(mean > 0, mean, 1.0) / _or_one(mean[mean > 0].median()))
-        dim, columns = self.columns.dim, self.columns
         some = x[:: max(1, len(x) * len(receiver) // CALIBRATION_EDGES)].double()
         delta = columns.separation(some[:, receiver], some[:, sender])
         self.length.fill_(_or_one(delta.norm(dim=-1).median()))
         v = some[..., columns.velocity]
         self.speed.fill_(_or_one((v[:, receiver] - v[:, sender]).square().mean().sqrt()))
-        moved = some[..., : columns.charge].flatten(0, 1)
+        moved = some[:, : graph.nodes, : columns.charge].flatten(0, 1)
         self.centre.copy_(moved.mean(0))
         spread = (moved - moved.mean(0)).square().mean(0).unflatten(0, (2, dim)).mean(1).sqrt()
         for part, size in zip(self.unit.view(2, dim), spread, strict=True):
             part.fill_(1.0 / _or_one(size))
-        known = x[..., columns.constant].flatten(0, 1).double()
+        known = x[:, : graph.nodes, columns.constant].flatten(0, 1).double()
         rms = known.square().mean(0).sqrt()
         self.size.copy_(torch.where(rms > 0, rms, 1.0))
         self.varies.copy_(known.amax(0) > known.amin(0))

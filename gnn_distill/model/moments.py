@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.model.heads import GaussianHead
 from gnn_distill.model.network import ParticleGNN
 
@@ -38,7 +40,7 @@ class Moments:
 
 
 @torch.no_grad()
-def moments(model: ParticleGNN, data: Subset, edges_at_once: int = EDGES_AT_ONCE) -> Moments:
+def moments(model: ParticleGNN, data: Subset | Receivers, edges_at_once: int = EDGES_AT_ONCE) -> Moments:
     """Covariance and mean divergence of the messages of all graphs; zero if there are no edges.
 
     Chunks are merged as they come (Chan, Golub and LeVeque 1983): the messages of all edges together would
@@ -49,7 +51,7 @@ def moments(model: ParticleGNN, data: Subset, edges_at_once: int = EDGES_AT_ONCE
     count, mean = 0, torch.zeros(model.message_dim, dtype=torch.float64, device=data.device)
     scatter, divergence = mean.new_zeros(model.message_dim, model.message_dim), torch.zeros_like(mean)
     for part in data.chunks(graphs_at_once(model, data, edges_at_once)):
-        _, messages = model(part.features, edge_mask=part.edge_mask)
+        _, messages = model.on(part)
         exists = slice(None) if part.edge_mask is None else part.edge_mask.flatten()
         here = messages.mean.flatten(0, 1)[exists].double()
         if len(here) == 0:
@@ -66,6 +68,17 @@ def moments(model: ParticleGNN, data: Subset, edges_at_once: int = EDGES_AT_ONCE
     return Moments((scatter / max(1, count)).cpu().numpy(), None if kl is None else kl.cpu().numpy())
 
 
-def graphs_at_once(model: ParticleGNN, data: Subset, edges: int = EDGES_AT_ONCE) -> int:
-    """Graphs per chunk, so that a chunk's messages stay small whatever the size of a graph."""
-    return max(1, edges // max(1, len(model.edges(data.features.shape[1])[0])))
+def graphs_at_once(model: ParticleGNN, data: Subset | Receivers, edges: int = EDGES_AT_ONCE) -> int:
+    """Graphs, or receivers, per chunk, so that a chunk's messages stay small whatever the size of a graph."""
+    if isinstance(data, Receivers):
+        return max(1, edges * len(data) // max(1, int(data.degree.sum())))
+    return max(1, edges // max(1, len(model.graph_of(data).receiver)))
+
+
+def degrees(model: ParticleGNN, data: Subset | Receivers) -> npt.NDArray[np.int64]:
+    """Number of edges of each graph, or receiver, shape [G]."""
+    if isinstance(data, Receivers):
+        return data.degree.cpu().numpy()
+    if data.edge_mask is not None:
+        return data.edge_mask.sum(1).cpu().numpy()
+    return np.full(len(data), len(model.graph_of(data).receiver))

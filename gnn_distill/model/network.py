@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from gnn_distill.data.graphs import complete_graph
+from gnn_distill.data.graphs import Graph, Subset, complete_graph
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.model.heads import DeterministicHead, GaussianHead, Messages
 from gnn_distill.model.isotropic import CLOSEST, PairFrame, PairNode
@@ -161,18 +162,20 @@ class ParticleGNN(MessagePassing):
         """The unit of length in which positions are read; None for that of the data."""
         return 1.0 / self.unit[0] if self.scale_input else None
 
-    def calibrate(self, features: Tensor, accelerations: Tensor) -> None:
+    def calibrate(self, features: Tensor, accelerations: Tensor, graph: Graph | None = None) -> None:
         """Set units and output scale from the training set, if the model asks for them.
 
         Positions are read in units in which particles of features [B, n, F] are `APART` from their centre
-        (RMS), other features in units of their RMS. Accelerations [B, n, D] stay as they are.
+        (RMS), other features in units of their RMS. Accelerations [B, n, D] stay as they are. `graph` as in
+        `forward`.
         """
         if self.scale_output:
             self.output_scale.fill_(float(accelerations.abs().mean()))
         if self.frame is not None:
-            self.frame.calibrate(features, accelerations, *self.edges(features.shape[1]))
+            graph = self.graph(features.shape[1]) if graph is None else graph
+            self.frame.calibrate(features, accelerations, graph)
             if self.scale_output:
-                relative = accelerations / self.frame.loud(features)
+                relative = accelerations / self.frame.loud(features[:, : graph.nodes])
                 self.output_scale.fill_(float(relative.abs().mean()))
         if self.scale_input:
             x = features.double()
@@ -196,8 +199,26 @@ class ParticleGNN(MessagePassing):
             return self.receiver, self.sender
         return complete_graph(n, self.mask.device)
 
+    def graph(self, n: int) -> Graph:
+        """The same with the number of receivers."""
+        return Graph(*self.edges(n), n, self.receiver is None)
+
+    def graph_of(self, data: Subset | Receivers) -> Graph:
+        """Who acts on whom in these graphs."""
+        return self.graph(data.features.shape[1]) if data.graph is None else data.graph
+
+    def on(self, data: Subset | Receivers) -> tuple[Tensor, Messages]:
+        """`forward` on graphs of a dataset."""
+        return cast(
+            tuple[Tensor, Messages], self(data.features, edge_mask=data.edge_mask, graph=self.graph_of(data))
+        )
+
     def forward(
-        self, x: Tensor, edge_index: Tensor | None = None, edge_mask: Tensor | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor | None = None,
+        edge_mask: Tensor | None = None,
+        graph: Graph | None = None,
     ) -> tuple[Tensor, Messages]:
         """Accelerations and messages.
 
@@ -206,12 +227,15 @@ class ParticleGNN(MessagePassing):
                 shape [B, n, F]; or of any graph [N, F], with `edge_index`.
             edge_index: shape [2, E], row 0 the sender, row 1 the receiver of each edge.
             edge_mask: 1 where an edge exists in its graph, 0 where not, shape [B, E]; all exist if None.
+            graph: edges of features [B, n, F], in the place of those above, where the first of the nodes
+                alone receive.
 
         Returns:
-            Accelerations [B, n, D] or [N, D], and messages [B, E, M] sorted by receiver or [E, M].
+            Accelerations of the receivers, [B, n, D] or [N, D], and messages [B, E, M] sorted by receiver or
+            [E, M].
         """
         if edge_index is None:
-            return self._dense(x, edge_mask)
+            return self._dense(x, edge_mask, self.graph(x.shape[1]) if graph is None else graph)
         messages = self.edge_updater(edge_index, x=x)
         total = self.propagate(edge_index, size=(x.shape[0], x.shape[0]), messages=messages.value)
         return self.node(x, total), messages
@@ -257,19 +281,15 @@ class ParticleGNN(MessagePassing):
 
     def total(self, messages: Tensor, n: int) -> Tensor:
         """Messages [B, E, M] summed over the edges of each receiver, shape [B, n, M]."""
-        if self.receiver is None:
-            return messages.unflatten(1, (n, n - 1)).sum(2)
-        zeros = messages.new_zeros(messages.shape[0], n, messages.shape[2])
-        return zeros.index_add(1, self.receiver, messages)
+        return self.graph(n).total(messages)
 
-    def _dense(self, x: Tensor, edge_mask: Tensor | None) -> tuple[Tensor, Messages]:
-        receiver, sender = self.edges(x.shape[1])
-        messages = self.edge_update(x[:, receiver], x[:, sender])
+    def _dense(self, x: Tensor, edge_mask: Tensor | None, graph: Graph) -> tuple[Tensor, Messages]:
+        messages = self.edge_update(x[:, graph.receiver], x[:, graph.sender])
         if edge_mask is not None:
             exists = edge_mask[..., None].to(x.dtype)
             value, mean, s, _ = messages
             messages = Messages(value * exists, mean * exists, None if s is None else s * exists, exists)
-        return self.node(x, self.total(messages.value, x.shape[1])), messages
+        return self.node(x[:, : graph.nodes], graph.total(messages.value)), messages
 
     def _isotropic(self, velocities: bool, transverse: bool, individuals: int, hidden: int) -> PairFrame:
         """The frame of pairs; refuses what does not fit the basis."""

@@ -271,7 +271,7 @@ def squares(loss: str, data: ParticleData) -> bool:
     """Whether errors are squared: as asked for, or where noise is a good part of the labels."""
     if loss != "auto":
         return loss == "squared"
-    size = float(np.sqrt(np.mean(np.square(data.accelerations, dtype=np.float64))))
+    size = float(np.sqrt(np.nanmean(np.square(data.accelerations, dtype=np.float64))))
     return data.order == 1 or data.noise > NOISY * size
 
 

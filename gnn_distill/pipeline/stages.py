@@ -137,8 +137,8 @@ def follow(path: str) -> None:
 def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
     """Train in the run directory `path`, from `checkpoint` on if there is one."""
     L.seed_everything(experiment.config["seed"], verbose=False)
-    some = experiment.datamodule.train[:CALIBRATION]
-    experiment.module.model.calibrate(some.features, some.accelerations)
+    some = experiment.datamodule.calibration(CALIBRATION)
+    experiment.module.model.calibrate(some.features, some.accelerations, some.graph)
     keep = functools.partial(ModelCheckpoint, path / "checkpoints", enable_version_counter=False)
     checkpoints = [keep(filename="best", monitor="val/selection"), keep(filename="last")]
     if (n := experiment.config["checkpoint_steps"]) is not None:  # beside those after each epoch
@@ -230,7 +230,7 @@ def write_law(
 ) -> dict[str, Any]:
     """Export the law and let it run beside the network; returns `content` with what came of that."""
     columns = experiment.datamodule.test.columns
-    content = content | {"box": columns.box, "softening": columns.softening}
+    content = content | {"box": columns.box, "softening": columns.softening, "radius": experiment.data.radius}
     content["units"] = dict(experiment.data.units)
     export(law, content, directory.path / "law")
     rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.line)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
+from gnn_distill.data.receivers import Receivers
+from gnn_distill.model.moments import graphs_at_once
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.variables import Columns
 from gnn_distill.read.probe import moving
@@ -35,7 +37,11 @@ def typical(x: Tensor, columns: Columns) -> Tensor:
 
 
 def field(
-    model: ParticleGNN, data: Subset, components: list[int], scale: Array, edges: int = FIELD_EDGES
+    model: ParticleGNN,
+    data: Subset | Receivers,
+    components: list[int],
+    scale: Array,
+    edges: int = FIELD_EDGES,
 ) -> Field:
     """Put one sender on a grid around one receiver, in the plane of the first two axes of any motion.
 
@@ -50,9 +56,9 @@ def field(
         edges: how many to look at, where one graph has no more.
     """
     dim = model.dim
-    receiver, sender = model.edges(data.features.shape[1])
-    graphs = max(1, min(FIELD_GRAPHS, edges // max(1, len(receiver))))
-    x, exists = data.features[:graphs], None if data.edge_mask is None else data.edge_mask[:graphs]
+    some = data[: max(1, min(FIELD_GRAPHS, graphs_at_once(model, data, edges)))]
+    x, exists, graph = some.features, some.edge_mask, model.graph_of(some)
+    receiver, sender = graph.receiver, graph.sender
     distance = data.columns.separation(x[:, receiver], x[:, sender]).norm(dim=-1)
     distance = distance.flatten() if exists is None or not exists.any() else distance[exists]
     core, reach = (float(torch.quantile(distance, q)) for q in (FIELD_CORE, FIELD_REACH))
@@ -72,7 +78,7 @@ def field(
         one, two = (me.expand(len(delta), -1).clone() for _ in range(2))
         two[:, :dim] = me[:dim] - delta
         e = 0.5 * (model.edge_update(one, two).mean - reflected(model, one, two))
-    _, slope = jacobian(model, own, model.total(around, x.shape[1]))
+    _, slope = jacobian(model, own[:, : graph.nodes], graph.total(around))
     c = torch.einsum("dm,sm->sd", slope.flatten(0, 1).mean(0), e)
     arrays = [part.double().cpu().numpy() for part in (delta, c, e[:, components])]
     q, m = (float(me[k]) for k in (data.columns.charge, data.columns.mass))

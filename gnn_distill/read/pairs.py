@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.errors import InputError
 from gnn_distill.model.isotropic import PairFrame, PairNode
 from gnn_distill.model.moments import graphs_at_once
@@ -35,7 +36,7 @@ class PairFunctions:
 
 
 @torch.no_grad()
-def pair_functions(model: ParticleGNN, data: Subset) -> PairFunctions:
+def pair_functions(model: ParticleGNN, data: Subset | Receivers) -> PairFunctions:
     """Read the two parts off a network.
 
     ```python
@@ -53,11 +54,11 @@ def pair_functions(model: ParticleGNN, data: Subset) -> PairFunctions:
     if model.frame is None:
         raise InputError("model.basis", model.basis, "its messages are no pair vectors: take model=isotropic")
     model.eval()
-    receiver, sender = model.edges(data.features.shape[1])
     along, own = [], []
     for part in data.chunks(graphs_at_once(model, data)):
-        x = part.features
-        functions = _in_units(model, x[:, receiver], x[:, sender])
+        x, graph = part.features, model.graph_of(part)
+        functions = _in_units(model, x[:, graph.receiver], x[:, graph.sender])
+        x = x[:, : graph.nodes]
         exists = slice(None) if part.edge_mask is None else part.edge_mask.flatten()
         along.append(functions.flatten(0, 1)[exists].double().cpu().numpy())
         nothing = x.new_zeros(*x.shape[:2], model.dim)

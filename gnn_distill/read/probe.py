@@ -24,6 +24,7 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import Columns
@@ -84,7 +85,7 @@ class _Receivers:
     """Edges of some graphs whose receivers' own features may be changed, the geometry kept."""
 
     model: ParticleGNN
-    data: Subset
+    data: Subset | Receivers
     components: list[int]
     scale: Tensor
 
@@ -95,20 +96,21 @@ class _Receivers:
             own: features [B, n, F] that the nodes have as receivers; senders move along with them.
         """
         model, x, position = self.model, self.data.features, self.data.columns.position
-        receiver, sender = model.edges(x.shape[1])
+        graph = model.graph_of(self.data)
+        receiver, sender = graph.receiver, graph.sender
         one, two = own[:, receiver], x[:, sender].clone()
         two[..., position] += (own - x)[:, receiver, position]
         exists = torch.ones(()) if self.data.edge_mask is None else self.data.edge_mask[..., None]
         with torch.no_grad():
             e = model.edge_update(one, two).mean * exists
         h = offsets(model, one, two) * exists
-        _, slope = jacobian(model, own, model.total(e, x.shape[1]))
+        _, slope = jacobian(model, own[:, : graph.nodes], graph.total(e))
         c = torch.einsum("bedm,bem->bed", slope[:, receiver], e - h)
         return (e - h)[..., self.components] / self.scale, c, h[..., self.components] / self.scale
 
 
 def network_gauge(
-    model: ParticleGNN, data: Subset, components: list[int], scale: Array, seed: int = 0
+    model: ParticleGNN, data: Subset | Receivers, components: list[int], scale: Array, seed: int = 0
 ) -> NetworkGauge:
     """Read the gauge of the selected messages off φe and φv.
 
@@ -122,7 +124,7 @@ def network_gauge(
     x, columns = data.features, data.columns
     ask = _Receivers(model, data, components, torch.from_numpy(scale).to(x))
     message_slope, pullback_slope = _mass_slopes(ask)
-    receiver = model.edges(x.shape[1])[0]
+    receiver = model.graph_of(data).receiver
     e, c, h = ask(x)
     kept = _usable(e, c, data)
     other = torch.randperm(x.shape[0] * x.shape[1], generator=torch.Generator().manual_seed(seed))
@@ -142,6 +144,8 @@ def network_gauge(
         by_scale[name] = float(ratio[both].abs().median()) if both.any() else float("nan")
         by_offset[name] = float(((h1 - h)[both] ** 2).mean().sqrt() / 2**0.5)
     graph = torch.arange(len(x))[:, None].expand(kept.shape)[kept].numpy()
+    if isinstance(data, Receivers):
+        graph = receiver[kept[0]].numpy()
     slopes = [s[kept].double().cpu().numpy() for s in (message_slope, pullback_slope)]
     return NetworkGauge(slopes[0], slopes[1], graph, by_scale, by_offset)
 
@@ -166,7 +170,7 @@ def _size(vectors: Tensor) -> Tensor:
     return vectors.norm(dim=-1).clamp(min=1e-30)
 
 
-def _usable(e: Tensor, c: Tensor, data: Subset) -> Tensor:
+def _usable(e: Tensor, c: Tensor, data: Subset | Receivers) -> Tensor:
     """Edges [B, E] that exist and whose force is not among the tenth of the smallest."""
     size = c.norm(dim=-1)
     exists = torch.ones_like(size, dtype=torch.bool) if data.edge_mask is None else data.edge_mask
@@ -198,14 +202,15 @@ class Pairs:
 
 
 def pairs_of(
-    model: ParticleGNN, graphs: Subset, edges: npt.NDArray[np.int64], at_once: int = EDGES_AT_ONCE
+    model: ParticleGNN, graphs: Subset | Receivers, edges: npt.NDArray[np.int64], at_once: int = EDGES_AT_ONCE
 ) -> Pairs:
     """The ends of some edges of `graphs`, numbered as in a recording: existing edges, graph by graph.
 
     Messages are summed for as many graphs at a time as have `at_once` edges.
     """
-    n = graphs.features.shape[1]
-    receiver, sender = model.edges(n)
+    if isinstance(graphs, Receivers):
+        return _pairs_of_receivers(model, graphs, edges)
+    receiver, sender = model.graph_of(graphs)[:2]
     slots = torch.from_numpy(edges)
     if graphs.edge_mask is not None:
         slots = torch.nonzero(graphs.edge_mask.reshape(-1))[:, 0][slots]
@@ -214,9 +219,23 @@ def pairs_of(
     part, one, two = graphs[needed], receiver[edge], sender[edge]
     with torch.no_grad():
         chunks = part.chunks(max(1, at_once // max(1, len(receiver))))
-        totals = [model.total(model(c.features, edge_mask=c.edge_mask)[1].mean, n) for c in chunks]
+        totals = [model.graph_of(c).total(model.on(c)[1].mean) for c in chunks]
     x = part.features
     return Pairs(x[back, one], x[back, two], torch.cat(totals)[back, one], graphs.columns)
+
+
+def _pairs_of_receivers(model: ParticleGNN, data: Receivers, edges: npt.NDArray[np.int64]) -> Pairs:
+    """The same where receivers stand one by one."""
+    ends = np.cumsum(data.degree.cpu().numpy())
+    needed, back = np.unique(np.searchsorted(ends, edges, side="right"), return_inverse=True)
+    part = data[torch.from_numpy(needed)]
+    degree = part.degree.cpu().numpy()
+    before = np.concatenate([[0], ends])[needed] - (np.cumsum(degree) - degree)
+    here, (x, graph) = torch.from_numpy(edges - before[back]), (part.features[0], part.graph)
+    with torch.no_grad():
+        total = graph.total(model.on(part)[1].mean)[0]
+    one, two = graph.receiver[here], graph.sender[here]
+    return Pairs(x[one], x[two], total[one], data.columns)
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.func import vjp, vmap
 
+from gnn_distill.data.graphs import Graph
 from gnn_distill.model.network import ParticleGNN
 
 
@@ -30,6 +31,7 @@ def contributions(
     messages: Tensor,
     edge_mask: Tensor | None = None,
     path_points: int = 0,
+    graph: Graph | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Contributions of every edge, and the predicted accelerations.
 
@@ -40,27 +42,31 @@ def contributions(
         edge_mask: which edges exist, shape [B, E]; all if None. A receiver's rest is shared by those.
         path_points: 0 takes J at ē, exact where φv is affine in ē; k > 0 averages J along the straight
             path from 0 to ē by k-point Gauss–Legendre quadrature (integrated gradients).
+        graph: the edges, see `ParticleGNN.forward`; those of the model if None.
 
     Returns:
-        c of shape [B, E, D], and accelerations of shape [B, n, D].
+        c of shape [B, E, D], and accelerations of the receivers, of shape [B, n, D].
     """
-    n, e = x.shape[1], messages.detach()
-    receiver, _ = model.edges(n)
-    total = model.total(e, n)
+    graph, e = model.graph(x.shape[1]) if graph is None else graph, messages.detach()
+    x, total = x[:, : graph.nodes], graph.total(e)
     acceleration, slope = jacobian(model, x, total)
     if path_points > 0:
         nodes, weights = np.polynomial.legendre.leggauss(path_points)
         steps = zip(0.5 * (nodes + 1), 0.5 * weights, strict=True)
         slope = sum((w * jacobian(model, x, s * total)[1] for s, w in steps), torch.zeros(()))
-    pulled = torch.einsum("bedm,bem->bed", slope[:, receiver], e)
+    pulled = torch.einsum("bedm,bem->bed", slope[:, graph.receiver], e)
     exists = e.new_ones(e.shape[:2]) if edge_mask is None else edge_mask.to(e.dtype)
-    incoming = model.total(exists[..., None], n)
-    rest = (acceleration - model.total(pulled, n)) / incoming.clamp(min=1)
-    return pulled + rest[:, receiver] * exists[..., None], acceleration
+    incoming = graph.total(exists[..., None])
+    rest = (acceleration - graph.total(pulled)) / incoming.clamp(min=1)
+    return pulled + rest[:, graph.receiver] * exists[..., None], acceleration
 
 
 def odd_contributions(
-    model: ParticleGNN, x: Tensor, messages: Tensor, edge_mask: Tensor | None = None
+    model: ParticleGNN,
+    x: Tensor,
+    messages: Tensor,
+    edge_mask: Tensor | None = None,
+    graph: Graph | None = None,
 ) -> Tensor:
     """Contributions of pairs alone, where particles are also accelerated by drag or an outer field.
 
@@ -76,33 +82,34 @@ def odd_contributions(
         x: features of graphs, shape [B, n, F].
         messages: their messages by receiver, shape [B, E, M].
         edge_mask: which edges exist, shape [B, E]; all if None.
+        graph: the edges; those of the model if None.
 
     Returns:
         c of shape [B, E, D].
     """
-    n = x.shape[1]
-    receiver, sender = model.edges(n)
-    odd = 0.5 * (messages.detach() - reflected(model, x[:, receiver], x[:, sender]))
+    graph = model.graph(x.shape[1]) if graph is None else graph
+    odd = 0.5 * (messages.detach() - reflected(model, x[:, graph.receiver], x[:, graph.sender]))
     if edge_mask is not None:
         odd = odd * edge_mask[..., None].to(x.dtype)
-    _, slope = jacobian(model, x, model.total(messages.detach(), n))
-    return torch.einsum("bedm,bem->bed", slope[:, receiver], odd)
+    _, slope = jacobian(model, x[:, : graph.nodes], graph.total(messages.detach()))
+    return torch.einsum("bedm,bem->bed", slope[:, graph.receiver], odd)
 
 
-def pair_contributions(model: ParticleGNN, x: Tensor, messages: Tensor) -> Tensor:
+def pair_contributions(model: ParticleGNN, x: Tensor, messages: Tensor, graph: Graph | None = None) -> Tensor:
     """Contributions of pairs where messages are pair vectors, basis `isotropic`: J_i·e_ij, without h.
 
     Args:
         model: a trained network, in evaluation mode.
         x: features of graphs, shape [B, n, F].
         messages: their messages by receiver, shape [B, E, D].
+        graph: the edges; those of the model if None.
 
     Returns:
         c of shape [B, E, D].
     """
-    receiver, _ = model.edges(x.shape[1])
-    _, slope = jacobian(model, x, model.total(messages.detach(), x.shape[1]))
-    return torch.einsum("bedm,bem->bed", slope[:, receiver], messages.detach())
+    graph = model.graph(x.shape[1]) if graph is None else graph
+    _, slope = jacobian(model, x[:, : graph.nodes], graph.total(messages.detach()))
+    return torch.einsum("bedm,bem->bed", slope[:, graph.receiver], messages.detach())
 
 
 @torch.no_grad()

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array, spread
 from gnn_distill.data.graphs import Subset
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.errors import check_choice
-from gnn_distill.model.moments import graphs_at_once, moments
+from gnn_distill.model.moments import degrees, graphs_at_once, moments
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.read.field import field
@@ -55,7 +56,9 @@ class Reading:
         check_choice("importance", self.importance, KINDS)
 
 
-def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading | None = None) -> Recording:
+def record(
+    model: ParticleGNN, data: Subset | Receivers, law: ForceLaw | None, how: Reading | None = None
+) -> Recording:
     """Run the network over the test set, in chunks, and keep what analysis and distillation need.
 
     Args:
@@ -66,9 +69,8 @@ def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading 
     """
     how = Reading() if how is None else how
     model.eval()
-    graph, exists = model.edges(data.features.shape[1]), existing(model, data)
-    per_graph = max(1, len(graph[0]))
-    drawn = _draw(exists, max(1, how.sample_edges // per_graph), how.seed)
+    graph, exists, degree = model.graph_of(data), existing(model, data), degrees(model, data)
+    drawn = _draw(degree, graphs_at_once(model, data, how.sample_edges), how.seed)
     some = data[torch.from_numpy(drawn)]
     sent, turned, bent = _sample(model, some, how.path_points)
 
@@ -80,28 +82,29 @@ def record(model: ParticleGNN, data: Subset, law: ForceLaw | None, how: Reading 
 
     chosen, pulled, mae = _pass(model, data, ranking.components, how)
     mean, scale, dims = chosen.mean(0), spread(chosen), list(ranking.components)
-    number = (np.cumsum(exists) - 1).reshape(exists.shape)  # of each edge among those that exist
     of_graph = np.arange(len(data)) if data.trajectory is None else data.trajectory.cpu().numpy()
     return Recording(
-        edges=edge_features(data.features, graph, data.columns, law).where(exists.reshape(-1)),
-        trajectory=np.broadcast_to(of_graph[:, None], exists.shape)[exists],
+        edges=edge_features(data.features, graph[:2], data.columns, law).where(exists.reshape(-1)),
+        trajectory=np.repeat(of_graph, degree),
         ranking=ranking,
         spectrum=np.maximum(np.linalg.eigvalsh(found.covariance)[::-1], 0.0),
         selected=(chosen - mean) / scale,
         pullback=pulled,
         pullback_kind=how.pullback,
         path_difference=float(np.median(bent)) if len(bent) else 0.0,
-        sample=Sample(number[drawn][exists[drawn]], sent, (turned[:, dims] - mean) / scale),
-        network=network_gauge(model, some[: max(1, PROBED_EDGES // per_graph)], dims, scale, how.seed),
+        sample=Sample(_numbers(degree, drawn), sent, (turned[:, dims] - mean) / scale),
+        network=network_gauge(
+            model, some[: graphs_at_once(model, data, PROBED_EDGES)], dims, scale, how.seed
+        ),
         field=field(model, some, dims, scale),
         mae=mae,
         parts={} if model.frame is None else _parts(model, some),
         graphs=len(data),
-        n=data.features.shape[1],
+        n=1 if isinstance(data, Receivers) else data.features.shape[1],
     )
 
 
-def pulled_apart(model: ParticleGNN, data: Subset, kind: str) -> tuple[Array, Array | None]:
+def pulled_apart(model: ParticleGNN, data: Subset | Receivers, kind: str) -> tuple[Array, Array | None]:
     """Contributions [E, D] of the edges of all graphs, and what is left for single particles [N, D].
 
     Args:
@@ -111,71 +114,77 @@ def pulled_apart(model: ParticleGNN, data: Subset, kind: str) -> tuple[Array, Ar
     """
     pulled, own = [], []
     for part in data.chunks(graphs_at_once(model, data)):
-        x = part.features
+        x, graph = part.features, model.graph_of(part)
         with torch.no_grad():
-            e = model(x, edge_mask=part.edge_mask)[1].mean
-        c, predicted = contributions(model, x, e, part.edge_mask)
+            e = model.on(part)[1].mean
+        c, predicted = contributions(model, x, e, part.edge_mask, graph=graph)
         if kind == "odd":
-            c = odd_contributions(model, x, e, part.edge_mask)
-        own.append((predicted - model.total(c, x.shape[1])).flatten(0, 1).double().cpu())
+            c = odd_contributions(model, x, e, part.edge_mask, graph)
+        own.append((predicted - graph.total(c)).flatten(0, 1).double().cpu())
         pulled.append(c[torch.from_numpy(existing(model, part))].double().cpu())
     return torch.cat(pulled).numpy(), torch.cat(own).numpy() if kind == "odd" else None
 
 
-def _parts(model: ParticleGNN, some: Subset) -> dict[str, Array]:
+def _parts(model: ParticleGNN, some: Subset | Receivers) -> dict[str, Array]:
     """What pairs and single particles do in some graphs; see `Recording.parts`."""
-    found, x = pair_functions(model, some), some.features.flatten(0, 1).double().cpu().numpy()
+    found, nodes = pair_functions(model, some), model.graph_of(some).nodes
+    x = some.features[:, :nodes].flatten(0, 1).double().cpu().numpy()
     own = {"own_x": x[:, some.columns.position], "own_v": x[:, some.columns.velocity], "own_h": found.own}
     return {f"function_{name}": f for name, f in found.functions.items()} | own
 
 
-def existing(model: ParticleGNN, data: Subset) -> npt.NDArray[np.bool_]:
+def existing(model: ParticleGNN, data: Subset | Receivers) -> npt.NDArray[np.bool_]:
     """Which of the common edges each graph has, shape [G, E of one graph]."""
     if data.edge_mask is not None:
         return data.edge_mask.cpu().numpy()
-    return np.ones((len(data), len(model.edges(data.features.shape[1])[0])), dtype=bool)
+    return np.ones((len(data.features), len(model.graph_of(data).receiver)), dtype=bool)
 
 
-def _draw(exists: npt.NDArray[np.bool_], count: int, seed: int) -> npt.NDArray[np.int64]:
+def _draw(degree: npt.NDArray[np.int64], count: int, seed: int) -> npt.NDArray[np.int64]:
     """Numbers of at most `count` graphs that have edges, drawn at random, ascending."""
-    order = np.random.default_rng(seed).permutation(len(exists))
-    return np.sort(order[exists[order].any(axis=1)][:count])
+    order = np.random.default_rng(seed).permutation(len(degree))
+    return np.sort(order[degree[order] > 0][:count])
+
+
+def _numbers(degree: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Numbers of the edges of some graphs among those of all that exist."""
+    count, ends = degree[drawn], np.cumsum(degree)
+    return np.arange(count.sum()) + np.repeat(ends[drawn] - np.cumsum(count), count)
 
 
 def _sample(
-    model: ParticleGNN, some: Subset, path_points: int
+    model: ParticleGNN, some: Subset | Receivers, path_points: int
 ) -> tuple[npt.NDArray[np.float32], Array, Array]:
     """Messages [E', M], offsets [E', M], and how much path averaging changes c [E'], of some graphs."""
-    receiver, sender = model.edges(some.features.shape[1])
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for part in some.chunks(graphs_at_once(model, some)):
-        x = part.features
+        x, graph = part.features, model.graph_of(part)
         with torch.no_grad():
-            e = model(x, edge_mask=part.edge_mask)[1].mean
-        c, _ = contributions(model, x, e, part.edge_mask)
-        along, _ = contributions(model, x, e, part.edge_mask, path_points)
+            e = model.on(part)[1].mean
+        c, _ = contributions(model, x, e, part.edge_mask, graph=graph)
+        along, _ = contributions(model, x, e, part.edge_mask, path_points, graph)
         apart = (along - c).norm(dim=-1) / c.norm(dim=-1).clamp(min=1e-30)
-        parts.append((e, offsets(model, x[:, receiver], x[:, sender]), apart))
-    here = torch.from_numpy(existing(model, some))
-    e, h, apart = (torch.cat(column)[here].cpu() for column in zip(*parts, strict=True))
+        h, here = offsets(model, x[:, graph.receiver], x[:, graph.sender]), existing(model, part)
+        parts.append((e[here], h[here], apart[here]))
+    e, h, apart = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
     return e.float().numpy(), h.double().numpy(), apart.double().numpy()
 
 
 def _pass(
-    model: ParticleGNN, data: Subset, components: tuple[int, ...], how: Reading
+    model: ParticleGNN, data: Subset | Receivers, components: tuple[int, ...], how: Reading
 ) -> tuple[Array, Array, float]:
     """Selected messages [E, K] and contributions [E, D] of all edges, and the mean absolute error."""
     chosen, pulled, error = [], [], 0.0
     for part in data.chunks(graphs_at_once(model, data)):
-        x, here = part.features, torch.from_numpy(existing(model, part))
+        x, here, graph = part.features, torch.from_numpy(existing(model, part)), model.graph_of(part)
         with torch.no_grad():
-            e = model(x, edge_mask=part.edge_mask)[1].mean
+            e = model.on(part)[1].mean
         points = how.path_points if how.pullback == "path" else 0
-        c, predicted = contributions(model, x, e, part.edge_mask, points)
+        c, predicted = contributions(model, x, e, part.edge_mask, points, graph)
         if how.pullback == "odd":
-            c = odd_contributions(model, x, e, part.edge_mask)
+            c = odd_contributions(model, x, e, part.edge_mask, graph)
         elif how.pullback == "pair":
-            c = pair_contributions(model, x, e)
+            c = pair_contributions(model, x, e, graph)
         pulled.append(c[here].double().cpu())
         chosen.append(e[here][:, list(components)].double().cpu())
         error += float((predicted - part.accelerations).abs().double().sum())

@@ -137,9 +137,9 @@ class DistilModule(L.LightningModule):
         if self._compiled:
             torch.compiler.cudagraph_mark_step_begin()
         x = self.augment(batch.features, self.model.dim, self._share, self.model.length)
-        predicted, messages = self._network(x, edge_mask=batch.edge_mask)
+        predicted, messages = self._network(x, edge_mask=batch.edge_mask, graph=batch.graph)
         error, penalty = self._terms("train", predicted, messages, batch)
-        loss = error / len(batch) + penalty + self._prior(batch)
+        loss = error / batch.frames + penalty + self._prior(batch)
         self._losses[batch_idx] = loss.detach()
         if len(self._losses) == WATCH_EVERY:
             self.check_finite()
@@ -148,22 +148,22 @@ class DistilModule(L.LightningModule):
     def validation_step(self, batch: Subset, batch_idx: int) -> None:
         """Accumulate the error of one batch, in float32 whatever the precision of training."""
         with torch.autocast(self.device.type, enabled=False):
-            predicted, messages = self.model(batch.features, edge_mask=batch.edge_mask)
+            predicted, messages = self.model.on(batch)
             self._terms("val", predicted, messages, batch)
 
     def _terms(
         self, stage: str, predicted: Tensor, messages: Messages, batch: Subset
     ) -> tuple[Tensor, Tensor]:
         """Sum of errors over the batch, and the penalty; both are added to the stage's totals."""
-        graphs, n = predicted.shape[:2]
+        graphs, nodes = batch.frames, predicted.shape[:2].numel()
         apart = predicted - batch.accelerations
         error = absolute = apart.abs().sum()
         if self.model.columns.identity:
-            apart = apart / cast(PairFrame, self.model.frame).loud(batch.features)
+            apart = apart / cast(PairFrame, self.model.frame).loud(batch.features[:, : apart.shape[1]])
             error = apart.abs().sum()
         if self.squared:
             error, absolute = apart.square().sum() / self.model.output_scale, absolute.detach()
-        penalty = self.regulariser(messages, graphs * n, self.progress)
+        penalty = self.regulariser(messages, nodes, self.progress)
         counts = [error.new_full((), k, dtype=torch.float64) for k in (graphs, predicted.numel())]
         parts = absolute.detach(), penalty.detach() * graphs, error.detach()
         sums = torch.stack([*parts[:2], *counts, parts[2]])  # in float64 by the counts
@@ -175,7 +175,8 @@ class DistilModule(L.LightningModule):
         """What keeps hidden properties small, as the sum over one graph."""
         if self.model.frame is None:
             return 0.0
-        return PRIOR * batch[:1].accelerations.numel() * self.model.output_scale * self.model.frame.prior()
+        labels = batch.accelerations.numel() / batch.frames
+        return PRIOR * labels * self.model.output_scale * self.model.frame.prior()
 
     def check_finite(self) -> None:
         """Stop, naming the batch and what is to blame, if a loss since the last check was not finite.

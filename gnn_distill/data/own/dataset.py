@@ -16,23 +16,37 @@ from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import check_velocities, implied_step
 from gnn_distill.data.own.box import Box, check_box, check_edges, unwrapped, wrapped
+from gnn_distill.data.own.contents import doubts as doubts_of
+from gnn_distill.data.own.contents import extent, particles, runs
 from gnn_distill.data.own.derive import blocks_of, spacing
 from gnn_distill.data.own.dynamics import DYNAMICS, is_smooth, judge_smooth, judge_steps
 from gnn_distill.data.own.files.columns import QUANTITIES, Wanted
 from gnn_distill.data.own.files.places import files_of
 from gnn_distill.data.own.files.read import ENDINGS, read
+from gnn_distill.data.own.flat import Rows, of_tracks
 from gnn_distill.data.own.individuals import Hidden
 from gnn_distill.data.own.motion import Fitting, Motion, first_order, second_order
-from gnn_distill.data.own.neighbours import GRAPHS, adjacency
-from gnn_distill.data.own.tracks import Observed, check
+from gnn_distill.data.own.neighbours import (
+    GRAPHS,
+    LARGE,
+    NEIGHBOURS,
+    Adjacency,
+    Company,
+    adjacency,
+    closest,
+    together,
+    typical_radius,
+    within,
+)
+from gnn_distill.data.own.pieces import Clock, Even, Pieces, clock
+from gnn_distill.data.own.tracks import Observed, as_table, check
+from gnn_distill.data.sightings import Sightings
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.physics.equation import as_equation
-from gnn_distill.physics.laws import SOFTENING, ForceLaw, check_law
+from gnn_distill.physics.laws import ForceLaw, check_law
 
 log = logging.getLogger(__name__)
 
-SMALLEST = 0.1  # distances below which r = d + 0.01 is far from d
-STEADY = 1e-6  # share of a mass by which it may change in time
 FAR = 1000.0  # distances from the origin, in distances between particles
 BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
 FEWEST = 6  # of them, where windows are wide
@@ -185,46 +199,42 @@ class OwnData:
         Raises:
             InputError: naming the file, the array or column, what is wrong with it and the fix.
         """
-        seen = check(read(self.files, self.wanted), self.file, self.dim)
+        seen = self._as_asked(check(read(self.files, self.wanted), self.file, self.dim))
         self._check_law(seen)
         box = check_box(self.box or seen.box, seen.positions)
         self._check_radius(box)
-        motion = self._motion(seen, box)
-        positions = wrapped(motion.positions, box, seen.positions.min(axis=(0, 1, 2)))
-        size = _extent(seen.positions)
-        if far := size > 0 and np.abs(positions).max() > FAR * size:  # else single precision blurs distances
-            positions = positions - positions.mean(axis=(0, 1, 2))
-        moved = ["positions are far from the origin and have been moved there"] if far else []
-        sims, length = positions.shape[:2]
-        told = self._hidden().of(seen)
-        numbers, names = told or (seen.masses[:, 0, :, None][..., :0], ())
-        own = np.broadcast_to(numbers[:, None], (*seen.masses.shape, numbers.shape[-1]))
-        blocks = self._blocks(sims, length, motion.gap, bool(names) and self.identity == "run")
-        kept = blocks_of(length, blocks, motion.gap, self.every)
-        columns = (seen.charges[..., None], seen.masses[..., None], seen.features, own)
-        parts = [positions, motion.velocities, *(c[:, motion.first :][:, :length] for c in columns)]
-        x, a = np.concatenate(parts, -1), motion.labels
-        x, a = (part[:, kept].reshape(-1, *part.shape[2:]) for part in (x, a))
-        cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
-        notes = [*seen.notes, *motion.notes, *moved, *([cut] if blocks > 1 else [])]
-        softened = self.law is not None and as_equation(self.law).softening > 0
-        doubts = [*seen.doubts, *motion.doubts, *_doubts(seen, softened)]
-        for sentence in (*notes, *doubts):
+        when = self._clock(seen, box)
+        motion = self._motion(seen, box, when)
+        numbers, names = self._hidden().of(seen)
+        rows, blocks, frames = self._rows(seen, motion, box, when, numbers)
+        radius = self._radius(seen, rows, box)
+        joined, company = self._neighbours(seen, rows, box, radius)
+        notes = [*seen.notes, *motion.notes, *rows.notes]
+        if radius is not None and self.radius is None:
+            notes.append(
+                f"there are about {particles(seen):,.0f} particles in a frame: only pairs closer than "
+                f"{radius:g} are looked at, where the nearest {NEIGHBOURS} are. If forces reach farther, or "
+                "less far, give dataset.radius; dataset.graph=complete takes all pairs"
+            )
+        softening = 0.0 if self.law is None else as_equation(self.law).softening
+        wrong = [*seen.doubts, *motion.doubts, *rows.doubts, *doubts_of(seen, softening > 0)]
+        for sentence in (*notes, *wrong):
             log.warning("%s: %s", self.file, sentence)
-        near = x[..., : positions.shape[-1]]
         return ParticleData(
-            x.astype(np.float32),
-            a.astype(np.float32),
-            frames=kept.shape[1],
-            adjacency=adjacency(self._graph(seen), seen, near, self.neighbours, self.radius, box),
-            spacing=self._spacing(seen),
+            rows.features.astype(np.float32),
+            rows.labels.astype(np.float32),
+            frames=frames,
+            adjacency=joined,
+            spacing=self._spacing(seen, when),
             blocks=blocks,
             notes=tuple(notes),
-            doubts=tuple(doubts),
+            doubts=tuple(wrong),
             further=seen.names,
             order=motion.order,
             box=box,
-            softening=0.0 if self.law is None else as_equation(self.law).softening,
+            radius=radius,
+            softening=softening,
+            sightings=None if company is None else Sightings(rows.unit, rows.frame, rows.piece, *company),
             kernel=motion.kernel if self.every == 1 else (),
             noise=motion.noise,
             estimates=motion.estimates,
@@ -235,48 +245,140 @@ class OwnData:
             optional=self.hidden == "auto",
         )
 
-    def _motion(self, seen: Observed, box: Box | None) -> Motion:
-        """Features and labels in time, of the order that was asked for or found."""
-        x = unwrapped(seen.positions, box)
-        given = seen.velocities is not None, seen.accelerations is not None
-        dt = self._times(seen, x, needed=not all(given))
-        doubts = [] if dt is None else check_velocities(seen, x, dt)
-        motion = self._told(seen, x, box, None if all(given) else dt)
-        return replace(motion, doubts=(*doubts, *motion.doubts))
+    def _as_asked(self, seen: Observed) -> Observed:
+        """The same, as a table where neighbours change in time or frames lack that derivatives need."""
+        given = seen.velocities is not None and seen.accelerations is not None
+        if seen.sighted is not None:
+            return seen
+        if self._kind(seen) in ("nearest", "cutoff"):
+            return as_table(seen)
+        known = self.time_step is not None or not (seen.times is None or seen.counted)
+        uneven = known and not given and spacing(seen, self.time_step) is None
+        return as_table(seen) if uneven else seen
 
-    def _times(self, seen: Observed, x: Array, needed: bool) -> Array | None:
-        """Time between frames of each trajectory; None where it is neither known nor needed."""
+    def _clock(self, seen: Observed, box: Box | None) -> Even | Clock | None:
+        """What derivatives are taken along; None where it is neither known nor needed."""
+        needed = seen.velocities is None or seen.accelerations is None
         try:
-            return spacing(seen, self.time_step)
+            if seen.sighted is not None:
+                return clock(seen, self.time_step, needed)
+            step = spacing(seen, self.time_step)
+            return None if step is None else Even(step, seen.positions.shape[1])
         except InputError as error:
             if not needed:
                 return None
-            step = (
-                implied_step(seen, x) if error.key == "dataset.time_step" and self.time_step is None else None
-            )
-            if step is None:
+            asked = error.key == "dataset.time_step" and self.time_step is None and seen.sighted is None
+            implied = implied_step(seen, unwrapped(seen.positions, box)) if asked else None
+            if implied is None:
                 raise
-            fix = f"{error.fix}; velocities and positions together say about {step:.4g}"
+            fix = f"{error.fix}; velocities and positions together say about {implied:.4g}"
             raise InputError(error.key, error.value, fix) from error
 
-    def _told(self, seen: Observed, x: Array, box: Box | None, dt: Array | None) -> Motion:
-        """Features and labels in time; `dt` is None where nothing has to be derived."""
+    def _motion(self, seen: Observed, box: Box | None, when: Even | Clock | None) -> Motion:
+        """Features and labels in time, of the order that was asked for or found."""
+        x = unwrapped(seen.positions, box)
+        over, doubts = when.pieces if isinstance(when, Clock) else when, list[str]()
+        v, a = seen.velocities, seen.accelerations
+        if over is not None and not (seen.counted and self.time_step is None):
+            v, a = (None if part is None else over.sample(part) for part in (v, a))
+            some = replace(seen, velocities=v, accelerations=a)
+            doubts = check_velocities(some, over.sample(x), over.times)
+        motion = self._told(seen, x, box, runs(seen, when), None if v is not None and a is not None else over)
+        return replace(motion, doubts=(*doubts, *motion.doubts))
+
+    def _told(
+        self, seen: Observed, x: Array, box: Box | None, frames: tuple[int, int], over: Even | Pieces | None
+    ) -> Motion:
+        """Features and labels in time; `over` is None where nothing has to be derived."""
         given = seen.velocities is not None, seen.accelerations is not None
-        sims, frames = x.shape[:2]
-        longest = frames // (self.blocks or (FEWEST if sims < 3 else 1))
+        sims, length = frames
+        widest = length // (self.blocks or (FEWEST if sims < 3 else 1)) // WIDE
+        if isinstance(over, Pieces):
+            widest = min(widest, over.widest)
         window = None if isinstance(self.window, str) else self.window
-        fitting = Fitting(window, self.order, longest // WIDE, self.drop_edges)
+        fitting = Fitting(window, self.order, widest, self.drop_edges)
+        if isinstance(over, Pieces):
+            fitting.check(seen, over.longest)
+        some = x if over is None else over.sample(x)
         if self.dynamics == "first_order":
-            return first_order(seen, x, dt, fitting, noisy=not is_smooth(x))
-        if self.dynamics == "second_order" or any(given) or dt is None:
-            return second_order(seen, x, dt, fitting)
-        verdict, second = judge_steps(x), None
+            return first_order(seen, x, over, fitting, noisy=not is_smooth(some))
+        if self.dynamics == "second_order" or any(given) or over is None:
+            return second_order(seen, x, over, fitting)
+        verdict, second = judge_steps(some), None
         if verdict is None:
-            second = second_order(seen, x, dt, fitting)
+            second = second_order(seen, x, over, fitting)
             verdict = judge_smooth(seen, second, box)
         if second is None or verdict.order == 1:
-            second = first_order(seen, x, dt, fitting, verdict.noisy)
+            second = first_order(seen, x, over, fitting, verdict.noisy)
         return replace(second, notes=(verdict.note, *second.notes))
+
+    def _rows(
+        self, seen: Observed, motion: Motion, box: Box | None, when: Even | Clock | None, numbers: Array
+    ) -> tuple[Rows, int, int]:
+        """Features and labels, of equal frames or as a table; blocks of a run; frames of a block."""
+        sims, frames = runs(seen, when)
+        length = motion.positions.shape[1] if seen.sighted is None else frames
+        blocks = self._blocks(sims, length, motion.gap, numbers.size > 0 and self.identity == "run")
+        kept = blocks_of(length, blocks, motion.gap, self.every)
+        places = (seen.charges[..., None], seen.masses[..., None], seen.features, numbers)
+        columns = [c[:, motion.first :][:, : motion.positions.shape[1]] for c in places]
+        x = np.concatenate([motion.positions, motion.velocities, *columns], -1)
+        if isinstance(when, Clock) and seen.sighted is not None:
+            labels = motion.labels[0, :, 0]
+            rows = of_tracks(x[0, :, 0], labels, seen.sighted, when, blocks, motion.gap, self.every)
+            said = self._bring_home(rows.features, seen, box)
+        else:
+            said = self._bring_home(x, seen, box)
+            x, a = x[:, kept], motion.labels[:, kept]
+            rows = Rows(x.reshape(-1, *x.shape[3:]), a.reshape(-1, *a.shape[3:]))
+        cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
+        notes = (*rows.notes, *said, *([cut] if blocks > 1 else []))
+        return replace(rows, notes=notes), blocks, kept.shape[1]
+
+    def _bring_home(self, x: Array, seen: Observed, box: Box | None) -> list[str]:
+        """Put positions in features [..., F] into the box, and near the origin; a note about the latter."""
+        dim = seen.positions.shape[-1]
+        place = x[..., :dim]
+        place[...] = wrapped(place, box, seen.positions.min(axis=(0, 1, 2)))
+        size = extent(seen)
+        if not (size > 0 and np.abs(place).max() > FAR * size):  # else single precision blurs distances
+            return []
+        place -= place.reshape(-1, dim).mean(axis=0)
+        return ["positions are far from the origin and have been moved there"]
+
+    def _kind(self, seen: Observed) -> str | None:
+        """What decides who interacts; None takes all pairs, or the file's edges."""
+        implied = "cutoff" if self.radius is not None else None
+        given = seen.edge_index is not None or seen.edges is not None
+        chosen = self.graph or implied or (self.law.graph if self.law and not given else None)
+        if chosen is None and not given and particles(seen) > LARGE:
+            return "cutoff"
+        return chosen
+
+    def _radius(self, seen: Observed, rows: Rows, box: Box | None) -> float | None:
+        """The largest distance of pairs: given, or found where frames are large; None if there is none."""
+        if self._kind(seen) != "cutoff":
+            return None
+        place = rows.features[0, :, : seen.positions.shape[-1]]
+        return typical_radius(rows.frame, place, box) if self.radius is None else self.radius
+
+    def _neighbours(
+        self, seen: Observed, rows: Rows, box: Box | None, radius: float | None
+    ) -> tuple[Adjacency | None, Company | None]:
+        """Who acts on whom: in all frames alike, or for each sighting."""
+        kind = self._kind(seen)
+        if not rows.is_table:
+            return adjacency(kind, seen, rows.features.shape[1], len(rows.features)), None
+        frame, place = rows.frame, rows.features[0, :, : seen.positions.shape[-1]]
+        if kind == "nearest" and self.neighbours is not None:
+            return None, closest(frame, place, self.neighbours, box)
+        if radius is not None:
+            return None, within(frame, place, radius, box)
+        given = seen.edge_index is not None or seen.edges is not None
+        if kind in ("chain", "file") or (kind is None and given):
+            fix = "particles come and go, so no list of edges holds for all frames: take complete or cutoff"
+            raise InputError("dataset.graph", kind, fix)
+        return None, together(frame)
 
     def _check_law(self, seen: Observed) -> None:
         """Refuse a law of charges for particles that have none: it would be compared with no force at all."""
@@ -289,23 +391,19 @@ class OwnData:
             fix = f"it acts on charges and {self.file} has none: add them (column charge, array charges)"
             raise InputError("dataset.law", law.title, fix)
 
-    def _graph(self, seen: Observed) -> str | None:
-        """What decides who interacts; None takes all pairs."""
-        implied = "cutoff" if self.radius is not None else None
-        given = seen.edge_index is not None or seen.edges is not None
-        return self.graph or implied or (self.law.graph if self.law and not given else None)
-
-    def _spacing(self, seen: Observed) -> float | None:
+    def _spacing(self, seen: Observed, when: Even | Clock | None) -> float | None:
         """Time between the frames that are kept.
 
         None where it is unknown or not the same everywhere. That does no harm here: where something had to
         be derived, such a file has been refused before.
         """
         try:
-            step = spacing(seen, self.time_step)
+            step = when.pieces.dt if isinstance(when, Clock) else spacing(seen, self.time_step)
         except InputError:
             return None
-        return float(step[0]) * self.every if np.allclose(step, step[0], rtol=1e-6, atol=0.0) else None
+        if step is None or not np.allclose(step, step[0], rtol=1e-6, atol=0.0):
+            return None
+        return float(step[0]) * self.every
 
     def _blocks(self, sims: int, frames: int, gap: int, alone: bool) -> int:
         """Pieces that each trajectory is cut into; several where no individual is in two of them."""
@@ -315,31 +413,3 @@ class OwnData:
             fix = f"{sims} trajectories give too few blocks for three parts of a split: use {BLOCKS}"
             raise InputError("dataset.blocks", self.blocks, fix)
         return blocks
-
-
-def _doubts(seen: Observed, softened: bool) -> list[str]:
-    """What may keep a law from being found in a file, beside errors of what is derived."""
-    doubts, size, sims = [], _extent(seen.positions), len(seen.positions)
-    if softened and 0 < size <= SMALLEST:
-        doubts.append(
-            f"Particles are about {size:.2g} apart, and the law reads r = d + {SOFTENING:g}: change units, "
-            f"that is divide all lengths in the file by about {size:.1g}"
-        )
-    kinds = np.stack([seen.charges, seen.masses, *np.moveaxis(seen.features, -1, 0)], -1)[:, 0]
-    different = len(np.unique(kinds.reshape(-1, kinds.shape[-1]), axis=0))
-    if sims <= 2 and different > 1:
-        doubts.append(
-            f"{sims} run{'s' * (sims > 1)} with {different} different particles: any function of mass and "
-            "charge that fits these will do. To learn how the force depends on them, add runs with others"
-        )
-    if (np.ptp(seen.masses, axis=1) > STEADY * seen.masses.max(axis=1)).any():
-        doubts.append(
-            "Masses change in time. If that column is the brightness of a spot, which tracking programs call "
-            "mass, remove it; masses are then 1"
-        )
-    return doubts
-
-
-def _extent(positions: Array) -> float:
-    """RMS distance of the particles from their centre; positions [S, T, n, D]."""
-    return float(np.sqrt(positions.var(axis=2).sum(-1).mean()))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.signal import savgol_coeffs, savgol_filter
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.own.tracks import Observed, bad, first_true
+from gnn_distill.data.own.tracks import Observed
 from gnn_distill.errors import InputError
 
 ROUNDED = 0.45  # of a given time step: how far rounding may move a time, and no frame be missing
@@ -107,16 +107,15 @@ class Differentiator:
         return tuple(total + np.linalg.pinv(moments) @ (wanted / scale - moments @ total))
 
 
-def spacing(seen: Observed, time_step: float | None) -> Array:
-    """Time between frames of each trajectory, shape [S].
+def spacing(seen: Observed, time_step: float | None) -> Array | None:
+    """Time between frames of each trajectory, shape [S]; None where they are not evenly spaced.
 
     Raises:
-        InputError: the time step is unknown, frames are not evenly spaced, or file and config disagree.
+        InputError: the time step is unknown, or file and config disagree.
     """
     sims, frames = seen.positions.shape[:2]
     if time_step is None and (seen.times is None or seen.counted):
-        fix = "derivatives need the time between frames, which the file does not say: dataset.time_step=0.01"
-        raise InputError("dataset.time_step", None, fix)
+        raise counted_without_step()
     if seen.times is None or frames < 2:
         return np.full(sims, time_step or 1.0)
     step = (seen.times[:, -1] - seen.times[:, 0]) / (frames - 1)
@@ -127,17 +126,19 @@ def spacing(seen: Observed, time_step: float | None) -> Array:
         if (np.abs(seen.times - due) < ROUNDED * time_step).all():
             return np.full(sims, time_step)
     if off.any():
-        s, k = first_true(off)
-        where = f"{seen.times[s, k]:g} at frame {k} where {even[s, k]:g} is due"
-        fix = "derivatives need even spacing: interpolate the missing frames, or cut there into trajectories"
-        fix += "; if times are only rounded, give what is between frames: dataset.time_step=0.01"
-        raise bad(seen.path, f"times are not evenly spaced: {where}", fix)
+        return None
     if seen.counted:
         return step * (time_step or 1.0)
     if time_step is not None and (np.abs(step - time_step) > JITTER * time_step).any():
         fix = f"the file's own times are {step[0]:g} apart: leave it null, or mend the file"
         raise InputError("dataset.time_step", time_step, fix)
     return step
+
+
+def counted_without_step() -> InputError:
+    """The error where frames are only counted."""
+    fix = "derivatives need the time between frames, which the file does not say: dataset.time_step=0.01"
+    return InputError("dataset.time_step", None, fix)
 
 
 def blocks_of(frames: int, blocks: int, gap: int, every: int) -> npt.NDArray[np.int64]:

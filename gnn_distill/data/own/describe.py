@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gnn_distill.arrays import Array
+from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import implied_step
 from gnn_distill.data.own.box import check_box, unwrapped
 from gnn_distill.data.own.dataset import OwnData
@@ -62,12 +63,20 @@ def describe(source: OwnData) -> Description:
         motion = "accelerations" if data.order == 2 else "velocities"
         facts += [
             ("motion", f"{'second' if data.order == 2 else 'first'} order: {motion} are to be explained"),
-            ("to learn from", f"{len(data.features):,} frames of {data.features.shape[1]} particles"),
+            ("to learn from", _labelled(data)),
         ]
         notes, doubts = data.notes, data.doubts
     except InputError as error:
         return Description((*facts,), (*notes,), (*doubts,), (*keys,), error)
     return Description((*facts,), (*notes,), (*doubts,), (*keys,))
+
+
+def _labelled(data: ParticleData) -> str:
+    """How much there is to learn from."""
+    if data.sightings is None:
+        return f"{len(data.features):,} frames of {data.features.shape[1]} particles"
+    rows = len(data.sightings.receivers(data.accelerations[0]))
+    return f"{rows:,} sightings in frames of about {data.sightings.particles:.0f} particles"
 
 
 def _of_table(table: Table) -> list[tuple[str, str]]:
@@ -117,9 +126,9 @@ def _wanted(source: OwnData, seen: Observed) -> list[str]:
     if half is not None and source.radius is None and source.graph is None:
         short = float(f"{half:.3g}")
         keys.append(f"dataset.radius={short if short <= half else float(f'{0.995 * half:.3g}'):g}")
-    unknown = seen.times is None or seen.counted
+    unknown = seen.counted or (seen.times is None and seen.sighted is None)
     if source.time_step is None and unknown and seen.accelerations is None:
-        step = implied_step(seen, unwrapped(seen.positions, box))
+        step = None if seen.sighted else implied_step(seen, unwrapped(seen.positions, box))
         keys.append(f"dataset.time_step={'TIME' if step is None else format(step, '.4g')}")
     return keys
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from gnn_distill.arrays import Array
 from gnn_distill.data.own.box import Box, shortest
 from gnn_distill.data.own.motion import Motion
+from gnn_distill.data.own.neighbours import nearest
 from gnn_distill.data.own.steps import diffusive_share
 from gnn_distill.data.own.tracks import Observed
 from gnn_distill.errors import InputError
@@ -24,6 +26,7 @@ NOTHING, MUCH = 0.8, 0.3  # of velocities left unexplained by positions: inertia
 NOISY = 0.5  # share of random forces in accelerations that explains why nothing else does
 CLEARER = 3.0  # times that one order must explain better than the other
 PAIRS = 150_000  # that are enough to compare by
+NEAREST = 32  # neighbours of a sighting that are looked at, where frames hold different particles
 RECEIVERS = 20  # of each frame, likewise
 FRAMES = 100  # at least
 GROUPS = 4  # blocks of time, where there are fewer trajectories
@@ -96,7 +99,7 @@ def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
         f"positions leave {of_v} of the velocities unexplained, positions and velocities {of_a} of the "
         "accelerations, on unseen frames"
     )
-    kicked = motion.noise**2 > NOISY * float((motion.labels**2).mean())
+    kicked = motion.noise**2 > NOISY * float(np.nanmean(motion.labels**2))
     inert = velocity > NOTHING and (acceleration < 1.0 or kicked)
     if inert or acceleration < min(1.0, velocity) / CLEARER:
         return Verdict(2, False, f"second order: {said}")
@@ -109,6 +112,8 @@ def _unexplained(
     seen: Observed, motion: Motion, box: Box | None, target: Array, moving: bool
 ) -> float | None:
     """Share of `target` [S, L, n, D] that no sum of one-body and pair terms explains; None for few data."""
+    if seen.sighted is not None:
+        return _least(*_surroundings(seen, motion, box, target), box, moving)
     sims, length, n, _ = target.shape
     group = np.arange(sims)[:, None] if sims >= GROUPS else np.arange(length)[None] * GROUPS // length
     group = np.broadcast_to(group, (sims, length)).reshape(-1)
@@ -118,14 +123,58 @@ def _unexplained(
     span, train = slice(motion.first, motion.first + length), group[picked] % 2 == 0
     series = (motion.positions, motion.velocities, target, seen.charges[:, span], seen.masses[:, span])
     x, v, y, q, m = (part.reshape(-1, *part.shape[2:])[picked] for part in series)
-    pairs = _Pairs.of(x, v, q, m, receivers, box, moving)
-    x, v, y, q, m = (part[:, receivers] for part in (x, v, y, q, m))
+    present = np.ones(x.shape[:2], dtype=bool)
+    return _least((x, v, y[:, receivers], q, m), present, receivers, train, n <= HATS[0], box, moving)
+
+
+def _surroundings(
+    seen: Observed, motion: Motion, box: Box | None, target: Array
+) -> tuple[tuple[Array, ...], npt.NDArray[np.bool_], Index, npt.NDArray[np.bool_], bool]:
+    """Some sightings, each with its nearest neighbours as a frame of its own; arguments of `_least`."""
+    who: Any = seen.sighted
+    x, v, y = (part[0, :, 0] for part in (motion.positions, motion.velocities, target))
+    q, m = seen.charges[0, :, 0], seen.masses[0, :, 0]
+    known = np.flatnonzero(np.isfinite(y).all(1) & np.isfinite(v).all(1))
+    runs, frames = len(np.unique(who.run)), int(who.frame.max()) + 1
+    group = who.run if runs >= GROUPS else who.frame * GROUPS // frames
+    picked = known[np.unique(np.linspace(0, len(known) - 1, PAIRS // NEAREST).astype(int))]
+    near = nearest(who.frame, x, NEAREST, box, picked)
+    present = (near >= 0) & np.isfinite(v[near]).all(-1)
+    rows = np.concatenate([picked[:, None], np.where(present, near, picked[:, None])], 1)
+    present = np.concatenate([np.ones((len(picked), 1), dtype=bool), present], 1)
+    parts = x[rows], v[rows], y[picked][:, None], q[rows], m[rows]
+    return parts, present, np.zeros(1, dtype=int), group[picked] % 2 == 0, False
+
+
+def _least(
+    parts: tuple[Array, ...],
+    present: npt.NDArray[np.bool_],
+    receivers: Index,
+    train: npt.NDArray[np.bool_],
+    each_sender: bool,
+    box: Box | None,
+    moving: bool,
+) -> float | None:
+    """What the best of several fits leaves; see `_unexplained`.
+
+    Args:
+        parts: positions and velocities [F, n, D], target of receivers [F, R, D], charges and masses [F, n].
+        present: which of the n particles are there, shape [F, n].
+        receivers: numbers of the R receivers.
+        train: frames that are fitted to, shape [F].
+        each_sender: whether each sender may act by functions of its own.
+        box: edges of the periodic box.
+        moving: whether velocities are read.
+    """
+    x, v, y, q, m = parts
+    pairs = _Pairs.of(x, v, q, m, receivers, box, moving, present)
+    x, v, q, m = (part[:, receivers] for part in (x, v, q, m))
     own = _own_features(x, v, q, m, box, moving)
     found = []
     for hats in HATS:
         terms = pairs.summed(hats)
         found.append(_left(np.concatenate([terms, own], -1), y, train))
-        single = np.concatenate([pairs.by_sender(hats) if n <= HATS[0] else terms, own], -1)
+        single = np.concatenate([pairs.by_sender(hats) if each_sender else terms, own], -1)
         each = [_left(single[:, i : i + 1], y[:, i : i + 1], train) for i in range(len(receivers))]
         found.append(None if None in each else float(np.mean([share for share in each if share is not None])))
         if found[0] is not None:
@@ -144,15 +193,23 @@ class _Pairs:
 
     @classmethod
     def of(
-        cls, x: Array, v: Array, q: Array, m: Array, receivers: Index, box: Box | None, moving: bool
+        cls,
+        x: Array,
+        v: Array,
+        q: Array,
+        m: Array,
+        receivers: Index,
+        box: Box | None,
+        moving: bool,
+        present: npt.NDArray[np.bool_],
     ) -> _Pairs:
         """The pairs of positions [F, n, D] with their velocities, charges and masses [F, n]."""
         delta = shortest(x[:, receivers, None] - x[:, None], box)
         distance = np.linalg.norm(delta, axis=-1)
-        others = receivers[:, None] != np.arange(x.shape[1])
+        others = (receivers[:, None] != np.arange(x.shape[1])) & present[:, None]
         distance = np.where(others & (distance > 0), distance, 1.0)
         height = np.log(distance)
-        ends = (float(np.quantile(height[:, others], NEAR)), float(height[:, others].max()))
+        ends = (float(np.quantile(height[others], NEAR)), float(height[others].max()))
         unit = delta / distance[..., None]
         vectors = [unit]
         if x.shape[-1] == 2:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gnn_distill.arrays import Array
 from gnn_distill.data.own.tracks import Observed
 from gnn_distill.errors import InputError, check_choice
 
@@ -50,28 +50,31 @@ class Hidden:
                 fix = "give a mass or a charge by label, {earth: {mass: 3.0e-6}}"
                 raise InputError("dataset.known", {label: values}, fix)
 
-    def of(self, seen: Observed) -> tuple[npt.NDArray[np.int64], tuple[str, ...]] | None:
-        """Numbers [S, n, 1] of the individuals, and K names; None where they are not to be told apart."""
+    def of(self, seen: Observed) -> tuple[Array, tuple[str, ...]]:
+        """Numbers [S, T, n, 1] of the individuals, [1, N, 1, 1] of a table's, and K names.
+
+        Without names, and of shape [..., 0], where they are not to be told apart.
+        """
+        nobody = np.zeros((*seen.masses.shape, 0))
         if self.count == 0 or seen.labels is None:
-            return None
+            return nobody, ()
         labels = seen.labels
         if self.identity == "run":
-            runs = np.arange(len(labels)).astype(str)[:, None]
-            labels = np.char.add(np.char.add(labels, " of run "), runs)
+            runs = np.arange(len(labels))[:, None] if seen.sighted is None else seen.sighted.run[None]
+            labels = np.char.add(np.char.add(labels, " of run "), runs.astype(str))
         found, first, numbers = np.unique(labels, return_index=True, return_inverse=True)
         order = np.argsort(first)  # as they come in the file
-        numbers = np.argsort(order)[numbers.reshape(labels.shape)][..., None]
+        numbers = np.argsort(order)[numbers.reshape(labels.shape)]
+        numbers = numbers[:, None] if seen.sighted is None else numbers[..., None]
         names = tuple(str(name) for name in found[order])
         if unknown := sorted({*map(str, self.known or {})} - {*names}):
             fix = f"the file has {', '.join(names[:8])}"
             raise InputError("dataset.known", unknown[0], fix)
         if self.count == "auto" and (
-            _told_apart(seen)
-            or seen.positions.shape[1] * labels.size < SIGHTINGS * len(names)
-            or len(names) > MOST
+            _told_apart(seen) or seen.masses.size < SIGHTINGS * len(names) or len(names) > MOST
         ):
-            return None
-        return numbers, names
+            return nobody, ()
+        return np.broadcast_to(numbers, seen.masses.shape)[..., None].astype(float), names
 
     @property
     def dims(self) -> int:

@@ -13,9 +13,10 @@ import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.own.derive import Differentiator
+from gnn_distill.data.own.pieces import Even, Pieces
 from gnn_distill.data.own.steps import estimates, noise_of, velocity_diffusion
 from gnn_distill.data.own.tracks import Observed, bad
-from gnn_distill.data.own.window import Noise, choose, smallest, smoothed
+from gnn_distill.data.own.window import Noise, choose, smallest, smoother
 
 NOISY = 0.05  # share of a derivative that may be error from scatter before it is doubted
 FEWEST = 8  # frames that steps can be judged by
@@ -71,28 +72,31 @@ class Fitting:
         window = self.window or choose(source, derivative, self.order, self.widest, sums)
         return Differentiator(window, self.order)
 
-    def check(self, seen: Observed) -> None:
+    def check(self, seen: Observed, frames: int) -> None:
         """Refuse tracks that are shorter than the narrowest fit."""
-        frames, window = seen.positions.shape[1], self.window or smallest(self.order)
+        window = self.window or smallest(self.order)
         if frames < window:
-            many = f"{frames} frames (of the shortest trajectory)"
+            of = "of the shortest trajectory" if seen.sighted is None else "of the longest unbroken track"
+            many = f"{frames} frames ({of})"
             fix = "track longer, or set a smaller dataset.window and dataset.order"
+            if seen.sighted is not None:
+                fix += "; if times are only rounded, give what is between frames: dataset.time_step=0.01"
             raise bad(seen.path, f"{many} are fewer than dataset.window={window}", fix)
 
 
-def second_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting) -> Motion:
+def second_order(seen: Observed, x: Array, over: Even | Pieces | None, fitting: Fitting) -> Motion:
     """Accelerations as labels; they and velocities are derived where the file lacks them.
 
     Args:
         seen: the file.
         x: its positions [S, T, n, D], without jumps across a box.
-        dt: time between frames [S]; None where nothing has to be derived.
+        over: what derivatives are taken along; None where nothing has to be derived.
         fitting: how to derive.
     """
     v, a = seen.velocities, seen.accelerations
-    if dt is None:
+    if over is None:
         return Motion(0, x, x if v is None else v, x if a is None else a)
-    fitting.check(seen)
+    fitting.check(seen, over.longest)
     notes: list[str] = []
     doubts: list[str] = []
     kernel: tuple[float, ...] = ()
@@ -100,62 +104,65 @@ def second_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting) -
     found: dict[str, tuple[float, float, float]] = {}
     if a is None:
         name, source, derivative = ("positions", x, 2) if v is None else ("velocities", v, 1)
-        fit = fitting(source, derivative, derivative)
-        a, window = fit(source, dt, derivative), fit.window
-        kernel, noise = fit.kernel(derivative), _noise(source, dt, derivative, fit, derivative)
-        note, doubt = _described("accelerations", name, source, dt, derivative, fit, fitting)
-        found, said = _kicks(source, dt, derivative, fit)
+        some, dt = over.sample(source), over.times
+        fit = fitting(some, derivative, derivative)
+        a, window = over.derivative(source, fit, derivative), fit.window
+        kernel, noise = fit.kernel(derivative), _noise(some, dt, derivative, fit, derivative)
+        note, doubt = _described("accelerations", name, some, dt, derivative, fit, fitting)
+        found, said = _kicks(some, dt, derivative, fit)
         notes, doubts = [*notes, note, *said], [*doubts, *doubt]
         if v is not None:
-            v, said = _smoothed("velocities", v, dt, fit, fitting, 1)
+            v, said = _smoothed("velocities", v, over, fit, fitting, 1)
             notes += said
     if v is None:
-        fit = fitting(x, 1, 2)
+        fit = fitting(over.sample(x), 1, 2)
         window = max(window, fit.window)
-        v = fit(x, dt, 1)
-        note, doubt = _described("velocities", "positions", x, dt, 1, fit, fitting)
+        v = over.derivative(x, fit, 1)
+        note, doubt = _described("velocities", "positions", over.sample(x), over.times, 1, fit, fitting)
         notes, doubts = [*notes, note], [*doubts, *doubt]
-        x, said = _smoothed("positions", x, dt, fit, fitting, 2)
+        x, said = _smoothed("positions", x, over, fit, fitting, 2)
         notes += said
-    cut = slice(lost := window // 2 if fitting.drop_edges else 0, x.shape[1] - lost)
-    x, v, a = (part[:, cut] for part in (x, v, a))
-    return Motion(lost, x, v, a, window, 2, kernel, noise, found, tuple(notes), tuple(doubts))
+    first, x, v, a = over.ends(window, fitting.drop_edges, x, v, a)
+    return Motion(first, x, v, a, window, 2, kernel, noise, found, tuple(notes), tuple(doubts))
 
 
-def first_order(seen: Observed, x: Array, dt: Array | None, fitting: Fitting, noisy: bool) -> Motion:
+def first_order(
+    seen: Observed, x: Array, over: Even | Pieces | None, fitting: Fitting, noisy: bool
+) -> Motion:
     """Velocities as labels, and no velocity among the features.
 
     Where steps are noisy, a label is one step forward over its time, Δx/dt, as Itô has it. Else it is the
     derivative of a fit. Velocities that the file gives are taken as they are. Arguments as above.
     """
-    if seen.velocities is not None or dt is None:
+    if seen.velocities is not None or over is None:
         given = x if seen.velocities is None else seen.velocities
         return Motion(0, x, np.zeros_like(x), given, order=1, notes=("the file's velocities are the labels",))
     if noisy:
-        return _steps(seen, x, dt)
-    fitting.check(seen)
-    fit = fitting(x, 1, 2)
-    note, doubts = _described("velocities", "positions", x, dt, 1, fit, fitting)
-    labels, noise = fit(x, dt, 1), _noise(x, dt, 1, fit, 2)
-    x, said = _smoothed("positions", x, dt, fit, fitting, 2)
-    cut = slice(lost := fit.half if fitting.drop_edges else 0, x.shape[1] - lost)
-    x, labels = x[:, cut], labels[:, cut]
-    made = (np.zeros_like(x), labels, fit.window, 1, fit.kernel(1), noise)
-    return Motion(lost, x, *made, {}, (note, *said), tuple(doubts))
+        return _steps(seen, x, over)
+    fitting.check(seen, over.longest)
+    some, dt = over.sample(x), over.times
+    fit = fitting(some, 1, 2)
+    note, doubts = _described("velocities", "positions", some, dt, 1, fit, fitting)
+    labels, noise = over.derivative(x, fit, 1), _noise(some, dt, 1, fit, 2)
+    x, said = _smoothed("positions", x, over, fit, fitting, 2)
+    first, x, still, labels = over.ends(fit.window, fitting.drop_edges, x, np.zeros_like(x), labels)
+    made = (still, labels, fit.window, 1, fit.kernel(1), noise)
+    return Motion(first, x, *made, {}, (note, *said), tuple(doubts))
 
 
-def _steps(seen: Observed, x: Array, dt: Array) -> Motion:
+def _steps(seen: Observed, x: Array, over: Even | Pieces) -> Motion:
     """Steps over their time as labels.
 
     The step from a frame shares the localisation noise of that frame's position: a particle seen too far
     to the right seems to move left. Features are then those of the frame before.
     """
-    if x.shape[1] < FEWEST:
-        few = f"{x.shape[1]} frames (of the shortest trajectory) are too few to tell noise from motion"
+    if over.longest < FEWEST:
+        few = f"{over.longest} frames (of the shortest trajectory) are too few to tell noise from motion"
         raise bad(seen.path, few, f"track at least {FEWEST}")
-    found = estimates(x, dt)
-    labels = np.diff(x, axis=1) / dt[:, None, None, None]
-    noise, size = noise_of(found, float(dt.mean())), float(np.sqrt((labels**2).mean()))
+    dt = over.times
+    found = estimates(over.sample(x), dt)
+    labels = over.steps(x, 0)[1]
+    noise, size = noise_of(found, float(dt.mean())), float(np.sqrt(np.nanmean(labels**2)))
     (d, *d_ends), (sigma, *sigma_ends) = found["diffusion"], found["localisation_noise"]
     notes = [
         f"velocities are one step forward over its time, dt = {dt.mean():.3g}. Diffusion constant "
@@ -168,17 +175,19 @@ def _steps(seen: Observed, x: Array, dt: Array) -> Motion:
         notes.append(
             "a step begins with the localisation noise of its frame: positions are of the one before"
         )
-    labels, x = labels[:, late:], x[:, : x.shape[1] - 1 - late]
+    x, labels = over.steps(x, late)
     return Motion(0, x, np.zeros_like(x), labels, 1 + late, 1, (), noise, found, tuple(notes))
 
 
 def _smoothed(
-    name: str, source: Array, dt: Array, fit: Differentiator, fitting: Fitting, sums: int
+    name: str, source: Array, over: Even | Pieces, fit: Differentiator, fitting: Fitting, sums: int
 ) -> tuple[Array, list[str]]:
     """`source` as the fit has it, with a note, where it is less noisy; else the file's own."""
-    if fitting.window or (smooth := smoothed(source, dt, fit, sums)) is None:
+    if fitting.window or not smoother(over.sample(source), fit, sums):
         return source, []
-    return smooth, [f"{name} are those of a fit over {fit.window} frames, which is less noisy"]
+    return over.derivative(source, fit, 0), [
+        f"{name} are those of a fit over {fit.window} frames, which is less noisy"
+    ]
 
 
 def _described(

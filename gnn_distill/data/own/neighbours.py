@@ -1,66 +1,51 @@
-"""Who can interact with whom: adjacency [receiver, sender], without self-loops.
+"""Who can interact with whom, without self-loops.
 
-Shape letters: G graphs, n particles, D space dims, E edges.
+Graphs that are always the same are an adjacency [receiver, sender]. Those that change in time are lists of
+senders for each sighting, from trees of each frame's positions.
+Shape letters: n particles, D space dims, E edges; N sightings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import chain
-from gnn_distill.data.own.box import Box, shortest
+from gnn_distill.data.own.box import Box
 from gnn_distill.data.own.tracks import Observed, bad
 from gnn_distill.errors import InputError, check_int
 
 GRAPHS = ("complete", "chain", "nearest", "cutoff", "file")
-CHUNK = 4_000_000
-"""Distances held in memory at a time."""
+LARGE = 300
+"""Particles of a frame from which on only neighbours are looked at, …"""
+NEIGHBOURS = 30
+"""… within the median distance of that many, …"""
+LOOKED_AT = 20
+"""… in so many frames."""
 
 Adjacency = npt.NDArray[np.bool_]
+Index = npt.NDArray[np.int64]
 
 
-def adjacency(
-    kind: str | None,
-    seen: Observed,
-    positions: Array,
-    neighbours: int | None,
-    radius: float | None,
-    box: Box | None = None,
-    chunk: int = CHUNK,
-) -> Adjacency | None:
-    """Adjacency of all graphs.
+def adjacency(kind: str | None, seen: Observed, n: int, graphs: int) -> Adjacency | None:
+    """Adjacency of graphs whose n particles interact in the same way all through a run.
 
     Args:
-        kind: one of `GRAPHS`; None takes the file's `edge_index` if it has one, else `complete`.
-        seen: the file that the positions came from.
-        positions: positions of the graphs, shape [G, n, D].
-        neighbours: senders per receiver, for `nearest`.
-        radius: largest distance, for `cutoff`.
-        box: edges of the periodic box.
-        chunk: distances that are held in memory at a time.
+        kind: one of `GRAPHS`; None takes the file's edges if it has any, else `complete`.
+        seen: the file.
+        n: particles of a graph.
+        graphs: their number G.
 
     Returns:
-        None for the complete graph, bool [n, n] for one graph, [G, n, n] where it changes in time.
+        None for the complete graph, bool [n, n] for one graph, [G, n, n] where runs differ.
     """
-    n = positions.shape[1]
     if kind == "file" or (kind is None and (seen.edge_index is not None or seen.edges is not None)):
-        return _from_file(seen, n, len(positions))
-    if kind == "chain":
-        return chain(n)
-    if kind == "nearest" and neighbours is not None:
-        check_int("dataset.neighbours", neighbours, 1, n - 1)
-        return _by_chunk(positions, box, chunk, lambda d: _nearest(d, neighbours))
-    if kind == "cutoff" and radius is not None:
-        found = _by_chunk(positions, box, chunk, lambda d: d < radius)
-        if not found.any():
-            fix = "no two particles ever come so close: use a larger one"
-            raise InputError("dataset.radius", radius, fix)
-        return found
-    return None
+        return _from_file(seen, n, graphs)
+    return chain(n) if kind == "chain" else None
 
 
 def _from_file(seen: Observed, n: int, graphs: int) -> Adjacency:
@@ -76,21 +61,104 @@ def _from_file(seen: Observed, n: int, graphs: int) -> Adjacency:
     return joined
 
 
-def _by_chunk(positions: Array, box: Box | None, chunk: int, rule: Callable[[Array], Adjacency]) -> Adjacency:
-    """Apply `rule` to distances [g, n, n], self-distance infinite, for a chunk of graphs at a time."""
-    graphs, n, _ = positions.shape
-    joined = np.empty((graphs, n, n), dtype=bool)
-    step = max(1, chunk // (n * n))
-    for start in range(0, graphs, step):
-        x = positions[start : start + step]
-        distance = np.linalg.norm(shortest(x[:, :, None] - x[:, None, :], box), axis=-1)
-        distance[:, range(n), range(n)] = np.inf
-        joined[start : start + step] = rule(distance)
-    return joined
+Company = tuple[Index, Index, Index, bool]
+"""`first`, `last`, `senders` and `shared` of `gnn_distill.data.sightings.Sightings`."""
 
 
-def _nearest(distance: Array, k: int) -> Adjacency:
-    chosen = np.argsort(distance, axis=-1, kind="stable")[..., :k]
-    joined = np.zeros(distance.shape, dtype=bool)
-    np.put_along_axis(joined, chosen, True, axis=-1)
-    return joined
+def together(frame: Index) -> Company:
+    """All sightings of a frame act on each other."""
+    order = np.argsort(frame, kind="stable")
+    first = np.searchsorted(frame[order], frame)
+    return first, np.searchsorted(frame[order], frame, side="right"), order, True
+
+
+def within(frame: Index, positions: Array, radius: float, box: Box | None = None) -> Company:
+    """Sightings of a frame that are closer than a radius act on each other; linear in their number.
+
+    Args:
+        frame: number of the frame, shape [N].
+        positions: shape [N, D].
+        radius: largest distance.
+        box: edges of the periodic box.
+
+    Raises:
+        InputError: no two are ever so close.
+    """
+    receivers, senders = [], []
+    for rows, tree in _trees(frame, positions, box):
+        pairs = tree.query_pairs(radius, output_type="ndarray")
+        receivers += [rows[pairs[:, 0]], rows[pairs[:, 1]]]
+        senders += [rows[pairs[:, 1]], rows[pairs[:, 0]]]
+    receiver = np.concatenate(receivers)
+    if not len(receiver):
+        fix = "no two particles ever come so close: use a larger one"
+        raise InputError("dataset.radius", radius, fix)
+    order = np.argsort(receiver, kind="stable")
+    last = np.cumsum(np.bincount(receiver, minlength=len(frame)))
+    return np.append(0, last[:-1]), last, np.concatenate(senders)[order], False
+
+
+def closest(frame: Index, positions: Array, count: int, box: Box | None = None) -> Company:
+    """The nearest so many of a frame act on each sighting; arguments as above."""
+    check_int("dataset.neighbours", count, 1, int(np.bincount(frame).max()) - 1)
+    found = nearest(frame, positions, count, box, np.arange(len(frame)))
+    last = np.cumsum((found >= 0).sum(1))
+    return np.append(0, last[:-1]), last, found[found >= 0], False
+
+
+def nearest(frame: Index, positions: Array, count: int, box: Box | None, rows: Index) -> Index:
+    """Numbers [R, count] of the nearest of the same frame, nearest first; −1 where there are no more.
+
+    Args:
+        frame: number of the frame, shape [N].
+        positions: shape [N, D].
+        count: neighbours wanted.
+        box: edges of the periodic box.
+        rows: for which sightings, [R].
+    """
+    found = np.full((len(rows), count), -1)
+    wanted = np.zeros(len(frame), dtype=bool)
+    wanted[rows] = True
+    place = np.cumsum(wanted) - 1  # as rows ascend
+    for here, tree in _trees(frame, positions, box, np.unique(frame[rows])):
+        mine = np.flatnonzero(wanted[here])
+        many = min(count, len(here) - 1)
+        if not many:
+            continue
+        near = tree.query(tree.data[mine], many + 1)[1]
+        kept = near != mine[:, None]
+        kept[kept.all(1), -1] = False  # of many at one place, itself may not be among the nearest
+        found[place[here[mine]], :many] = here[near[kept].reshape(len(mine), many)]
+    return found
+
+
+def typical_radius(frame: Index, positions: Array, box: Box | None) -> float:
+    """Median distance of the 30th neighbour; in a box half of its shortest edge at most."""
+    some = np.unique(frame)
+    picked = some[np.unique(np.linspace(0, len(some) - 1, LOOKED_AT).astype(int))]
+    apart = [
+        tree.query(tree.data, min(NEIGHBOURS + 1, len(rows)))[0][:, -1]
+        for rows, tree in _trees(frame, positions, box, picked)
+    ]
+    edges = [edge / 2 for edge in box or () if edge is not None]
+    return float(f"{min([float(np.median(np.concatenate(apart))), *edges]):.3g}")
+
+
+def _trees(
+    frame: Index, positions: Array, box: Box | None, picked: Index | None = None
+) -> Iterator[tuple[Index, cKDTree]]:
+    """Rows of each frame, of those `picked`, and a tree of their positions."""
+    order = np.argsort(frame, kind="stable")
+    numbers, first = np.unique(frame[order], return_index=True)
+    parts = dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
+    edges = None if box is None else np.array([edge or 0.0 for edge in box])
+    inside = positions if edges is None else _inside(positions, edges)
+    for number in numbers if picked is None else picked:
+        rows = parts[int(number)]
+        yield rows, cKDTree(inside[rows], boxsize=edges)
+
+
+def _inside(positions: Array, edges: Array) -> Array:
+    """Positions [N, D] in a box that begins at the origin; an edge of zero is an open axis."""
+    turned = np.where(edges > 0, np.mod(positions, np.where(edges > 0, edges, 1.0)), positions)
+    return np.where((edges > 0) & (turned >= edges), 0.0, turned)  # as rounding may have it

@@ -6,7 +6,7 @@ Shape letters: S trajectories, T frames, n particles, D space dims, K further fe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import numpy.typing as npt
 from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import column_names
+
+Index = npt.NDArray[np.int64]
 
 VECTORS = ("positions", "velocities", "accelerations")
 DIMENSIONS = (2, 3)
@@ -28,6 +30,29 @@ ALIASES |= {"vel": "velocities", "acc": "accelerations", "force": "forces", "adj
 
 
 @dataclass(frozen=True)
+class Sighted:
+    """Who was seen when, a row for each sighting, sorted by run, particle and time; each [N].
+
+    Attributes:
+        run: number of the run, from 0 on.
+        particle: number of the particle, the same in all runs of a file that names it alike.
+        frame: number of the frame, run after run in order of time.
+        time: time or frame number in the file.
+    """
+
+    run: Index
+    particle: Index
+    frame: Index
+    time: Array
+
+    @classmethod
+    def of(cls, run: Index, particle: Index, time: Array) -> Sighted:
+        """Sightings of which it is known when they were."""
+        frame = np.unique(np.stack([run, time], 1), axis=0, return_inverse=True)[1].reshape(-1)
+        return cls(run, particle, frame, time)
+
+
+@dataclass(frozen=True)
 class Contents:
     """What a file holds, as it was read.
 
@@ -37,7 +62,9 @@ class Contents:
         notes: what was done to a table on the way, in sentences for the report; `doubts`: what is wrong.
         box: edges of the periodic box, None along an open axis.
         units: of length, time, mass and charge, as far as they are known.
-        labels: of a table's particles as text, shape [S, n]; None where a file has arrays alone.
+        labels: of a table's particles as text, shape [S, n], or of sightings [1, N]; None where a file has
+            arrays alone.
+        sighted: who was seen when, where frames hold different particles; arrays are then [1, N, 1, …].
     """
 
     arrays: Mapping[str, Any]
@@ -47,6 +74,7 @@ class Contents:
     box: tuple[float | None, ...] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     labels: npt.NDArray[np.str_] | None = None
+    sighted: Sighted | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +97,10 @@ class Observed:
         notes: what was done to the file's contents, in sentences for the report; `doubts`: what is wrong.
         box: edges of the periodic box, None along an open axis.
         units: of length, time, mass and charge, as far as they are known.
-        labels: of the particles as text, shape [S, n]; their numbers in arrays where a file has none.
+        labels: of the particles as text, shape [S, n], or of sightings [1, N]; their numbers where a file has
+            arrays alone.
+        sighted: who was seen when, where frames hold different particles; the arrays above are then
+            [1, N, 1, …], one row for each of N sightings, and `times` None. Else None.
     """
 
     path: Path
@@ -89,6 +120,7 @@ class Observed:
     box: tuple[float | None, ...] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     labels: npt.NDArray[np.str_] | None = None
+    sighted: Sighted | None = None
 
 
 def bad(path: Path, problem: str, fix: str) -> InputError:
@@ -115,7 +147,7 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
         raise bad(path, f"there is no array 'positions' (found: {held})", "save positions [T, n, dim]")
     notes = [*contents.notes, *_turned(numbers, dim)]
     given = numbers["positions"].shape
-    _check_positions(path, given, dim)
+    _check_positions(path, given, dim, alone=contents.sighted is not None)
     shape = (1, *given)[-4:]  # a file of one trajectory may leave its axis out
     for name in (name for name in (*VECTORS, "forces") if name in numbers):
         if numbers[name].shape != given:
@@ -137,7 +169,7 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
     if "forces" in numbers and "accelerations" not in numbers:
         numbers["accelerations"] = numbers["forces"] / masses[..., None]
         notes.append("forces over masses are the accelerations that are to be explained, and no input")
-    times, counted = _clock(path, numbers, shape[:2])
+    times, counted = (None, "frames" in numbers) if contents.sighted else _clock(path, numbers, shape[:2])
     names = column_names(contents.columns or ("",) * features.shape[-1])
     other = [f"{c} is {n}" for c, n in zip(contents.columns, names, strict=False) if c != n]
     return Observed(
@@ -158,7 +190,24 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
         box=contents.box or _box(path, numbers.get("box"), shape[-1]),
         units=contents.units,
         labels=_labels(contents, shape[0], n),
+        sighted=contents.sighted,
     )
+
+
+def as_table(seen: Observed) -> Observed:
+    """Frames that hold the same particles, as a table of sightings."""
+    sims, frames, n = seen.positions.shape[:3]
+    run, particle, frame = (part.reshape(-1) for part in np.indices((sims, n, frames)))
+    times = np.broadcast_to(np.arange(frames) if seen.times is None else seen.times, (sims, frames))
+    who = Sighted(run, particle, run * frames + frame, times[run, frame].astype(np.float64))
+
+    def rows(part: Array | None) -> Array | None:
+        return None if part is None else np.moveaxis(part, 2, 1).reshape(1, len(run), 1, *part.shape[3:])
+
+    names = ("positions", "velocities", "accelerations", "masses", "charges", "features")
+    found: dict[str, Any] = {name: rows(getattr(seen, name)) for name in names}
+    found["labels"] = None if seen.labels is None else seen.labels[run, particle][None]
+    return replace(seen, **found, times=None, counted=seen.counted or seen.times is None, sighted=who)
 
 
 def _turned(numbers: dict[str, Array], dim: int | None) -> list[str]:
@@ -228,7 +277,7 @@ def _numbers(path: Path, name: str, value: Any) -> Array:
     return array
 
 
-def _check_positions(path: Path, shape: tuple[int, ...], dim: int | None) -> None:
+def _check_positions(path: Path, shape: tuple[int, ...], dim: int | None, alone: bool) -> None:
     what, fix = "", ""
     if len(shape) not in (3, 4):
         fix = "save [frames, particles, dim] or [trajectories, frames, particles, dim]"
@@ -238,7 +287,7 @@ def _check_positions(path: Path, shape: tuple[int, ...], dim: int | None) -> Non
         other = f"its last axis says dataset.dim={shape[-1]}, not {dim}"
         order = "its last axis must hold 2 or 3 coordinates: save [(trajectories,) frames, particles, dim]"
         fix = other if shape[-1] in DIMENSIONS else order
-    elif shape[-2] < 2:
+    elif shape[-2] < 2 and not alone:
         what, fix = ": one particle", "track at least two, a pair is what can interact"
     if fix:
         raise bad(path, f"positions has shape {shape}{what}", fix)

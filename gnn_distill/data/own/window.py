@@ -114,12 +114,10 @@ def choose(source: Array, derivative: int, order: int, widest: int, sums: int) -
     return best
 
 
-def smoothed(source: Array, dt: Array, fit: Differentiator, sums: int) -> Array | None:
-    """`source` as the fit has it, where that at least halves the variance of its error; else None."""
+def smoother(source: Array, fit: Differentiator, sums: int) -> bool:
+    """Whether the fit at least halves the variance of the error of `source`."""
     noise = Noise.of(source, fit.order, sums)
-    if not _error(_sample(source), 0, noise, fit.window, fit.order) < noise.scatter**2 / 2:
-        return None
-    return fit(source, dt, 0)
+    return _error(_sample(source), 0, noise, fit.window, fit.order) < noise.scatter**2 / 2
 
 
 def smallest(order: int) -> int:

@@ -8,6 +8,7 @@ import torch
 
 from gnn_distill.analyse.gauge import fit_gauge
 from gnn_distill.data.graphs import Subset
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.law.closed_form import Law, Nodes, compare, fit_one_body, from_messages
@@ -81,13 +82,15 @@ def is_sign(name: str, *sets: Edges) -> bool:
     return all(len(q) > 0 and bool((abs(q) == 1).all()) for q in charges)
 
 
-def edges_of(model: ParticleGNN, graphs: Subset) -> Edges:
+def edges_of(model: ParticleGNN, graphs: Subset | Receivers) -> Edges:
     """The edges of some graphs, without the true force."""
-    edges = edge_features(graphs.features, model.edges(graphs.features.shape[1]), graphs.columns)
+    edges = edge_features(graphs.features, model.graph_of(graphs)[:2], graphs.columns)
     return edges if graphs.edge_mask is None else edges.where(graphs.edge_mask.numpy().reshape(-1))
 
 
-def nodes_of(graphs: Subset) -> Nodes:
-    """All nodes of some graphs."""
-    x, a = (part.flatten(0, 1).double().numpy() for part in (graphs.features, graphs.accelerations))
+def nodes_of(graphs: Subset | Receivers) -> Nodes:
+    """All nodes of some graphs that receive."""
+    labels = graphs.accelerations
+    receivers = graphs.features[:, : labels.shape[1]]
+    x, a = (part.flatten(0, 1).double().numpy() for part in (receivers, labels))
     return Nodes(graphs.columns.own(x), a)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, chain
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.energy import Conserved
 from gnn_distill.distil.law.module import LawModule
@@ -248,7 +249,9 @@ def roll_out(
         with time.
     """
     truth = _truth(evidence, count)
-    if truth is None:
+    if isinstance(evidence.test, Receivers):
+        say("  no rollouts: particles come and go, or their neighbours are searched anew in each frame")
+    if truth is None or isinstance(evidence.test, Receivers):
         return None
     test, model, columns = evidence.test, evidence.model, evidence.test.columns
     frames, count = len(truth.times), len(truth.positions)
@@ -316,6 +319,8 @@ def _drift(evidence: Evidence, content: Mapping[str, Any], tracks: Tracks, first
 def _truth(evidence: Evidence, wanted: int) -> Tracks | None:
     """The first test trajectories; None where there are none."""
     test, columns = evidence.test, evidence.test.columns
+    if isinstance(test, Receivers):
+        return None
     of = test.trajectory
     frames = 1 if of is None else int((of == of[0]).sum())
     followed = evidence.whole and wanted > 0 and frames > 1 and test.edge_mask is None

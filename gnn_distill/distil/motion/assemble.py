@@ -15,6 +15,7 @@ import torch
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, View
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
@@ -172,7 +173,7 @@ def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
     unseen = _rows(evidence, validation, MANY, 3)
     more = MORE if _loud(evidence) else 1
     whole = _graphs(train, validation)
-    if more > 1 and isinstance(whole, Subset) and whole.trajectory is not None:
+    if more > 1 and not isinstance(whole, View) and whole.trajectory is not None:
         # a few runs cannot tell forms apart in noise: every second one of all judges the fits of the others
         half = torch.unique(whole.trajectory, return_inverse=True)[1] % 2 == 0
         train, validation = whole[half.nonzero()[:, 0]], whole[(~half).nonzero()[:, 0]]
@@ -293,7 +294,7 @@ def _told(tried: Tried, law: Law, times: sympy.Expr, seen: Motion, key: str) -> 
     return found
 
 
-def _rows(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> Rows:
+def _rows(evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int) -> Rows:
     """A sample of graphs with what the network says of them."""
     part = _motion(evidence, graphs, edges, 100 * evidence.seed + draw)
     if evidence.model.basis == ISOTROPIC:
@@ -303,20 +304,24 @@ def _rows(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> R
     return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
 
 
-def _motion(evidence: Evidence, graphs: Subset | View, edges: int, draw: int) -> Motion:
+def _motion(evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int) -> Motion:
     """A sample of graphs, relative to what each individual is used to where they are told apart."""
     frame = evidence.model.frame
     usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
     return motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked, usual)
 
 
-def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
-    return evidence.model.edges(evidence.test.features.shape[1])
+def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The edges of all graphs; None where receivers have their own."""
+    test = evidence.test
+    return None if isinstance(test, Receivers) else evidence.model.graph_of(test)[:2]
 
 
-def _graphs(one: Subset | View, two: Subset | View) -> Subset | View:
+def _graphs(one: Subset | View | Receivers, two: Subset | View | Receivers) -> Subset | View | Receivers:
     """Both parts as one; the first alone where they stay on disk."""
-    if isinstance(one, View) or isinstance(two, View):
+    if isinstance(one, Receivers) and isinstance(two, Receivers):
+        return one.joined(two)
+    if not isinstance(one, Subset) or not isinstance(two, Subset):
         return one
 
     def both(name: str) -> torch.Tensor | None:

@@ -18,6 +18,7 @@ from scipy.ndimage import maximum_filter1d
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, View
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.law.closed_form import Nodes, summed
 from gnn_distill.read.recording import Edges, edge_features
 
@@ -28,6 +29,11 @@ UNITS = 30
 BENT = 3.0
 """Medians of the labels' second differences from which on rows count less."""
 FEW = 12
+LONG = (7.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.25)
+"""Rows of a segment, in widths of the kernel, where tracks have gaps, the first two where random forces act:
+the most that keep …"""
+KEPT = 0.6
+"""… this share of the rows."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Motion:
     frames: int
     n: int
     kernel: Array
-    graphs: Subset
+    graphs: Subset | Receivers
     unit: Index
     lag: int = 0
     individuals: Index | None = None
@@ -133,7 +139,7 @@ class Motion:
         if self.usual is not None and self.individuals is not None:
             a = a / self.usual[self.individuals][:, None]
         a = a.reshape(-1, self.frames, self.n, dim)
-        bend = np.linalg.norm(np.diff(a, 2, axis=1), axis=-1)
+        bend = np.nan_to_num(np.linalg.norm(np.diff(a, 2, axis=1), axis=-1))
         bend = np.pad(bend, ((0, 0), (1, 1), (0, 0)), mode="edge")
         bend = maximum_filter1d(bend, 2 * half + 1, axis=1)[:, half : self.frames - half].reshape(-1)
         usual = max(float(np.median(bend)), 1e-300)
@@ -202,8 +208,8 @@ def across(u: Array, w: Array) -> Array:
 
 
 def motion(
-    graphs: Subset | View,
-    graph: tuple[torch.Tensor, torch.Tensor],
+    graphs: Subset | View | Receivers,
+    graph: tuple[torch.Tensor, torch.Tensor] | None = None,
     kernel: tuple[float, ...] = (),
     edges: int = 120_000,
     seed: int = 0,
@@ -214,13 +220,17 @@ def motion(
 
     Args:
         graphs: of some runs; whole ones, frames in order, where there is a kernel.
-        graph: receivers and senders of one graph, each [E of one graph].
+        graph: receivers and senders of one graph, each [E of one graph]; None where `graphs` are receivers.
         kernel: of the labels.
         edges: that the sample should not exceed.
         seed: of the draw.
         kicked: whether random forces act: segments are then longer, so that rows have earlier ones.
         usual: typical label of each individual in units of that of all, shape [K].
     """
+    if isinstance(graphs, Receivers):
+        return _of_receivers(graphs, kernel, edges, seed, kicked, usual)
+    if graph is None:
+        raise TypeError("whole graphs need their edges")
     whole, index = (graphs.whole, graphs.index) if isinstance(graphs, View) else (graphs, slice(None))
     count, n = len(graphs), whole.features.shape[1]
     of = np.arange(count) if whole.trajectory is None else whole.trajectory[index].cpu().numpy()
@@ -251,6 +261,64 @@ def motion(
     told = x[:, some.columns.individual].astype(np.int64) if some.columns.identity else None
     units, usual = np.repeat(unit, rows * n), None if told is None else usual
     return Motion(found, nodes, length, n, weights, some, units, lag if lag < rows else 0, told, usual)
+
+
+def _of_receivers(
+    graphs: Receivers, kernel: tuple[float, ...], edges: int, seed: int, kicked: bool, usual: Array | None
+) -> Motion:
+    """A sample of receivers, in stretches of their tracks.
+
+    A segment is as long as the kernel is wide and some more. Its rows are those whose window lies in one
+    piece of a track; what lies around them need not have labels. Each node is a frame of its own, n = 1.
+    """
+    table, rows = graphs.table, graphs.index.cpu().numpy()
+    piece, unit, frame = (part.cpu().numpy() for part in (table.piece, table.unit, table.frame))
+    weights, half = np.array(kernel if len(kernel) > 1 else (1.0,)), len(kernel) // 2
+    ends = np.clip(rows - half, 0, None), np.clip(rows + half, None, len(piece) - 1)
+    inside = (rows >= half) & (rows + half < len(piece))
+    inside &= (piece[ends[0]] == piece[rows]) & (piece[ends[1]] == piece[rows])
+    if not inside.any():
+        weights, half, inside = np.ones(1), 0, np.ones_like(inside)
+    rows = rows[inside]
+    begin = np.flatnonzero(np.diff(rows, prepend=-2) - 1 | np.diff(piece[rows], prepend=-2))
+    size = np.diff(begin, append=len(rows))
+    many = [max(1, int(part * len(weights))) for part in LONG[0 if kicked else 2 :]] if half else [1]
+    many = [m for m in many if (size // m * m).sum() >= KEPT * len(rows)] or [1]
+    long, count = many[0], size // many[0]
+    starts = np.repeat(begin, count) + long * (
+        np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    )
+    per_node = max(1.0, float(graphs.degree.double().mean()))
+    wanted = max(1, int(edges / (per_node * (long + 2 * half))))
+    drawn = np.sort(np.random.default_rng([seed, 5]).permutation(len(starts))[:wanted])
+    first = rows[starts[drawn]]
+    picked = (first[:, None] + np.arange(-half, long + half)).reshape(-1)
+    some = replace(graphs, index=torch.from_numpy(picked).to(graphs.device))
+    found = edge_features(some.features, some.graph[:2], some.columns)
+    nodes_x = some.features[0, : len(picked)]
+    x, a = (part.double().cpu().numpy() for part in (nodes_x, some.accelerations[0]))
+    of = _parts_of_units(unit[first], frame[first], piece[first])
+    nodes = Nodes(some.columns.own(x), a)
+    lag = 2 * len(weights) - 1 if kicked and half else 0
+    told = x[:, some.columns.individual].astype(np.int64) if some.columns.identity else None
+    units, usual = np.repeat(of, long), None if told is None else usual
+    lag = lag if lag < long else 0
+    return Motion(found, nodes, long + 2 * half, 1, weights, some, units, lag, told, usual)
+
+
+def _parts_of_units(unit: Index, frame: Index, piece: Index) -> Index:
+    """What segments belong to: their unit of the split, or parts of it where there are few.
+
+    Parts are pieces of time and, as far as segments are of one time, groups of particles.
+    """
+    numbers, of, sizes = np.unique(unit, return_inverse=True, return_counts=True)
+    if len(numbers) >= FEW:
+        return np.asarray(of)
+    parts, order = -(-UNITS // len(numbers)), np.lexsort((piece, frame, of))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    place -= (np.cumsum(sizes) - sizes)[of]
+    return np.asarray(of * parts + place * parts // sizes[of])
 
 
 def _units(starts: Index, of: Index, runs: Index) -> Index:

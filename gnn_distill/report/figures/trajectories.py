@@ -84,21 +84,21 @@ def _panel(axes: Axes, title: str, x: Array, colours: Array, size: Array) -> Non
     axes.tick_params(labelsize=8.5)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    beyond = int((np.abs(x - (cx, cy)).max((0, 2)) > half).sum())
+    beyond = int((np.nan_to_num(np.abs(x - (cx, cy))).max((0, 2)) > half).sum())
     leave = f": {beyond} of {x.shape[1]} leave" if beyond else ""
     axes.set_title(title + leave, fontsize=9.5)
 
 
 def frame(x: Array) -> tuple[Array, float]:
-    """Centre [2] and half the side of the square that shows positions x [T, n, 2].
+    """Centre [2] and half the side of the square that shows positions x [T, n, 2], NaN where unseen.
 
     It holds the whole way of all particles but those that go more than `FAR` times as far from the middle as
     the middle one of them does.
     """
-    reach = np.abs(x - np.median(x, axis=(0, 1))).max((0, 2))
+    reach = np.nan_to_num(np.abs(x - np.nanmedian(x, axis=(0, 1)))).max((0, 2))
     middle = np.sort(reach)[(len(reach) - 1) // 2]
     kept = x[:, reach <= (FAR * middle or np.inf)]
-    low, high = kept.min((0, 1)), kept.max((0, 1))
+    low, high = np.nanmin(kept, (0, 1)), np.nanmax(kept, (0, 1))
     return (low + high) / 2, MARGIN * float((high - low).max()) / 2 or 1.0
 
 

@@ -236,7 +236,8 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
     if not any(term.paired for term in terms):
         yield "no particle acts on another one"
         return
-    yield "Σ₂: sum over all other particles 2"
+    near = f" that are closer than {law['radius']:g}" if law.get("radius") else ""
+    yield f"Σ₂: sum over all other particles 2{near}"
     yield "Δ = x₁ − x₂, d = |Δ|"
     if "r" in used:
         softening = law.get("softening", SOFTENING)

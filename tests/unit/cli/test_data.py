@@ -49,14 +49,18 @@ def test_a_good_file_is_described(tmp_path: Path, capsys: pytest.CaptureFixture)
         assert words in text, text
 
 
-def test_gaps_are_counted_and_the_refusal_comes_last(tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_gaps_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture):
     table = spiral(tmp_path / "t.csv", "frame")
     lost = (table.frame.isin([20, 21]) & (table.particle == 1)) | ((table.frame > 50) & (table.particle == 2))
     table[~lost].to_csv(tmp_path / "t.csv", index=False)
     code, text = told(capsys, str(tmp_path / "t.csv"))
     assert code == 2 and "2 sightings (0.87 %) within tracks; 1 of 4 tracks come or go" in text
     assert "then gnn-distill dataset=own" in text and "dataset.time_step=TIME" in text
-    assert text.endswith("until the same particles are in every frame")
+    code, text = told(
+        capsys, str(tmp_path / "t.csv"), "dataset.time_step=0.1", "dataset.dynamics=second_order"
+    )
+    assert code == 0 and "sightings in frames of about 4 particles" in text
+    assert "particles come and go: 229 sightings in 4 tracks, of 5 unbroken pieces" in text
 
 
 def test_the_time_step_that_velocities_tell_is_proposed(tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -12,8 +12,6 @@ import torch
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.files.columns import Wanted
 from gnn_distill.data.own.files.read import read
-from gnn_distill.data.own.neighbours import adjacency
-from gnn_distill.data.own.tracks import check
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Spring
 
@@ -179,16 +177,19 @@ def loaded(tmp_path: Path, arrays: dict[str, np.ndarray], **options) -> np.ndarr
     return OwnData(str(tmp_path / "t.npz"), **options).load().adjacency
 
 
-@pytest.mark.parametrize(("kind", "size"), [("nearest", {"neighbours": 2}), ("cutoff", {"radius": 1.0})])
-def test_graphs_are_the_same_however_many_are_made_at_a_time(tmp_path: Path, kind: str, size: dict):
-    np.savez(tmp_path / "t.npz", **oscillators())
-    seen = check(read([tmp_path / "t.npz"], Wanted()), tmp_path / "t.npz", 2)
-    x = np.random.default_rng(0).standard_normal((7, 4, 2))
-    options = {"neighbours": None, "radius": None} | size
-    whole = adjacency(kind, seen, x, **options)
-    assert whole is not None and whole.shape == (7, 4, 4) and whole.any()
-    for chunk in (1, 40):
-        assert (adjacency(kind, seen, x, **options, chunk=chunk) == whole).all()
+def senders(tmp_path: Path, arrays: dict[str, np.ndarray], **options) -> np.ndarray:
+    """Who acts on whom in each frame of data whose frames are a table, bool [frames, n, n]."""
+    np.savez(tmp_path / "t.npz", **arrays)
+    data = OwnData(str(tmp_path / "t.npz"), **options).load()
+    seen, n = data.sightings, arrays["positions"].shape[-2]
+    assert seen is not None and data.adjacency is None
+    number = (np.cumsum(np.ones_like(seen.frame)) - 1) // (seen.piece == 0).sum() % n
+    joined = np.zeros((seen.frame.max() + 1, n, n), dtype=bool)
+    for row, (first, last) in enumerate(zip(seen.first, seen.last, strict=True)):
+        others = seen.senders[first:last]
+        assert (seen.frame[others] == seen.frame[row]).all()
+        joined[seen.frame[row], number[row], number[others]] = True
+    return joined
 
 
 def test_graphs(tmp_path: Path):
@@ -206,13 +207,10 @@ def test_graphs(tmp_path: Path):
         [0, 1, 0, 1],
         [0, 0, 1, 0],
     ]
-    nearest = loaded(tmp_path, arrays, graph="nearest", neighbours=1)
-    assert nearest is not None and nearest.shape == (6, 4, 4)
-    senders = nearest.argmax(-1).tolist()
-    assert senders == [[1, 0, 3, 2]] * 3 + [[3, 2, 3, 2]] + [[1, 0, 3, 2]] * 2
+    nearest = senders(tmp_path, arrays, graph="nearest", neighbours=1)
+    assert nearest.argmax(-1).tolist() == [[1, 0, 3, 2]] * 3 + [[3, 2, 3, 2]] + [[1, 0, 3, 2]] * 2
     assert (nearest.sum(-1) == 1).all()
-    cutoff = loaded(tmp_path, arrays, graph="cutoff", radius=2.2)
-    assert cutoff is not None
+    cutoff = senders(tmp_path, arrays, graph="cutoff", radius=2.2)
     distance = np.linalg.norm(x[:, :, :, None] - x[:, :, None], axis=-1).reshape(6, 4, 4)
     assert (cutoff == ((distance < 2.2) & ~np.eye(4, dtype=bool))).all() and cutoff.any()
 

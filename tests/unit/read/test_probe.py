@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.data.graphs import Graph, Subset, complete_graph
 from gnn_distill.model.heads import Messages
 from gnn_distill.physics.laws import InverseSquare, Spring
 from gnn_distill.physics.variables import PROPERTIES
@@ -21,8 +21,12 @@ class Perfect:
     def __init__(self, law, p):
         self.law, self.p = law, p
 
-    def edges(self, n):
-        return complete_graph(n)
+    def graph_of(self, data):
+        n = data.features.shape[1]
+        return Graph(*complete_graph(n), n, complete=True)
+
+    def on(self, data):
+        return self(data.features)
 
     def offset(self, one):
         return torch.stack([one[..., 2] + one[..., 5], 3 * one[..., 4]], dim=-1)
@@ -40,13 +44,10 @@ class Perfect:
         back = torch.linalg.inv(MIX).T
         return (total - 3 * self.offset(x)) @ back * x[..., 5:6] ** (self.p - 1)
 
-    def total(self, messages, n):
-        return messages.reshape(len(messages), n, n - 1, -1).sum(2)
-
-    def __call__(self, x, edge_mask=None):
-        receiver, sender = self.edges(x.shape[1])
+    def __call__(self, x):
+        receiver, sender = complete_graph(n := x.shape[1])
         messages = self.edge_update(x[:, receiver], x[:, sender])
-        return self.node(x, self.total(messages.mean, x.shape[1])), messages
+        return self.node(x, messages.mean.reshape(len(x), n, n - 1, -1).sum(2)), messages
 
 
 @pytest.fixture

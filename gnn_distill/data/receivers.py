@@ -1,0 +1,177 @@
+"""Batches drawn over receivers, whatever the size of a frame.
+
+As messages are passed once, a receiver with its senders is all that a step of training needs.
+
+Shapes: N sightings, E edges, R receivers, F features, D space dims.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnn_distill.data.graphs import Graph, ParticleData, Subset
+from gnn_distill.data.sightings import Sightings
+from gnn_distill.physics.variables import Columns
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """`Sightings` as tensors, with features [N, F] and labels [N, D], NaN where there are none."""
+
+    features: Tensor
+    labels: Tensor
+    unit: Tensor
+    frame: Tensor
+    piece: Tensor
+    first: Tensor
+    last: Tensor
+    senders: Tensor
+    shared: bool
+    columns: Columns
+    particles: float
+
+    @classmethod
+    def of(cls, data: ParticleData) -> Table:
+        """The table of data that have sightings."""
+        seen = cast(Sightings, data.sightings)
+        x, a = torch.from_numpy(data.features[0]), torch.from_numpy(data.accelerations[0])
+        names = [f.name for f in fields(seen) if f.name != "shared"]
+        parts = {name: torch.from_numpy(getattr(seen, name)) for name in names}
+        return cls(x, a, **parts, shared=seen.shared, columns=data.columns, particles=seen.particles)
+
+    def to(self, device: torch.device) -> Table:
+        """The same table on another device."""
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {k: v.to(device) for k, v in parts.items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return sum(part.nbytes for f in fields(self) if isinstance(part := getattr(self, f.name), Tensor))
+
+
+@dataclass(frozen=True, eq=False)
+class Receivers:
+    """Some sightings that receive; what a `Subset` is for whole graphs.
+
+    `features`, `accelerations` and `graph` are those of one graph made of them and all their senders, see
+    `Subset.graph`. It is made when it is asked for.
+
+    Args:
+        table: all sightings.
+        index: rows of the receivers, shape [R].
+    """
+
+    table: Table
+    index: Tensor
+    edge_mask: None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, picked: Tensor | slice) -> Receivers:
+        """The receivers at these places."""
+        return replace(self, index=self.index[picked])
+
+    @functools.cached_property
+    def gathered(self) -> Subset:
+        """Receivers and senders as one graph."""
+        t, index = self.table, self.index
+        first = t.first[index]
+        count = t.last[index] - first
+        receiver = torch.repeat_interleave(count)
+        place = torch.arange(len(receiver), device=index.device)
+        rows = t.senders[place + (first - (count.cumsum(0) - count))[receiver]]
+        if t.shared:
+            other = rows != index[receiver]
+            receiver, rows = receiver[other], rows[other]
+        x = torch.cat([t.features[index], t.features[rows]])
+        sender = torch.arange(len(index), len(x), device=index.device)
+        return Subset(
+            x[None],
+            t.labels[index][None],
+            trajectory=self.trajectory,
+            further=t.columns.further,
+            box=t.columns.box,
+            softening=t.columns.softening,
+            graph=Graph(receiver, sender, len(index)),
+            particles=t.particles,
+        )
+
+    @property
+    def features(self) -> Tensor:
+        """Features of receivers, then of senders, shape [1, R + E, F]."""
+        return self.gathered.features
+
+    @property
+    def accelerations(self) -> Tensor:
+        """Labels of the receivers, shape [1, R, D]."""
+        return self.table.labels[self.index][None]
+
+    @property
+    def graph(self) -> Graph:
+        """Who acts on whom among these nodes."""
+        return cast(Graph, self.gathered.graph)
+
+    @property
+    def frames(self) -> float:
+        """Number of frames that the labels make up."""
+        return len(self) / self.table.particles
+
+    @property
+    def trajectory(self) -> Tensor:
+        """Number of the run, or block of one, of each receiver, shape [R]."""
+        return self.table.unit[self.index]
+
+    @property
+    def degree(self) -> Tensor:
+        """Number of particles that act on each receiver, shape [R]."""
+        return self.table.last[self.index] - self.table.first[self.index] - int(self.table.shared)
+
+    @property
+    def columns(self) -> Columns:
+        """Where the features stand."""
+        return self.table.columns
+
+    @property
+    def device(self) -> torch.device:
+        """Where the table lies."""
+        return self.index.device
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the table in bytes."""
+        return self.table.nbytes + self.index.nbytes
+
+    def to(self, device: torch.device) -> Receivers:
+        """The same receivers, with the whole table, on another device."""
+        return replace(self, table=self.table.to(device), index=self.index.to(device))
+
+    def chunks(self, size: int) -> Iterator[Receivers]:
+        """Consecutive parts of at most `size` receivers."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+    def joined(self, other: Receivers) -> Receivers:
+        """The receivers of both, sorted."""
+        return replace(self, index=torch.cat([self.index, other.index]).sort().values)
+
+    def thinned(self, edges: int) -> Receivers:
+        """The receivers of whole pieces of tracks, evenly spread, with about so many edges."""
+        every = -(-int(self.degree.sum()) // edges)
+        return self if every <= 1 else self[(self.table.piece[self.index] % every == 0).nonzero()[:, 0]]
+
+    def some(self, edges: int, seed: int) -> Receivers:
+        """Receivers drawn at random, with about so many edges at most."""
+        share = edges / max(1, int(self.degree.sum()))
+        if share >= 1:
+            return self
+        drawn = np.random.default_rng(seed).permutation(len(self))[: max(1, round(share * len(self)))]
+        return self[torch.from_numpy(np.sort(drawn)).to(self.device)]
