@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from gnn_distill.report.figures.all import draw, recorded
 from gnn_distill.report.figures.functions import functions, own
 from gnn_distill.report.run.formula import digits
 from gnn_distill.report.run.headline import headline, images
-from gnn_distill.report.run.motion import individuals
-from gnn_distill.report.style import look
+from gnn_distill.report.run.motion import individuals, title, units
+from gnn_distill.report.style import in_units, look
 from gnn_distill.runs.load import read_run
 from tests.unit.report.test_run_page import Text, make_run, report, words
 
@@ -101,6 +102,17 @@ def test_the_law_comes_first_and_once(tmp_path: Path) -> None:
     assert len(lines) <= 15 and lines[1] == FORMULA and "0.9 %" in terminal and "1.9 %" in terminal
     drawn = {p.stem for p in (path / "figures").iterdir()}
     assert drawn == {"functions", "own", "field", "importance", "training"}
+
+
+def test_files_and_their_units_are_told() -> None:
+    run: Any = SimpleNamespace(config={"dataset": {"path": ["runs/a.csv", "runs/b.csv"]}}, data={})
+    assert (
+        title(run) == "a.csv and 1 more"
+        and units(run) == "Units are those of the data."
+        and not in_units(run)
+    )
+    run.config["dataset"]["path"], run.data = "runs/a.csv", {"units": {"length": "µm", "time": "s"}}
+    assert title(run) == "a.csv" and units(run) == "Lengths in µm, times in s." and in_units(run) == " [µm]"
 
 
 def test_a_law_without_functions_is_told_as_before(tmp_path: Path) -> None:
