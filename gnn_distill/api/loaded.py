@@ -36,7 +36,7 @@ from gnn_distill.pipeline.machine import quiet
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.report.equations import acceleration_text, in_distance, law_terms, plain_distance
 from gnn_distill.report.figures.all import figure
-from gnn_distill.report.run.headline import headline
+from gnn_distill.report.headline import headline
 from gnn_distill.report.run.motion import html
 from gnn_distill.report.run.terminal import legend, show
 from gnn_distill.runs.load import Run, law_of, read_run

@@ -17,7 +17,6 @@ from gnn_distill.distil.engines.engine import Engine, Memory
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.joint import Joint, along, vector_fronts
-from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.problem import Evidence, Problem, Settings, problem
 from gnn_distill.distil.verdict.extrapolate import Extrapolation, borne_out, extrapolate
 from gnn_distill.distil.verdict.family import Target, constant_inputs, fresh_points
@@ -146,12 +145,12 @@ def _judged(fronts: Sequence[Front], law: ForceLaw, posed: Problem, ranges: Rang
     return [replace(v, reason=STILL) if posed.still(k) else v for k, v in enumerate(found)]
 
 
-def confirmed(found: Found, law: Law, evidence: Evidence) -> Found:
+def confirmed(found: Found, components: Sequence[sympy.Expr], evidence: Evidence) -> Found:
     """The same; a component is recovered, too, where its law as refitted on accelerations is the true one.
 
     Args:
         found: equations of the pull-back.
-        law: what came of them.
+        components: of the law that came of them, by axis.
         evidence: with the true law, if it is known.
     """
     if evidence.law is None or found.verdicts is None:
@@ -164,7 +163,7 @@ def confirmed(found: Found, law: Law, evidence: Evidence) -> Found:
     verdicts = []
     for axis, verdict in enumerate(found.verdicts):
         if not verdict.recovered and not found.problem.still(axis):
-            refitted = judge_equation(law.components[axis], evidence.law, names, fresh, axis)
+            refitted = judge_equation(components[axis], evidence.law, names, fresh, axis)
             if refitted.recovered:
                 verdict = replace(refitted, reason=f"refitted on accelerations, {refitted.reason}")
         verdicts.append(verdict)

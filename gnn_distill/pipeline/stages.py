@@ -213,7 +213,7 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
         joint = searched[0].joint
         law = None if joint is None else central_law(work, evidence, searched[0], joint)
         if law is not None:
-            searched[0] = confirmed(searched[0], law[0], evidence)
+            searched[0] = confirmed(searched[0], law[0].components, evidence)
         else:
             law = distilled_law(evidence, work.engine, searched[0])
         content = equations(work.engine, searched)

@@ -38,7 +38,14 @@ INSIDE = {
         ["hidden"],
         ["motion"],
     ],
-    "report": [["text", "published"], ["style"], ["equations"], ["figures"], ["run", "sweep"]],
+    "report": [
+        ["text", "published"],
+        ["style"],
+        ["equations", "formula"],
+        ["headline"],
+        ["figures"],
+        ["run", "sweep"],
+    ],
 }
 """The order within rooms that have rooms of their own."""
 

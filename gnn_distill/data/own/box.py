@@ -16,6 +16,8 @@ Box = tuple[float | None, ...]
 """Edges, None along an open axis."""
 ROUNDED = 1e-6  # of an edge: how far positions may stick out
 
+FAR = 1000.0  # distances from the origin, in distances between particles
+
 
 def check_edges(box: Sequence[float | None] | None) -> None:
     """Refuse edges that are no lengths."""
@@ -78,3 +80,19 @@ def shortest(delta: Array, box: Box | None) -> Array:
 
 def _edges(box: Box) -> Array:
     return np.array([np.inf if edge is None else edge for edge in box])
+
+
+def brought_home(place: Array, box: Box | None, low: Array, size: float) -> list[str]:
+    """Put positions [..., D] into the box, and near the origin, in place; a note about the latter.
+
+    Args:
+        place: positions.
+        box: edges of the box; its corner is at the lowest positions `low` [D].
+        low: see there.
+        size: typical distance of particles from their centre.
+    """
+    place[...] = wrapped(place, box, low)
+    if not (size > 0 and np.abs(place).max() > FAR * size):  # else single precision blurs distances
+        return []
+    place -= place.reshape(-1, place.shape[-1]).mean(axis=0)
+    return ["positions are far from the origin and have been moved there"]

@@ -15,7 +15,7 @@ import numpy as np
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import check_velocities, implied_step
-from gnn_distill.data.own.box import Box, check_box, check_edges, unwrapped, wrapped
+from gnn_distill.data.own.box import Box, brought_home, check_box, check_edges, unwrapped
 from gnn_distill.data.own.contents import doubts as doubts_of
 from gnn_distill.data.own.contents import extent, particles, runs
 from gnn_distill.data.own.derive import blocks_of, spacing
@@ -29,11 +29,11 @@ from gnn_distill.data.own.motion import Fitting, Motion, first_order, second_ord
 from gnn_distill.data.own.neighbours import (
     GRAPHS,
     LARGE,
-    NEIGHBOURS,
     Adjacency,
     Company,
     adjacency,
     closest,
+    limited,
     together,
     typical_radius,
     within,
@@ -47,7 +47,6 @@ from gnn_distill.physics.laws import ForceLaw, check_law
 
 log = logging.getLogger(__name__)
 
-FAR = 1000.0  # distances from the origin, in distances between particles
 BLOCKS = 20  # of each trajectory, where a file has fewer trajectories than the three parts of a split
 FEWEST = 6  # of them, where windows are wide
 LONG = 5  # times the window: length of a block, if there are more blocks than that
@@ -211,11 +210,7 @@ class OwnData:
         joined, company = self._neighbours(seen, rows, box, radius)
         notes = [*seen.notes, *motion.notes, *rows.notes]
         if radius is not None and self.radius is None:
-            notes.append(
-                f"there are about {particles(seen):,.0f} particles in a frame: only pairs closer than "
-                f"{radius:g} are looked at, where the nearest {NEIGHBOURS} are. If forces reach farther, or "
-                "less far, give dataset.radius; dataset.graph=complete takes all pairs"
-            )
+            notes.append(limited(particles(seen), radius))
         softening = 0.0 if self.law is None else as_equation(self.law).softening
         wrong = [*seen.doubts, *motion.doubts, *rows.doubts, *doubts_of(seen, softening > 0)]
         for sentence in (*notes, *wrong):
@@ -323,28 +318,18 @@ class OwnData:
         places = (seen.charges[..., None], seen.masses[..., None], seen.features, numbers)
         columns = [c[:, motion.first :][:, : motion.positions.shape[1]] for c in places]
         x = np.concatenate([motion.positions, motion.velocities, *columns], -1)
+        dim, low = seen.positions.shape[-1], seen.positions.min(axis=(0, 1, 2))
         if isinstance(when, Clock) and seen.sighted is not None:
             labels = motion.labels[0, :, 0]
             rows = of_tracks(x[0, :, 0], labels, seen.sighted, when, blocks, motion.gap, self.every)
-            said = self._bring_home(rows.features, seen, box)
+            said = brought_home(rows.features[..., :dim], box, low, extent(seen))
         else:
-            said = self._bring_home(x, seen, box)
+            said = brought_home(x[..., :dim], box, low, extent(seen))
             x, a = x[:, kept], motion.labels[:, kept]
             rows = Rows(x.reshape(-1, *x.shape[3:]), a.reshape(-1, *a.shape[3:]))
         cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
         notes = (*rows.notes, *said, *([cut] if blocks > 1 else []))
         return replace(rows, notes=notes), blocks, kept.shape[1]
-
-    def _bring_home(self, x: Array, seen: Observed, box: Box | None) -> list[str]:
-        """Put positions in features [..., F] into the box, and near the origin; a note about the latter."""
-        dim = seen.positions.shape[-1]
-        place = x[..., :dim]
-        place[...] = wrapped(place, box, seen.positions.min(axis=(0, 1, 2)))
-        size = extent(seen)
-        if not (size > 0 and np.abs(place).max() > FAR * size):  # else single precision blurs distances
-            return []
-        place -= place.reshape(-1, dim).mean(axis=0)
-        return ["positions are far from the origin and have been moved there"]
 
     def _kind(self, seen: Observed) -> str | None:
         """What decides who interacts; None takes all pairs, or the file's edges."""

@@ -162,3 +162,12 @@ def _inside(positions: Array, edges: Array) -> Array:
     """Positions [N, D] in a box that begins at the origin; an edge of zero is an open axis."""
     turned = np.where(edges > 0, np.mod(positions, np.where(edges > 0, edges, 1.0)), positions)
     return np.where((edges > 0) & (turned >= edges), 0.0, turned)  # as rounding may have it
+
+
+def limited(count: float, radius: float) -> str:
+    """What is said where only near pairs of frames of `count` particles are looked at."""
+    return (
+        f"there are about {count:,.0f} particles in a frame: only pairs closer than {radius:g} are looked at, "
+        f"where the nearest {NEIGHBOURS} are. If forces reach farther, or less far, give dataset.radius; "
+        "dataset.graph=complete takes all pairs"
+    )

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gnn_distill.report.run.formula import Text, digits, shortened, spoken
-from gnn_distill.report.run.headline import WAYS, Headline, headline, images
+from gnn_distill.report.formula import Text, digits, shortened, spoken
+from gnn_distill.report.headline import WAYS, Headline, headline, images
 from gnn_distill.report.run.story import Outcome, component_name, doubts, missing
 from gnn_distill.report.text import capitalised, law_title, number, with_signs
 from gnn_distill.runs.load import Run

@@ -9,8 +9,8 @@ import pandas as pd
 
 from gnn_distill.physics import laws
 from gnn_distill.report.equations import acceleration_text, law_terms
+from gnn_distill.report.headline import headline
 from gnn_distill.report.published import SETTING
-from gnn_distill.report.run.headline import headline
 from gnn_distill.report.sweep.labels import labels, schedule_of
 from gnn_distill.report.text import law_title, mean
 from gnn_distill.runs.load import Run, law_of

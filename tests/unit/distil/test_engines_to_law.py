@@ -89,6 +89,6 @@ def test_a_law_refitted_on_accelerations_is_judged(radial: str, right: bool):
     found = Found(problem, (), None, (rough, rough), ())
     evidence = SimpleNamespace(law=Spring(), recording=SimpleNamespace(edges=edges))
     law = Law.along(sympy.sympify(radial), 2, 0.01)
-    verdicts = confirmed(found, law, evidence).verdicts
+    verdicts = confirmed(found, law.components, evidence).verdicts
     assert [v.recovered for v in verdicts] == [right, right]
-    assert confirmed(found, law, SimpleNamespace(law=None)).verdicts == found.verdicts
+    assert confirmed(found, law.components, SimpleNamespace(law=None)).verdicts == found.verdicts

@@ -16,8 +16,8 @@ from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Coulomb
 from gnn_distill.report.figures.all import draw, recorded
 from gnn_distill.report.figures.functions import functions, own
-from gnn_distill.report.run.formula import digits
-from gnn_distill.report.run.headline import headline, images
+from gnn_distill.report.formula import digits
+from gnn_distill.report.headline import headline, images
 from gnn_distill.report.run.motion import individuals, title, units
 from gnn_distill.report.style import in_units, look
 from gnn_distill.runs.load import read_run

@@ -21,7 +21,7 @@ from gnn_distill.distil.expressions.evaluate import constants
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES, SOFTENING, VELOCITIES
-from gnn_distill.report.run.formula import (
+from gnn_distill.report.formula import (
     Tex,
     Text,
     digits,
