@@ -38,7 +38,8 @@ restarts must change nothing: some laws are found by luck only, since no part of
 class OperonEngine(TrimmingEngine):
     """Restarts of a two-objective search (error, length) on sub-samples, merged and cleaned.
 
-    A restart searches twice: with + − × / only, and with `functions` besides. The search ends when `patience`
+    A restart searches with + − × / only; the first one and every second after it search again, with
+    `functions` besides. The search ends when `patience`
     restarts in a row have not improved the front (one more where it fits badly), or when `restarts` or the
     time are spent. What restarts find is merged and cleaned after each. Distances are seen in units of their
     median, other quantities of their spread, so that nothing depends on the units of the data.
@@ -62,7 +63,7 @@ class OperonEngine(TrimmingEngine):
         drop_nearest: share of the points left out at the smallest r.
         drop_outliers: share of the rest left out, those furthest from the median of y.
         fit_points: points that constants are fitted to.
-        functions: of the second search of each restart, besides + − × /: any of exp, log, pow, sqrt, tanh,
+        functions: of the second search of a restart, besides + − × /: any of exp, log, pow, sqrt, tanh,
             sin, cos; none for no second search.
         seconds: of the processor, for further rounds where no law is as exact as the labels; 0 for none.
             Only a search that is cut short by them depends on the speed of the machine.
@@ -161,7 +162,8 @@ class _Search:
         # the seed of each restart is its own, so that a resumed search draws what an unbroken one draws
         rng = np.random.default_rng([self.seed, 1, state.restart])
         raw: list[sympy.Expr] = []
-        for further in [(), self.engine.functions] if self.engine.functions else [()]:
+        both = self.engine.functions and state.restart % 2 == 0
+        for further in [(), self.engine.functions] if both else [()]:
             part = self.points.sample(self.engine.subsample, rng)
             raw += _evolve(self.engine, part, ARITHMETIC + further, int(rng.integers(2**31)), self._left())
         known = [] if state.front is None else [e.expression for e in state.front.equations]
