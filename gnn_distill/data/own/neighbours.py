@@ -167,7 +167,7 @@ def _inside(positions: Array, edges: Array) -> Array:
 def limited(count: float, radius: float) -> str:
     """What is said where only near pairs of frames of `count` particles are looked at."""
     return (
-        f"there are about {count:,.0f} particles in a frame: only pairs closer than {radius:g} are looked at, "
-        f"where the nearest {NEIGHBOURS} are. If forces reach farther, or less far, give dataset.radius; "
+        f"there are about {count:,.0f} particles in a frame: only pairs closer than {radius:g} are looked "
+        f"at, where the nearest {NEIGHBOURS} are. If forces reach farther, or less far, give dataset.radius; "
         "dataset.graph=complete takes all pairs"
     )
