@@ -82,7 +82,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     def forms(key: str) -> list[Form]:
         return _forms(work.engine, points[key], fronts[key], key)
 
-    fresh = not _loud(evidence)
+    fresh = not _scarce(evidence)
     choice = Search(few, seen, unseen, evidence.order, forms, work.say, fresh)
     chosen = Rounds(work, choice, points, evidence.noise).run()
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
@@ -168,12 +168,12 @@ def central_law(
 
 
 def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
-    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy."""
+    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy or few."""
     train, validation = evidence.train, evidence.validation
     unseen = _rows(evidence, validation, MANY, 3)
     more = MORE if _loud(evidence) else 1
     whole = _graphs(train, validation)
-    if more > 1 and not isinstance(whole, View) and whole.trajectory is not None:
+    if _scarce(evidence) and not isinstance(whole, View) and whole.trajectory is not None:
         # a few runs cannot tell forms apart in noise: every second one of all judges the fits of the others
         half = torch.unique(whole.trajectory, return_inverse=True)[1] % 2 == 0
         train, validation = whole[half.nonzero()[:, 0]], whole[(~half).nonzero()[:, 0]]
@@ -185,6 +185,12 @@ def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
 def _loud(evidence: Evidence) -> bool:
     """Whether noise is a good part of the labels."""
     return evidence.noise > LOUD * float(evidence.test.accelerations.abs().median())
+
+
+def _scarce(evidence: Evidence) -> bool:
+    """Whether what was kept for validation is too little to choose by."""
+    of = None if isinstance(evidence.validation, View) else evidence.validation.trajectory
+    return _loud(evidence) or (of is not None and len(torch.unique(of)) == 1)
 
 
 def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]:

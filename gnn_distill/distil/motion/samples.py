@@ -260,6 +260,8 @@ def motion(
     lag = 2 * len(weights) - 1 if kicked and averaged else 0
     told = x[:, some.columns.individual].astype(np.int64) if some.columns.identity else None
     units, usual = np.repeat(unit, rows * n), None if told is None else usual
+    if len(np.unique(unit)) < FEW:  # then particles count as independent, too
+        units = units * n + np.tile(np.arange(n), len(units) // n)
     return Motion(found, nodes, length, n, weights, some, units, lag if lag < rows else 0, told, usual)
 
 
