@@ -248,7 +248,7 @@ def test_a_lost_sighting_costs_the_labels_of_its_window_and_still_acts(tmp_path:
     assert seen is not None and full.sightings is None
     labelled = np.isfinite(a).all(1)
     assert labelled.sum() == 4 * 6 * 54 - 7  # the ends of each track, and one window
-    dense = full.features.reshape(4, 54, 6, 6)
+    dense = full.features.reshape(4, 54, 6, -1)
     for s, i in ((0, 0), (1, 2), (3, 5)):
         here = labelled & (np.floor_divide(seen.unit, 1) == s)
         mine = [

@@ -233,3 +233,8 @@ def test_individuals_stand_on_the_page_with_strengths_intervals_and_sightings(tm
         told = individuals(law | {"hidden_mode": mode})
         assert told["used"][0] == used[0] and "told" in told
     assert individuals({}) is None
+
+
+def test_a_law_within_a_radius_says_so():
+    assert headline(LAW).meanings[0] == "Σ₂: sum over all other particles 2"
+    assert headline(LAW | {"radius": 2.5}).meanings[0].endswith("particles 2 that are closer than 2.5")
