@@ -55,13 +55,18 @@ def said(files: Sequence[str], keys: Sequence[str], console: Console) -> InputEr
     from gnn_distill.pipeline.config import composed
     from gnn_distill.pipeline.explain import as_input
 
-    logging.getLogger("gnn_distill").setLevel(logging.ERROR)  # its warnings are printed below
-    with as_input("keys", list(keys)):
-        config = composed(["dataset=own", *keys])
-        if files:
-            OmegaConf.update(config, "dataset.path", files[0] if len(files) == 1 else [*files])
-        source = instantiate(config.dataset, _convert_="all")
-        found = describe(source)
+    log = logging.getLogger("gnn_distill")
+    before = log.level
+    log.setLevel(logging.ERROR)  # its warnings are printed below
+    try:
+        with as_input("keys", list(keys)):
+            config = composed(["dataset=own", *keys])
+            if files:
+                OmegaConf.update(config, "dataset.path", files[0] if len(files) == 1 else [*files])
+            source = instantiate(config.dataset, _convert_="all")
+            found = describe(source)
+    finally:
+        log.setLevel(before)
     facts = Table.grid(padding=(0, 2))
     for label, text in found.facts:
         facts.add_row(f"[bold]{label}[/]", escape(text))

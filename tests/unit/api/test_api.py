@@ -232,7 +232,7 @@ def test_rollouts_of_network_and_law_are_drawn(tmp_path: Path, cache: Path):
     assert {"network", "law"} <= {word for label in drawn for word in str(label).split()}
 
 
-@pytest.mark.parametrize("name", sorted(FIGURES.keys() - {"rollout", "functions", "own"}))
+@pytest.mark.parametrize("name", sorted(FIGURES.keys() - {"rollout", "functions", "own", "individuals"}))
 def test_every_figure_of_the_report_is_drawn_by_its_name(analysed, name: str):
     figure = analysed.plot(name)
     assert isinstance(figure, Figure) and any(axes.get_xlabel() for axes in figure.axes)

@@ -24,14 +24,14 @@ def test_files_named_after_arrays_belong_together(tmp_path: Path):
     for part in ("train", "test"):
         for name, array in (("loc", LOC), ("vel", VEL), ("edges", EDGES)):
             np.save(tmp_path / f"{name}_{part}_springs5.npy", array)
-    data = OwnData(str(tmp_path), time_step=0.1, drop_edges=False).load()
+    data = OwnData(str(tmp_path), time_step=0.1, drop_edges=False, hidden=0).load()
     assert data.features.shape == (2 * S * T, N, 6) and data.frames == T
     expected = np.moveaxis(LOC, 2, 3).reshape(-1, N, 2).astype("f4")
     assert (data.features[: S * T, :, :2] == expected).all()
     assert any("(8, 40, 2, 5) are read as [..., dim, particles]: 5 particles" in n for n in data.notes)
     assert data.adjacency is not None and data.adjacency.shape == (2 * S * T, N, N)
     assert (data.adjacency[T] == (EDGES[1] != 0)).all()
-    alone = OwnData(f"{tmp_path}/*_train_*.npy", time_step=0.1, drop_edges=False).load()
+    alone = OwnData(f"{tmp_path}/*_train_*.npy", time_step=0.1, drop_edges=False, hidden=0).load()
     assert (alone.features == data.features[: S * T]).all()
 
 
