@@ -52,7 +52,7 @@ def recover(engine, law, target, noisy, seed):
 
 
 def test_spring_comes_back_from_a_short_search():
-    engine = OperonEngine(restarts=1, generations=150)
+    engine = OperonEngine(restarts=2, generations=150)
     for verdict in recover(engine, Spring(), "pullback", True, 0):
         assert verdict.recovered, verdict.reason
         assert verdict.constants["rest_length"] == pytest.approx(1.0, abs=0.02)
