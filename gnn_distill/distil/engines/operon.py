@@ -73,7 +73,7 @@ class OperonEngine(TrimmingEngine):
     """
 
     restarts: int = 5
-    patience: int = 1
+    patience: int = 2
     subsample: int = 500
     generations: int = 250
     population: int = 1000

@@ -21,6 +21,8 @@ CLEAR = 0.1
 """… and its errors are larger by this share, …"""
 MATERIAL = 0.003
 """… or larger by what is this share of the labels: a law that noise hides is told by small differences."""
+ROUNDED = 1e-6
+"""Errors below this share of the labels are those of single precision: no form is better than another."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def beaten(one: Tried, other: Tried, size: float) -> bool:
     if surprise(one, other) < CHANCE:
         return False
     worse, better = float(one.losses.mean()), float(other.losses.mean())
+    if worse < (ROUNDED * size) ** 2:
+        return False
     return worse > (1 + CLEAR) ** 2 * better or np.sqrt(max(worse - better, 0.0)) > MATERIAL * size
 
 
@@ -103,6 +107,8 @@ def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]
     best = min(tried, key=lambda t: float(t.losses.mean()))
     standing = sorted((t for t in tried if t is best or not beaten(t, best, size)), key=lambda t: t.order)
     standing = [t for t in standing if not any(beaten(t, o, size) for o in standing)] or [best]
-    chosen = standing[0]
+    alike = [t for t in standing if t.order[:2] == standing[0].order[:2]]
+    alike = [t for t in alike if typical(t.errors - standing[0].errors) <= ROUNDED * size]
+    chosen = min(alike, key=lambda t: t.fit.form.size)  # the same function, written shorter
     others = [t for t in standing[1:] if typical(t.errors - chosen.errors) > MATERIAL * size]
     return chosen, sorted(others, key=lambda t: float(t.losses.mean()))

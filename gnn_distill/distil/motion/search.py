@@ -19,6 +19,7 @@ import numpy as np
 from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.forms import guesses
 from gnn_distill.distil.expressions.front import Front, complexity
+from gnn_distill.distil.expressions.plain import plain
 from gnn_distill.distil.expressions.points import Points, trim
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, holds, together, typical
@@ -301,7 +302,8 @@ def candidates(
         found.append(Form(guess.name, terms, tuple(guess.constants), tuple(guess.constants.values()), size))
     for equation in () if front is None else front.equations:
         if equation.expression.free_symbols:
-            found.append(Form.of(equation.expression, along, "", equation.complexity))
+            expression = min(equation.expression, plain(equation.expression), key=complexity)
+            found.append(Form.of(expression, along, "", complexity(expression)))
     distinct: list[Form] = []
     for form in found:  # those without further constants may come several times
         if form.symbols or all(form.terms != other.terms for other in distinct):
