@@ -39,10 +39,10 @@ class OperonEngine(TrimmingEngine):
     """Restarts of a two-objective search (error, length) on sub-samples, merged and cleaned.
 
     A restart searches with + − × / only; the first one and every second after it search again, with
-    `functions` besides. The search ends when `patience`
-    restarts in a row have not improved the front (one more where it fits badly), or when `restarts` or the
-    time are spent. What restarts find is merged and cleaned after each. Distances are seen in units of their
-    median, other quantities of their spread, so that nothing depends on the units of the data.
+    `functions` besides. The search ends when `patience` restarts in a row have not improved the front (one
+    more where it fits badly), or when `restarts` or the time are spent. What restarts find is merged and
+    cleaned after each. Distances are seen in units of their median, other quantities of their spread, so that
+    nothing depends on the units of the data.
 
     An equation's complexity counts one for each + − × /, number and variable, three for exp, log, a power,
     sin, cos and tanh; √x is a power.
