@@ -4,12 +4,12 @@
     python benchmarks/cases.py make DIR [NAME ...] [--seed 0] [--controls]
     python benchmarks/cases.py run DIR [NAME ...] [--out RUNS] [-- SETTINGS]
 
-writes NAME.csv and NAME.truth.json into DIR: the pair law on a grid of distances, the one-body part at some
-sightings, the constants. Seed 0 is for tuning; any other seed also draws the constants anew, within 30 %.
-`run` gives the plain command on each file of DIR and writes RUNS/table.jsonl, a row each: the law, the median
-relative error of its pair force on the grid, R² of its one-body part, its own verdict, seconds; what is there
-already is not run again. The control is the same without what makes the case hard; for the recordings without
-a pair law, with one.
+writes NAME.csv (or another file) and NAME.truth.json into DIR: the pair law on a grid of distances, the
+one-body part at some sightings, the constants. Seed 0 is for tuning; any other seed also draws the constants
+anew, within 30 %. `run` gives the plain command on each file of DIR and writes RUNS/table.jsonl, a row each:
+the law, the median relative error of its pair force on the grid, R² of its one-body part, its own verdict,
+seconds; what is there already is not run again. The control is the same without what makes the case hard; for
+the recordings without a pair law, with one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import json
 import time
 from pathlib import Path
 
-from particles import exact, hidden, judge, little, negative, noisy
+from particles import exact, hidden, judge, little, negative, noisy, recorded
 from particles.case import Case
 
-KINDS = (exact, noisy, negative, little, hidden)
+KINDS = (exact, noisy, negative, little, hidden, recorded)
 CASES: dict[str, Case] = {case.name: case for kind in KINDS for case in kind.CASES}
 
 
@@ -41,9 +41,9 @@ def table(folder: Path, names: list[str], out: Path, settings: list[str]) -> Non
     out.mkdir(parents=True, exist_ok=True)
     rows = out / "table.jsonl"
     done = {json.loads(line)["case"] for line in rows.read_text().splitlines()} if rows.exists() else set()
-    files = [folder / f"{name}.csv" for name in names] or sorted(folder.glob("*.csv"))
-    for file in (f for f in files if f.stem not in done):
-        row = judge.run(file, out.resolve(), settings)
+    truths = [folder / f"{name}.truth.json" for name in names] or sorted(folder.glob("*.truth.json"))
+    for truth in (t for t in truths if t.name.removesuffix(".truth.json") not in done):
+        row = judge.run(truth, out.resolve(), settings)
         print(row, flush=True)
         with rows.open("a") as lines:
             lines.write(json.dumps(row) + "\n")

@@ -55,7 +55,8 @@ class Tracks:
         run, frame, particle = (grid.ravel() for grid in np.indices((S, T, n)))
         heading, time, name = self.headings
         columns: dict[str, Any] = {} if heading is None else {heading: run}
-        columns[time] = frame if time == "frame" else np.round(self.times, 12)[frame]
+        instants = np.array([float(f"{t:.12g}") for t in self.times])
+        columns[time] = frame if time == "frame" else instants[frame]
         columns[name] = np.array(self.labels)[particle] if self.labels else particle
         seen = self.x + self.noise * rng.normal(size=self.x.shape) if self.noise else self.x
         columns |= written(dict(zip("xyz", seen.reshape(-1, D).T, strict=False)), self.digits)
@@ -136,19 +137,24 @@ class Truth:
         return out
 
 
+Form = Callable[[Path, Tracks, Truth, np.random.Generator], Path]
+"""From a path without an ending, tracks and truth to the file that was written."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One kind of recording.
 
     `make` gives tracks and truth from dice; with obstacle=False the control, which is the same but for what
     makes the case hard. `keys` are what the command needs beside the path, two at most; `velocities`: whether
-    the file holds them.
+    the file holds them; `form` writes the file, a table of commas if None.
     """
 
     name: str
     make: Callable[[Dice, bool], tuple[Tracks, Truth]]
     keys: tuple[str, ...] = ()
     velocities: bool = False
+    form: Form | None = None
 
     def tracks(self, seed: int, obstacle: bool = True) -> tuple[Tracks, Truth]:
         """The particles, in memory, and the truth."""
@@ -158,14 +164,17 @@ class Case:
         """NAME.csv and NAME.truth.json (NAME_control for the control); returns the former."""
         tracks, truth = self.tracks(seed, obstacle)
         rng = np.random.default_rng([seed, 1])
-        path = folder / f"{self.name if obstacle else self.name + '_control'}.csv"
-        tracks.table(rng, self.velocities).to_csv(path, index=False)
-        box = (
-            ()
-            if truth.box is None
-            else (f"dataset.box=[{', '.join([f'{truth.box:.9g}'] * tracks.x.shape[3])}]",)
-        )
-        described = {"name": path.stem, "seed": seed, "file": path.name, "keys": [*self.keys, *box]}
+        name = self.name if obstacle else f"{self.name}_control"
+        box: tuple[str, ...] = ()
+        if self.form is not None:
+            path = self.form(folder / name, tracks, truth, rng)
+        else:
+            path = folder / f"{name}.csv"
+            tracks.table(rng, self.velocities).to_csv(path, index=False)
+            if truth.box is not None:
+                box = (f"dataset.box=[{', '.join([f'{truth.box:.9g}'] * tracks.x.shape[3])}]",)
+        described = {"name": name, "seed": seed, "file": path.name, "keys": [*self.keys, *box]}
         described |= truth.describe(tracks, rng)
-        path.with_suffix(".truth.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(described, indent=1, ensure_ascii=False)
+        (folder / f"{name}.truth.json").write_text(text + "\n")
         return path

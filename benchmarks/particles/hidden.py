@@ -116,6 +116,6 @@ CASES = (
     Case("few_masses", few_masses, velocities=True),
     Case("many_masses", many_masses, ("dataset.dim=3",), velocities=True),
     Case("both_signs", both_signs, velocities=True),
-    Case("dust", dust, velocities=True),
+    Case("unlike_dust", dust, velocities=True),
     Case("planets", planets, ("dataset.dim=3",)),
 )

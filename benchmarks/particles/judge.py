@@ -18,21 +18,22 @@ PAIRS = 40  # of individuals
 NONE = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
 
 
-def run(file: Path, folder: Path, more: list[str]) -> dict[str, Any]:
+def run(described: Path, folder: Path, more: list[str]) -> dict[str, Any]:
     """Distil a file with at most two keys beside its path; a row of the table.
 
     Args:
-        file: NAME.csv beside NAME.truth.json.
+        described: NAME.truth.json beside the file.
         folder: where the run directory goes.
         more: further settings of the command.
     """
-    truth = json.loads(file.with_suffix(".truth.json").read_text())
-    command = [sys.executable, "-m", "gnn_distill", "dataset=own", f"dataset.path={file.resolve()}"]
-    start, where = time.perf_counter(), folder / file.stem
+    truth = json.loads(described.read_text())
+    file = described.resolve().parent / truth["file"]
+    command = [sys.executable, "-m", "gnn_distill", "dataset=own", f"dataset.path={file}"]
+    start, where = time.perf_counter(), folder / truth["name"]
     keys = [*truth["keys"], *more, f"hydra.run.dir={where}"]
     done = subprocess.run([*command, *keys], capture_output=True, text=True)
-    row: dict[str, Any] = {"case": file.stem, "seconds": round(time.perf_counter() - start)}
-    (folder / f"{file.stem}.log").write_text(done.stdout + done.stderr)
+    row: dict[str, Any] = {"case": truth["name"], "seconds": round(time.perf_counter() - start)}
+    (folder / f"{truth['name']}.log").write_text(done.stdout + done.stderr)
     if done.returncode:
         return row | {
             "verdict": f"exit {done.returncode}",

@@ -85,6 +85,5 @@ def grains(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
 
 CASES = (
     Case("overdamped", overdamped),
-    Case("colloids", colloids, ("dataset.time_step=0.001",)),
     Case("grains", grains, ("dataset.dim=3", "dataset.time_step=0.02")),
 )

@@ -18,6 +18,7 @@ WORSE = 2.0  # times the least mean square error so far: no wider window is trie
 LARGE = 300_000  # coordinates that are enough to choose by
 KICKED = 0.05  # share of a derivative that random forces must make to be spoken of
 DROWNED = 4.0  # times the mean square that scatter makes: what random forces make, and hide it
+KNOWN = 1.1  # factor to which noise is known, where the narrowest fit is full of it
 WIDER = (1.6, 2.4, 3.6)  # times the narrowest window: what they leave tells scatter from random forces
 
 
@@ -89,9 +90,10 @@ def choose(source: Array, derivative: int, order: int, widest: int, sums: int) -
     """The odd window up to `widest` whose fit makes the least error in a derivative.
 
     Scatter of the data makes an error that falls with the window; what a polynomial of this order cannot
-    follow makes one that grows with it. The second is seen in the difference to fits of two orders more,
-    less what noise makes of it. Their squares add. Random forces are no error: they are accelerations. But
-    where they drown the scatter, a wider window tells nothing more, and mixes causes with effects.
+    follow makes one that grows with it. The second is seen in the difference to fits of two orders more, and
+    to the narrowest fit (encounters are shorter than a wide window), less what noise makes of these. Their
+    squares add. Random forces are no error: they are accelerations. But where they drown the scatter, a wider
+    window tells nothing more, and mixes causes with effects.
 
     Args:
         source: what is differentiated, shape [S, T, n, D].
@@ -142,8 +144,13 @@ def _sample(source: Array) -> Array:
 def _error(tracks: Array, derivative: int, noise: Noise, window: int, order: int) -> float:
     """Mean square error of a derivative that scatter and the order of the fit together make, for dt = 1."""
     fit, finer = Differentiator(window, order), Differentiator(window, order + 2)
+    narrow = Differentiator(smallest(order), order)
     weights, unit = fit.weights(derivative), np.ones(len(tracks))
     inner = slice(fit.half, tracks.shape[1] - fit.half)
-    apart = (fit(tracks, unit, derivative) - finer(tracks, unit, derivative))[:, inner]
-    missed = (apart**2).mean() - noise.error(weights - finer.weights(derivative))
-    return noise.error(weights, kicks=False) + max(0.0, float(missed))
+
+    def missed(other: Differentiator, known: float) -> float:
+        apart = (fit(tracks, unit, derivative) - other(tracks, unit, derivative))[:, inner]
+        beside = np.pad(other.weights(derivative), fit.half - other.half)
+        return float((apart**2).mean()) - known * noise.error(weights - beside)
+
+    return noise.error(weights, kicks=False) + max(0.0, missed(finer, 1.0), missed(narrow, KNOWN))

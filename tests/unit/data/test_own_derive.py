@@ -8,6 +8,7 @@ import pytest
 from gnn_distill.data.module import NBodyDataModule
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.derive import Differentiator, blocks_of
+from gnn_distill.data.own.window import choose
 from tests.unit.data.test_own import N, S, T, oscillators
 
 
@@ -143,3 +144,17 @@ def test_few_trajectories_are_cut_so_that_a_split_has_units(tmp_path: Path, sims
     assert len(data.features) / data.frames == units
     module = NBodyDataModule(data, "trajectories", batch_size=2, seed=0)
     assert min(map(len, (module.train, module.validation, module.test))) >= data.frames
+
+
+def turns(rng: np.random.Generator, width: float) -> np.ndarray:
+    """Tracks [300, 54] whose velocity changes once, within so many frames."""
+    hit = rng.uniform(0, 54, (300, 1))
+    return rng.normal(size=(300, 1)) * width * np.logaddexp(0, (np.arange(54.0) - hit) / width)
+
+
+@pytest.mark.parametrize("slow", [2.0, 5.0])
+def test_turns_that_no_window_resolves_do_not_ask_for_a_wide_one(slow: float):
+    rng = np.random.default_rng(11)
+    x = (turns(rng, 0.3) + turns(rng, slow))[:, :, None, None]
+    assert choose(x, 2, 4, 37, 2) <= 11
+    assert choose(x + 0.2 * rng.normal(size=x.shape), 2, 4, 37, 2) > 11  # noise does
