@@ -198,7 +198,7 @@ def answered(path: Path, tracks: Tracks, truth: Truth, rng: np.random.Generator)
 
 
 def crowd(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
-    """Walkers of which a stretch of two metres to both sides is filmed; where they want to go is not written."""
+    """Walkers of whom two metres to both sides are filmed; where they want to go is not written."""
     tracks, truth = exact.people(dice, obstacle)
     return replace(tracks, properties={}), replace(truth, one_body=None)
 

@@ -5,7 +5,7 @@ Shapes: E edges, N nodes, R rows, D space dims.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from gnn_distill.distil.law.assemble import nodes_of
 from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
 from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried, beaten, rated
+from gnn_distill.distil.motion.curves import Curves, drawn
 from gnn_distill.distil.motion.fit import Fit, Form, fit, typical
 from gnn_distill.distil.motion.hidden import Found, described, more_than_one
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
@@ -35,7 +36,7 @@ from gnn_distill.distil.motion.kicks import kicked, unkicked
 from gnn_distill.distil.motion.law import numbers, spread, written
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion, motion
-from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates
+from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates, nearest
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
 from gnn_distill.distil.motion.weigh import convention, curve, weigh
 from gnn_distill.distil.problem import Evidence, Settings
@@ -51,6 +52,10 @@ FEW, MANY, ALL = 15_000, 80_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
 LOUD, MORE = 0.3, 4
 """Share of noise in typical labels from which on so many times the edges are needed."""
+WHOLE = 5_000_000
+"""Edges at most, where rows are pooled."""
+STILL = 0.06
+"""Share of the distance of close pairs that particles move in the frames of a row, where these are pooled."""
 BEYOND = 1.5
 """Times the distances of 1 and 99 % of the pairs: where measurements would be new."""
 NAMES = {"u": "along Δ/d", "w": "along the relative velocity", "t": "across Δ"}
@@ -75,19 +80,27 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     hidden = _hidden(work, evidence, (few, seen, unseen))
     if hidden is not None:
         few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
+    names, points = _points(evidence, settings, seen.pairs, hidden)
+    curves = None
+    if hidden is None and _loud(evidence):
+        curves = drawn(Search(few, seen, unseen, evidence.order, lambda key: [], work.say), points)
+    if curves is not None:
+        work.say("  noise hides forces from the network: free curves of the labels stand in its place")
+        seen, unseen = (curves.of(rows) for rows in (seen, unseen))
+        points = points | {key: curve.points(points[key]) for key, curve in curves.pairs.items()}
     known = alive(seen, unseen)
-    names, points = _points(evidence, settings, known, hidden)
     fronts = {key: _front(work, key, points[key]) for key in known}
 
     def forms(key: str) -> list[Form]:
-        return _forms(work.engine, points[key], fronts[key], key)
+        found = _forms(work.engine, points[key], fronts[key], key)
+        return found if curves is None else nearest(found, points[key])
 
     fresh = not _scarce(evidence)
-    choice = Search(few, seen, unseen, evidence.order, forms, work.say, fresh)
-    chosen = Rounds(work, choice, points, evidence.noise).run()
+    choice = Search(few if curves is None else None, seen, unseen, evidence.order, forms, work.say, fresh)
+    chosen = Rounds(work, choice, points, evidence.noise / _pool(evidence) ** 0.5).run()
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
-    law = _law(evidence, chosen, hidden) if chosen.form.terms else None
+    law = _law(evidence, chosen, hidden, curves) if chosen.form.terms else None
     verdicts = _verdicts(evidence, law, unseen)
     if verdicts is not None:
         found["verdict"] = verdicts
@@ -114,6 +127,8 @@ def _verdicts(
 def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Found | None:
     """Strengths of individuals; None where these are not told apart, or are all alike."""
     if not evidence.individuals or evidence.model.basis != ISOTROPIC:
+        return None
+    if not alive(*rows[1:]):  # a network that explains nothing knows no strengths
         return None
     functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
     spare = Search(*rows, evidence.order, lambda key: []).spare()
@@ -171,7 +186,7 @@ def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
     """Rows on which forms are screened, fitted and compared; all there are where labels are noisy or few."""
     train, validation = evidence.train, evidence.validation
     unseen = _rows(evidence, validation, MANY, 3)
-    more = MORE if _loud(evidence) else 1
+    more = MORE**2 if _pool(evidence) > 1 else MORE if _loud(evidence) else 1
     whole = _graphs(train, validation)
     if _scarce(evidence) and not isinstance(whole, View) and whole.trajectory is not None:
         # a few runs cannot tell forms apart in noise: every second one of all judges the fits of the others
@@ -180,6 +195,15 @@ def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
         unseen = _rows(evidence, validation, more * MANY, 3)
     few, seen = (_rows(evidence, train, more * edges, k) for k, edges in enumerate((FEW, MANY), 1))
     return few, seen, unseen
+
+
+def _pool(evidence: Evidence) -> int:
+    """Frames that make a row of the choice: several where single steps are mostly noise."""
+    if evidence.order != 1 or len(evidence.kernel) > 1 or evidence.spacing is None or not _loud(evidence):
+        return 1
+    near = float(np.quantile(evidence.recording.edges.named["d"], 0.1))
+    step = evidence.noise * evidence.spacing * evidence.test.columns.dim**0.5
+    return int(np.clip((STILL * near / step) ** 2, 1, 50))
 
 
 def _loud(evidence: Evidence) -> bool:
@@ -200,11 +224,14 @@ def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]
     return candidates(points, front, key, engine.more if isinstance(engine, FormsEngine) else None)
 
 
-def _law(evidence: Evidence, chosen: Chosen, hidden: Found | None) -> tuple[Law, dict[str, Any]]:
+def _law(
+    evidence: Evidence, chosen: Chosen, hidden: Found | None, curves: Curves | None
+) -> tuple[Law, dict[str, Any]]:
     """The law of the chosen forms, fitted to all runs but those for testing."""
     columns = evidence.test.columns
     seen, times = _all(evidence), sympy.S.One
-    test = _rows(evidence, evidence.test, ALL, 5)
+    test, pooled = (_rows(evidence, evidence.test, ALL, 5, pool) for pool in (1, None))
+    pooled = pooled if curves is None else curves.of(pooled)
     if hidden is None:
         last, kicks = _fitted(seen, chosen.form)
         scatter = spread(last, seen, evidence.seed, kicks)
@@ -212,10 +239,9 @@ def _law(evidence: Evidence, chosen: Chosen, hidden: Found | None) -> tuple[Law,
         drawn, times = hidden.refitted(seen, chosen.form, evidence), hidden.times
         last, scatter = drawn.weighed.fit, drawn_spread(drawn)
         seen = seen.weighed(drawn.weighed.strengths)
-        test = replace(test, motion=test.motion.weighed(drawn.weighed.strengths))
+        test, pooled = (replace(t, motion=t.motion.weighed(drawn.weighed.strengths)) for t in (test, pooled))
     law = written(last, columns, evidence.order, times)
-    told = np.add.reduce(list(test.network.values())).reshape(test.motion.labels.shape)
-    off = errors(last, test.motion, told)
+    off = errors(last, test.motion, test.told)
     rest = unexplained(off["test"]["mae"], test.motion, evidence.noise)
     bounds, alone = numbers(last, law, columns, scatter, rest, times)
     content = law.to_dict() | {
@@ -238,10 +264,10 @@ def _law(evidence: Evidence, chosen: Chosen, hidden: Found | None) -> tuple[Law,
     if hidden is not None:
         content |= described(drawn, hidden.factors, evidence, seen, rest)
     terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
-    both = [last.predicted(test.motion) - test.motion.labels, told - test.motion.labels]
-    both = [unkicked(e, test.kicks, test.motion) for e in both]
-    mine, its = rated([last, last], both, test.motion)
-    worse = beaten(mine, its, typical(test.motion.labels))
+    both = [v - pooled.motion.labels for v in (last.predicted(pooled.motion), pooled.told)]
+    both = [unkicked(e, pooled.kicks, pooled.motion) for e in both]
+    mine, its = rated([last, last], both, pooled.motion)
+    worse = beaten(mine, its, typical(pooled.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
     if hidden is not None and trust["level"] != "exact":
         doubts += more_than_one(hidden.factors)
@@ -253,8 +279,8 @@ def _law(evidence: Evidence, chosen: Chosen, hidden: Found | None) -> tuple[Law,
 def _all(evidence: Evidence) -> Motion:
     """All rows that a fit may see, of large data a sample; in noise every row tells something."""
     graphs = _graphs(evidence.train, evidence.validation)
-    edges = ALL * (MORE if _loud(evidence) else 1)
-    return _motion(evidence, graphs, edges, 4)
+    more = WHOLE if _pool(evidence) > 1 else MORE * ALL if _loud(evidence) else ALL
+    return _motion(evidence, graphs, more, 4, 1)
 
 
 def _fitted(seen: Motion, form: Form) -> tuple[Fit, Array]:
@@ -300,9 +326,11 @@ def _told(tried: Tried, law: Law, times: sympy.Expr, seen: Motion, key: str) -> 
     return found
 
 
-def _rows(evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int) -> Rows:
+def _rows(
+    evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int, pool: int | None = None
+) -> Rows:
     """A sample of graphs with what the network says of them."""
-    part = _motion(evidence, graphs, edges, 100 * evidence.seed + draw)
+    part = _motion(evidence, graphs, edges, 100 * evidence.seed + draw, pool)
     if evidence.model.basis == ISOTROPIC:
         found = pair_functions(evidence.model, part.graphs)
         return Rows(part, Parts(found.functions, found.own).columns(part))
@@ -310,11 +338,14 @@ def _rows(evidence: Evidence, graphs: Subset | View | Receivers, edges: int, dra
     return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
 
 
-def _motion(evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int) -> Motion:
+def _motion(
+    evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int, pool: int | None = None
+) -> Motion:
     """A sample of graphs, relative to what each individual is used to where they are told apart."""
+    pool = _pool(evidence) if pool is None else pool
     frame = evidence.model.frame
     usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
-    return motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked, usual)
+    return motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked, usual, pool)
 
 
 def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -341,7 +372,7 @@ def _graphs(one: Subset | View | Receivers, two: Subset | View | Receivers) -> S
 
 
 def _points(
-    evidence: Evidence, settings: Settings, keys: Sequence[str], hidden: Found | None
+    evidence: Evidence, settings: Settings, keys: Iterable[str], hidden: Found | None
 ) -> tuple[tuple[str, ...], dict[str, Points]]:
     """The network's functions on edges of the test set, with distances and properties that vary.
 

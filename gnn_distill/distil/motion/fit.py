@@ -21,6 +21,8 @@ from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import MOVING, RELATIVE, VELOCITIES
 
 ROUNDS, REWEIGHTED, STEPS = 2, 8, 15
+SETTLED = 1e-5
+"""Relative change of factors at which they are not weighted anew."""
 BAD = 1e6
 """In the place of what is not finite, in typical labels."""
 WIDER, HELD = (0.5, 1.0, 2.0), 5000
@@ -246,8 +248,11 @@ def _reweighted(a: Array, y: Array, trust: Array) -> tuple[Array, Array]:
     """Factors [C] and weights [R D] of the robust fit of rows that are trusted so far."""
     factors, weight = np.zeros(a.shape[1]), trust
     for _ in range(REWEIGHTED):
+        before = factors
         factors = _linear(a, y, np.sqrt(weight))
         error = y - a @ factors
+        if (np.abs(factors - before) <= SETTLED * np.abs(factors)).all():
+            break
         weight = trust / np.sqrt(1.0 + (error / (TUNING * typical(error))) ** 2)
     return factors, weight
 

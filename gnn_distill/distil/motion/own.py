@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.motion.choose import Tried, beaten, compared
-from gnn_distill.distil.motion.fit import TUNING, Form, Term, fit, together, typical
+from gnn_distill.distil.motion.choose import beaten, compared
+from gnn_distill.distil.motion.fit import TUNING, Fit, Form, Term, fit, together, typical
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES, VELOCITIES, Columns, sided
 
@@ -22,8 +22,8 @@ MOST = 12
 """Terms at most."""
 SPAN = 1e-8
 """Share of a column's square that must lie outside of what others span."""
-EDGE = 0.03
-"""Share of the positions that lie beyond a wall's first guess."""
+EDGES = 0.003, 0.03
+"""Shares of the positions that lie beyond a wall's first guesses."""
 
 
 def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
@@ -76,12 +76,12 @@ def walls(place: Array) -> list[Form]:
         place: positions [N, D]; first guesses of the bounds are near their ends.
     """
     found, dim = [], place.shape[1]
-    for k, (side, share) in itertools.product(range(dim), (("low", EDGE), ("high", 1 - EDGE))):
+    for k, side, edge in itertools.product(range(dim), ("low", "high"), EDGES):
         x, bound = sympy.Symbol(AXES[k]), sympy.Symbol("b")
         beyond = (x - bound) if side == "high" else (bound - x)
         depth = (beyond + sympy.Abs(x - bound)) / 2
         force = -depth if side == "high" else depth
-        start = (float(np.quantile(place[:, k], share)),)
+        start = (float(np.quantile(place[:, k], edge if side == "low" else 1 - edge)),)
         term = Term(_along(force, k, dim), None)
         found.append(Form(f"soft wall at {side} {AXES[k]}", (term,), ("b",), start, size=8))
     return found
@@ -98,7 +98,7 @@ def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple
     """
     job = _Selection(seen, unseen, choices, pairs)
     chosen = job.gathered(job.pared(job.grown()))
-    constants = list(job.tried(chosen).fit.constants)
+    constants = list(job.fitted(chosen).constants)
     found = []
     for k in chosen:
         count = len(choices[k].symbols)
@@ -115,15 +115,18 @@ class _Selection:
     unseen: Motion
     choices: Sequence[Form]
     pairs: tuple[Array, Array]
+    known: dict[tuple[int, ...], Fit] = field(default_factory=dict)
 
-    def tried(self, which: Sequence[int]) -> Tried:
-        """These terms fitted, with their losses on unseen rows."""
-        found = fit(self.seen, together(*(self.choices[k] for k in which)), self.pairs[0])
-        return compared([found], self.unseen, self.pairs[1])[0]
+    def fitted(self, which: Sequence[int]) -> Fit:
+        """These terms fitted."""
+        if tuple(which) not in self.known:
+            form = together(*(self.choices[k] for k in which))
+            self.known[tuple(which)] = fit(self.seen, form, self.pairs[0])
+        return self.known[tuple(which)]
 
     def better(self, one: Sequence[int], other: Sequence[int]) -> bool:
         """Whether the terms of `other` explain more of unseen rows than those of `one`."""
-        fits = [self.tried(which).fit for which in (one, other)]
+        fits = [self.fitted(which) for which in (one, other)]
         before, after = compared(fits, self.unseen, self.pairs[1])
         return beaten(before, after, typical(self.unseen.labels))
 
@@ -133,14 +136,16 @@ class _Selection:
         Where no single one does, two at once: a drive and the drag that balances it are each nothing alone.
         """
         table = np.concatenate([c.columns(self.seen, c.start) for c in self.choices], axis=1)
+        guessed = np.array([bool(c.symbols) for c in self.choices])  # which explain more once they are fitted
         alive = (np.abs(table).max(axis=0) > 0) & np.isfinite(table).all(axis=0)
         chosen: list[int] = []
         while len(chosen) < MOST:
-            rest = (self.seen.labels - self.tried(chosen).fit.predicted(self.seen, self.pairs[0])).ravel()
+            rest = (self.seen.labels - self.fitted(chosen).predicted(self.seen, self.pairs[0])).ravel()
             weight = 1.0 / np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
             basis = np.concatenate([self.pairs[0], table[:, chosen]], axis=1)
             free = alive & ~np.isin(np.arange(len(alive)), chosen)
             steps = _steps(basis, table * free, rest, np.sqrt(weight))
+            steps += _steps(basis, table * (free & guessed), rest, np.sqrt(weight))[:1]
             step = next((s for s in steps if self.better(chosen, [*chosen, *s])), None)
             if step is None:
                 break

@@ -106,7 +106,8 @@ class Rounds:
         """Curves of one direction beside the rest of the law and these forms."""
         told, others = self.search.beside(chosen, key)
         few, seen = (
-            (r.motion, r.beside(told, [*others, *known])) for r in (self.search.few, self.search.seen)
+            (r.motion, r.beside(told, [*others, *known]))
+            for r in (self.search.few or self.search.seen, self.search.seen)
         )
         return targets((few[0], seen[0]), self.points[key], key, (few[1], seen[1]))
 

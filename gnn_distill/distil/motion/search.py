@@ -92,6 +92,16 @@ class Rows:
     motion: Motion
     network: Mapping[str, Array]
 
+    @property
+    def pairs(self) -> list[str]:
+        """Directions of pairs that the network has."""
+        return [key for key in self.network if key != "own"]
+
+    @property
+    def told(self) -> Array:
+        """The network's prediction, shape [R, D]."""
+        return np.add.reduce(list(self.network.values())).reshape(self.motion.labels.shape)
+
     @functools.cached_property
     def kicks(self) -> Array:
         """What random forces do to velocities, see `innovations`."""
@@ -113,7 +123,7 @@ class Search:
     """Which forms the parts of a law have.
 
     Attributes:
-        few: rows on which forms are screened.
+        few: rows on which forms are screened; None where `candidates` have been.
         seen: rows that fits see; `unseen` rows that choose.
         order: of the equation of motion.
         candidates: forms of one direction, from points of the network.
@@ -123,7 +133,7 @@ class Search:
         begun: when they began.
     """
 
-    few: Rows
+    few: Rows | None
     seen: Rows
     unseen: Rows
     order: int
@@ -137,7 +147,7 @@ class Search:
         """Choose the parts one after another, then once more beside the others' closed forms."""
         parts = alive(self.seen, self.unseen)
         pairs: dict[str, Form] = {}
-        own = self._own(parts, ())
+        own = self.own(parts, ())
         rest = self._unsaid(parts, own)
         forms: dict[str, list[Form]] = {}
         level: dict[str, list[Tried]] = {}
@@ -159,7 +169,7 @@ class Search:
                 pairs.pop(key, None)
                 if best.fit.form.terms:
                     pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
-            own = self._own([], tuple(pairs.values()))
+            own = self.own([], tuple(pairs.values()))
             if before == ({k: f.name for k, f in pairs.items()}, [f.name for f in own]):
                 break
         unsaid = bool(rest) and bool(self._unsaid([], [*pairs.values(), *own]))
@@ -189,7 +199,7 @@ class Search:
         )
         if best.fit.form.terms == (chosen.pairs[key].terms if key in chosen.pairs else ()):
             return now
-        own = self._own([], tuple(pairs.values()))
+        own = self.own([], tuple(pairs.values()))
         unsaid = chosen.unsaid and bool(self._unsaid([], [*pairs.values(), *own]))
         return replace(now, own=tuple(own), unsaid=unsaid)
 
@@ -218,7 +228,7 @@ class Search:
         without, with_it = compared(fits, self.unseen.motion, unseen)
         return ["own"] if beaten(without, with_it, typical(self.unseen.motion.labels)) else []
 
-    def _own(self, told: Sequence[str], forms: Sequence[Form]) -> list[Form]:
+    def own(self, told: Sequence[str], forms: Sequence[Form]) -> list[Form]:
         """The one-body terms beside what is known of pairs."""
         if "own" not in self.seen.network:
             return []
@@ -230,6 +240,8 @@ class Search:
 
     def _screened(self, forms: Sequence[Form], told: Sequence[str], known: Sequence[Form]) -> list[Form]:
         """The forms that fit a few rows best, their constants moved there."""
+        if self.few is None:
+            return list(forms)[:SCREENED]
         motion, extra = self.few.motion, self.few.beside(told, known)
         fits = self._fits(motion, forms, extra)
         rated = sorted(compared(fits, motion, extra), key=lambda t: float(t.losses.mean()))
@@ -282,6 +294,33 @@ def alive(seen: Rows, unseen: Rows) -> list[str]:
         if not beaten(without, with_it, size):
             kept = rest
     return [k for k in kept if k != "own"]
+
+
+def nearest(forms: Sequence[Form], points: Points, count: int = SCREENED) -> list[Form]:
+    """So many forms that come nearest to points, the simple ones among them.
+
+    Args:
+        forms: of one direction, with constants to start from.
+        points: r and properties, and values of the function.
+        count: how many are kept.
+    """
+    named = dict(zip(points.names, points.X.T, strict=True))
+    named |= {"d": named["r"]}
+    off = []
+    for form in forms:
+        values = {**named, **dict(zip(form.symbols, form.start, strict=True))}
+        with np.errstate(all="ignore"):
+            parts = [np.broadcast_to(t.functions[0](values), len(points.y)) for t in form.terms]
+        table = np.stack(parts, axis=1).astype(np.float64)
+        if not np.isfinite(table).all():
+            off.append(np.inf)
+            continue
+        rest = points.y - table @ np.linalg.lstsq(table, points.y, rcond=None)[0]
+        off.append(float(np.sqrt(np.mean(points.weights * rest**2))))
+    near = sorted(range(len(forms)), key=lambda k: off[k])
+    short = sorted(near, key=lambda k: off[k] * 2.0 ** forms[k].cost)
+    kept = list(dict.fromkeys([*short[: count // 2], *near]))[:count]
+    return [forms[k] for k in kept if np.isfinite(off[k])]
 
 
 def candidates(

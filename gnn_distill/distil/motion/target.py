@@ -59,7 +59,7 @@ def targets(
     """
     few, many = rows
     choices = products(points)
-    tables = [_columns(few, p, along, FEW) for p in choices]
+    tables = [columns(few, p, along, FEW) for p in choices]
     size = np.array([_error(few, [t], beside[0]) for t in tables])
     best = int(np.argmin(size))
     found = [[choices[best]]]
@@ -79,19 +79,21 @@ def products(points: Points) -> list[sympy.Expr]:
     return list(dict.fromkeys([*told, *simple]))
 
 
-def _columns(motion: Motion, product: sympy.Expr, along: str, count: int) -> Array:
+def columns(
+    motion: Motion, product: sympy.Expr, along: str, count: int, splines: Splines | None = None
+) -> Array:
     """A product times each spline, along a direction, shape [R D, K]."""
     d = motion.named["d"]
     apart = d > 0
     with np.errstate(all="ignore"):
         factor = np.broadcast_to(compiled(product)(motion.named), d.shape)
     factor = np.where(apart & np.isfinite(factor), factor, 0.0)
-    table = _splines(d[apart], count)(motion.named["r"])
+    table = (splines or Splines(d[apart], count))(motion.named["r"])
     way = motion.directions[along] * factor[:, None]
     return np.stack([motion.pairs(column[:, None] * way).ravel() for column in table.T], axis=1)
 
 
-class _splines:  # noqa: N801 (a function with a memory)
+class Splines:
     """Cubic splines of the logarithm of the distance; distances beyond the ends count as the ends."""
 
     def __init__(self, d: Array, count: int) -> None:
@@ -100,6 +102,7 @@ class _splines:  # noqa: N801 (a function with a memory)
         self.knots = np.log(np.concatenate([[inner[0]] * 3, inner, [inner[-1]] * 3]))
 
     def __call__(self, r: Array) -> Array:
+        """Values at distances [S], shape [S, K]."""
         x = np.log(np.clip(r, self.low, self.high))
         x = np.clip(x, self.knots[0], self.knots[-1])
         return np.asarray(BSpline.design_matrix(x, self.knots, 3).toarray())
@@ -119,12 +122,12 @@ def _error(motion: Motion, tables: Sequence[Array], beside: Array) -> float:
 
 
 def _drawn(motion: Motion, which: Sequence[sympy.Expr], along: str, beside: Array) -> list[Target]:
-    tables = [_columns(motion, p, along, MANY) for p in which]
+    tables = [columns(motion, p, along, MANY) for p in which]
     factors = fit(motion, NOTHING, np.concatenate([*tables, beside], axis=1)).extra
     d = motion.named["d"]
     d, r = d[d > 0], motion.named["r"]
     grid = _spaced(r[r > 0], GRID, ENDS)
-    basis, found = _splines(d, MANY)(grid), []
+    basis, found = Splines(d, MANY)(grid), []
     for product in which:
         found.append(Target(product, grid, basis @ factors[: basis.shape[1]]))
         factors = factors[basis.shape[1] :]
