@@ -325,7 +325,7 @@ def _of_receivers(
     nodes_x = some.features[0, : len(picked)]
     x, a = (part.double().cpu().numpy() for part in (nodes_x, some.accelerations[0]))
     if not half:
-        a = table.accelerations[steps.to(table.accelerations.device)].double().mean(dim=1).cpu().numpy()
+        a = table.labels[steps.to(table.labels.device)].double().mean(dim=1).cpu().numpy()
     of = _parts_of_units(unit[first], frame[first], piece[first])
     nodes = Nodes(some.columns.own(x), a)
     lag = 2 * len(weights) - 1 if kicked and half else 0
