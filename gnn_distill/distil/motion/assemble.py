@@ -76,8 +76,8 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    few, seen, unseen = _samples(evidence)
-    hidden = _hidden(work, evidence, (few, seen, unseen))
+    hidden = _hidden(work, evidence)
+    few, seen, unseen = _samples(evidence, MORE if hidden is None and _pool(evidence) > 1 else 1)
     if hidden is not None:
         few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
     names, points = _points(evidence, settings, seen.pairs, hidden)
@@ -124,12 +124,13 @@ def _verdicts(
     return whole_verdict(parts, trust["sentence"] if trust.get("level") == "none" else "")
 
 
-def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Found | None:
+def _hidden(work: Work, evidence: Evidence) -> Found | None:
     """Strengths of individuals; None where these are not told apart, or are all alike."""
     if not evidence.individuals or evidence.model.basis != ISOTROPIC:
         return None
-    if not alive(*rows[1:]):  # a network that explains nothing knows no strengths
+    if evidence.optional and _pool(evidence) > 1:  # a network of such labels knows no strengths
         return None
+    rows = _samples(evidence)
     functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
     spare = Search(*rows, evidence.order, lambda key: []).spare()
     found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional)
@@ -182,11 +183,14 @@ def central_law(
     return law, {"equations": found.picks, "intervals": bounds, **space, **compared}
 
 
-def _samples(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
-    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy or few."""
+def _samples(evidence: Evidence, times: int = 1) -> tuple[Rows, Rows, Rows]:
+    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy or few.
+
+    `times` as many edges as usual.
+    """
     train, validation = evidence.train, evidence.validation
     unseen = _rows(evidence, validation, MANY, 3)
-    more = MORE**2 if _pool(evidence) > 1 else MORE if _loud(evidence) else 1
+    more = times * (MORE if _loud(evidence) else 1)
     whole = _graphs(train, validation)
     if _scarce(evidence) and not isinstance(whole, View) and whole.trajectory is not None:
         # a few runs cannot tell forms apart in noise: every second one of all judges the fits of the others
