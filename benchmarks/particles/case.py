@@ -37,7 +37,8 @@ class Tracks:
 
     `headings` name the columns of run, time and particle (None: no such column); `frame` as the time's
     heading writes frame numbers. `noise` is the standard deviation of what is added to the positions that
-    are written. `digits` is a printf format of the coordinates, `labels` are names of the particles.
+    are written. `digits` is a printf format of the coordinates, `labels` are names of the particles. With
+    `edges`, numbers of the pairs of each run [S, n, n], the recording is written as arrays.
     """
 
     x: np.ndarray
@@ -48,6 +49,16 @@ class Tracks:
     noise: float = 0.0
     digits: str = "%.9g"
     labels: tuple[str, ...] = ()
+    edges: np.ndarray | None = None
+
+    def save(self, folder: Path) -> None:
+        """Arrays loc and vel [S, T, D, n], and edges [S, n, n], a file each."""
+        folder.mkdir(exist_ok=True)
+        arrays = {"loc": self.x.swapaxes(2, 3), "vel": None, "edges": self.edges}
+        arrays |= {} if self.v is None else {"vel": self.v.swapaxes(2, 3)}
+        for name, values in arrays.items():
+            if values is not None:
+                np.save(folder / f"{name}.npy", values)
 
     def table(self, rng: np.random.Generator, velocities: bool) -> pd.DataFrame:
         """One row for each particle in each frame of each run."""
@@ -80,8 +91,9 @@ class Truth:
     there is no pair law. `direction`: "u" = Δ/d, Δ = x₁ − x₂, or "w" = v₁ − v₂. `weight`: what multiplies it,
     in the properties of receiver (1) and sender (2). `one_body`: a function of x [N, D], v [N, D] and the
     properties {column: [N]}, or None. `bound`: distances beyond it do not count; `box`: sides of a periodic
-    box. `source` and `response`: what individuals bring to c that the file does not hold, by label, a factor
-    each. `law`: the whole in words.
+    box. `laws`: in the place of `pair`, a function of d for each pair of kinds, `RECEIVER-SENDER`, or each
+    number of an edge. `source` and `response`: what individuals bring to c that the file does not hold, by
+    label, a factor each. `law`: the whole in words.
     """
 
     order: int
@@ -95,6 +107,7 @@ class Truth:
     box: float | None = None
     source: Mapping[str, float] = field(default_factory=dict)
     response: Mapping[str, float] = field(default_factory=dict)
+    laws: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
 
     def distances(self, x: np.ndarray) -> np.ndarray:
         """A grid between the 5 % and 95 % quantiles of the distances in positions [S, T, n, D]."""
@@ -126,6 +139,9 @@ class Truth:
         if self.pair is not None:
             d = self.distances(tracks.x)
             out["pair"] = {"d": d.tolist(), "f": self.pair(d).tolist()}
+        if self.laws:
+            d = self.distances(tracks.x)
+            out["laws"] = {name: {"d": d.tolist(), "f": f(d).tolist()} for name, f in self.laws.items()}
         if self.one_body is not None:
             run, frame, particle = (rng.integers(0, k, SIGHTINGS) for k in (S, T, n))
             x = tracks.x[run, frame, particle]
@@ -161,7 +177,7 @@ class Case:
         return self.make(Dice(seed, self.name), obstacle)
 
     def write(self, folder: Path, seed: int, obstacle: bool = True) -> Path:
-        """NAME.csv and NAME.truth.json (NAME_control for the control); returns the former."""
+        """NAME.csv (or what `form` writes) and NAME.truth.json (NAME_control for the control)."""
         tracks, truth = self.tracks(seed, obstacle)
         rng = np.random.default_rng([seed, 1])
         name = self.name if obstacle else f"{self.name}_control"

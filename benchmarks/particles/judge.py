@@ -67,6 +67,8 @@ def judged(law: dict[str, Any] | None, file: Path, truth: dict[str, Any]) -> dic
         row["pair"] = float(
             np.median(np.abs(found - f) / np.maximum(np.abs(f), 1e-3 * np.abs(f).max(axis=-1, keepdims=True)))
         )
+    if truth.get("laws"):
+        row["groups"], row["laws"] = _groups(move, truth, law), law.get("laws") and list(law["laws"])
     if truth["one_body"] is not None:
         own = truth["one_body"]
         x, v, h = (np.array(own[k]) for k in ("x", "v", "h"))
@@ -74,7 +76,8 @@ def judged(law: dict[str, Any] | None, file: Path, truth: dict[str, Any]) -> dic
             np.stack([own.get(k, np.zeros(len(x))) for k in law["further"]], 1) if law["further"] else None
         )
         ids = list(law["hidden"])[:1] * len(x) if law.get("hidden") else None
-        found = move(x, v, own.get("m"), own.get("q"), edges=NONE, features=features, ids=ids)
+        given = {"features": features, "ids": ids, "kinds": own.get("kind")}
+        found = move(x, v, own.get("m"), own.get("q"), edges=NONE, **given)
         row["own"] = float(1 - ((found - h) ** 2).sum() / ((h - h.mean(0)) ** 2).sum())
     return row
 
@@ -88,6 +91,22 @@ def off(found: dict[str, Any], truth: dict[str, float], role: str) -> tuple[floa
     }
     worst = max(errors, key=lambda name: errors[name])
     return errors[worst], worst
+
+
+def _groups(move: Any, truth: dict[str, Any], law: dict[str, Any]) -> dict[str, float]:
+    """The median relative error of the pair force of each group, along Δ/d."""
+    errors, dim = {}, truth["shape"][3]
+    for name, told in truth["laws"].items():
+        kinds = name.split("-") if "-" in name else None
+        edges = np.array([[0], [1]]) if kinds else np.array([[0], [1], [float(name)]])
+        f, found = np.array(told["f"]), []
+        for d in told["d"]:
+            x = np.zeros((2, dim))
+            x[0, 0] = d
+            both, alone = (move(x, kinds=kinds, edges=some) for some in (edges, edges[:, :0]))
+            found.append((both - alone)[0, 0])
+        errors[name] = float(np.median(np.abs(found - f) / np.maximum(np.abs(f), 1e-3 * np.abs(f).max())))
+    return errors
 
 
 def _pair(
