@@ -17,7 +17,7 @@ from torch import Tensor
 from gnn_distill.data.sightings import Sightings
 from gnn_distill.errors import InputError
 from gnn_distill.physics.simulate import Trajectories
-from gnn_distill.physics.variables import SOFTENING, Columns
+from gnn_distill.physics.variables import SOFTENING, Bonds, Columns
 
 
 class Graph(NamedTuple):
@@ -111,6 +111,7 @@ class ParticleData:
         hidden: properties that each individual may have beside those of the file.
         known: what the user knows of individuals, by their names: `{earth: {mass: 3.0e-6}}`.
         optional: whether the data are to say if individuals have hidden properties at all.
+        bonds: numbers of edges that features hold; None where they do not.
     """
 
     features: npt.NDArray[np.float32]
@@ -136,18 +137,20 @@ class ParticleData:
     hidden: int = 0
     known: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     optional: bool = False
+    bonds: Bonds | None = None
 
     @property
     def columns(self) -> Columns:
         """Where the features stand."""
-        space = self.further, self.box, self.softening, bool(self.individuals)
+        space = self.further, self.box, self.softening, bool(self.individuals), self.bonds
         return _columns(self.features, self.accelerations, *space)
 
     def anonymous(self) -> ParticleData:
-        """The same graphs without the numbers of individuals."""
-        if not self.individuals:
+        """The same graphs without the numbers of individuals and of edges."""
+        if not self.individuals and self.bonds is None:
             return self
-        return replace(self, features=self.features[..., :-1], individuals=(), hidden=0, known={})
+        x = self.features[..., : self.columns.rest.stop]
+        return replace(self, features=x, individuals=(), hidden=0, known={}, bonds=None)
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,8 @@ class Subset:
             these and all senders, G = 1, and labels are those of the receivers alone, [1, R, D]. Else None.
         particles: mean number of particles of a frame that these receivers stand for.
         further: names of the features after charge and mass.
-        box: edges of the periodic box; `softening`: ε of r = d + ε; see `Columns`, likewise `identity`.
+        box: edges of the periodic box; `softening`: ε of r = d + ε; see `Columns`, likewise `identity` and
+            `bonds`.
     """
 
     features: Tensor
@@ -176,6 +180,7 @@ class Subset:
     identity: bool = False
     graph: Graph | None = None
     particles: float = 1.0
+    bonds: Bonds | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -194,7 +199,7 @@ class Subset:
     @property
     def columns(self) -> Columns:
         """Where the features stand."""
-        space = self.further, self.box, self.softening, self.identity
+        space = self.further, self.box, self.softening, self.identity, self.bonds
         return _columns(self.features, self.accelerations, *space)
 
     @property
@@ -262,10 +267,12 @@ def _columns(
     box: tuple[float | None, ...] | None,
     softening: float,
     identity: bool,
+    bonds: Bonds | None,
 ) -> Columns:
     dim = accelerations.shape[-1]
-    columns = Columns(dim, further) if further else Columns.of(dim, features.shape[-1] - identity)
-    return replace(columns, box=box, softening=softening, identity=identity)
+    rest = Columns(dim, identity=identity, bonds=bonds).count - Columns(dim).count
+    columns = Columns(dim, further) if further else Columns.of(dim, features.shape[-1] - rest)
+    return replace(columns, box=box, softening=softening, identity=identity, bonds=bonds)
 
 
 def complete_graph(n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -190,7 +190,8 @@ class NBodyDataModule(L.LightningDataModule):
             return
         x, a = torch.from_numpy(data.features), torch.from_numpy(data.accelerations)
         of = torch.arange(len(x)) // data.frames
-        whole = Subset(x, a, mask, of, data.further, data.box, data.softening, bool(data.individuals))
+        space = data.box, data.softening, bool(data.individuals)
+        whole = Subset(x, a, mask, of, data.further, *space, bonds=data.bonds)
         parts = split_indices(len(x), data.frames, split, seed)
         if memory_limit is None:
             memory_limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

@@ -104,6 +104,7 @@ class Receivers:
             softening=t.columns.softening,
             graph=Graph(receiver, sender, len(index)),
             particles=t.particles,
+            bonds=t.columns.bonds,
         )
 
     @property

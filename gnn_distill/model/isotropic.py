@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from gnn_distill.data.graphs import Graph
 from gnn_distill.model.mlp import MLP
 from gnn_distill.model.node import LIGHTEST
-from gnn_distill.physics.variables import Columns
+from gnn_distill.physics.variables import EDGE, Columns
 
 CLOSEST = 1e-6  # distance, in typical ones, below which direction and logarithm are cut off
 CALIBRATION_EDGES = 1_000_000
@@ -54,6 +54,7 @@ class PairFrame(nn.Module):
     parity: Tensor
 
     loudness: Tensor
+    strength: Tensor
 
     def __init__(
         self, columns: Columns, velocities: bool, transverse: bool, individuals: int = 0, hidden: int = 0
@@ -65,6 +66,7 @@ class PairFrame(nn.Module):
         self.names = ("u", *(["w"] if velocities else []), *(["t"] if transverse else []))
         self.across = velocities and transverse and dim == 2
         self.scalars = 2 + 2 * velocities + self.across + 4 * properties + 2 * hidden
+        self.scalars += columns.bonds is not None
         self.periodic = [k for k, edge in enumerate(columns.box or ()) if edge is not None]
         self.own_inputs = (1 + velocities) * dim + 2 * properties + hidden + len(self.periodic)
         self.register_buffer("length", torch.ones(()))
@@ -75,6 +77,7 @@ class PairFrame(nn.Module):
         self.register_buffer("varies", torch.ones(properties))
         self.register_buffer("positive", torch.zeros(properties))
         self.hidden = nn.Parameter(FIRST / SWIFT * torch.randn(individuals, hidden)) if hidden else None
+        self.register_buffer("strength", torch.ones(()), persistent=columns.bonds is not None)
         self.register_buffer("loudness", torch.ones(individuals), persistent=columns.identity)
         even = [-1.0 if name == "t" and dim == 3 else 1.0 for name in self.names]  # u × w stays as it is
         self.register_buffer("parity", torch.tensor(even), persistent=False)
@@ -100,6 +103,9 @@ class PairFrame(nn.Module):
         some = x[:: max(1, len(x) * len(receiver) // CALIBRATION_EDGES)].double()
         delta = columns.separation(some[:, receiver], some[:, sender])
         self.length.fill_(_or_one(delta.norm(dim=-1).median()))
+        if columns.bonds is not None:
+            linked = columns.between(some[:, receiver], some[:, sender])[EDGE]
+            self.strength.fill_(_or_one(linked.square().mean().sqrt()))
         v = some[..., columns.velocity]
         self.speed.fill_(_or_one((v[:, receiver] - v[:, sender]).square().mean().sqrt()))
         moved = some[:, : graph.nodes, : columns.charge].flatten(0, 1)
@@ -129,6 +135,8 @@ class PairFrame(nn.Module):
             directions.append(aside)
             if self.across:
                 scalars.append((aside * w).sum(-1, keepdim=True))
+        if self.columns.bonds is not None:
+            scalars.append(self.columns.between(x_i, x_j)[EDGE][..., None] / self.strength)
         return torch.cat(scalars, -1), self._known(x_i), self._known(x_j), torch.stack(directions, -2)
 
     def own(self, x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from gnn_distill.model.heads import DeterministicHead, GaussianHead, Messages
 from gnn_distill.model.isotropic import CLOSEST, PairFrame, PairNode
 from gnn_distill.model.mlp import MLP
 from gnn_distill.model.node import NODE_MODELS
-from gnn_distill.physics.variables import Columns
+from gnn_distill.physics.variables import Bonds, Columns
 
 ISOTROPIC = "isotropic"
 APART = 2.0  # RMS distance of particles from their centre in the units of `scale_input`
@@ -74,6 +74,8 @@ class ParticleGNN(MessagePassing):
         individuals: number K of them, where a last feature says which one a particle is; basis `isotropic`
             only. Its labels then count relative to their usual size.
         hidden: properties of each individual that are learned.
+        bonds: of how many particles features hold the numbers of edges, which pairs then read; 0 for none.
+            Basis `isotropic` only.
     """
 
     mask: Tensor
@@ -105,6 +107,7 @@ class ParticleGNN(MessagePassing):
         box: Sequence[float | None] | None = None,
         individuals: int = 0,
         hidden: int = 0,
+        bonds: int = 0,
     ) -> None:
         super().__init__(aggr="add")
         remove_generated(type(self))
@@ -124,7 +127,8 @@ class ParticleGNN(MessagePassing):
             raise InputError("model.head", head, fix)
         columns = Columns.of(dim, Columns(dim).count + extra_features)
         edges = None if box is None else tuple(box)
-        self.columns = replace(columns, box=edges, identity=individuals > 0)
+        linked = Bonds(bonds) if bonds else None
+        self.columns = replace(columns, box=edges, identity=individuals > 0, bonds=linked)
         self.frame, self.reciprocal = None, reciprocal
         features = self.columns.count
         if basis == ISOTROPIC:

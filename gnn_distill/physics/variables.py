@@ -34,8 +34,12 @@ RELATIVE = ("wx", "wy", "wz")
 MOVING = ("w", "uw")
 """Relative speed |w|, and the speed u·w at which a pair draws apart, u = Δ/d."""
 
-KNOWN = (*VARIABLES, "d", *RELATIVE, *MOVING, *AXES, *VELOCITIES)
-"""The same with the plain distance d = |Δ|, relative velocities, and what acts on a single particle."""
+EDGE, BETWEEN = "k12", "_12"
+"""The number of a pair's edge; and how names end that say of which kind it is."""
+
+KNOWN = (*VARIABLES, "d", *RELATIVE, *MOVING, EDGE, *AXES, *VELOCITIES)
+"""The same with the plain distance d = |Δ|, relative velocities, the edge's number, and what acts on a single
+particle."""
 
 _FURTHER = re.compile(r"[A-Za-z]\w*[12]")
 _TAKEN = re.compile(r"([cdfmqrstuvwxyz]|[dvw][xyz]|uw)\d*|f\d+_[12]|exp|log|sqrt|abs|sin|cos|tanh|inv")
@@ -89,10 +93,34 @@ def latex(name: str) -> str:
         return {"w": "|w|", "uw": r"(u \cdot w)"}[name]
     if name in (*PROPERTIES, *HIDDEN):
         return f"{name[0]}_{name[1]}"
+    if name == EDGE:
+        return "k_{12}"
+    if name.endswith(BETWEEN):
+        word = name.removesuffix(BETWEEN).replace("_", r"\_")
+        return rf"\mathrm{{{word}}}_{{12}}"
     if _FURTHER.fullmatch(name):
         word = name[:-1].removesuffix("_").replace("_", r"\_")
         return rf"\mathrm{{{word}}}_{name[-1]}"
     return name
+
+
+@dataclass(frozen=True)
+class Bonds:
+    """Numbers of the edges between particles: strengths, or kinds.
+
+    Attributes:
+        count: of the particles of a graph.
+        kinds: the numbers that occur; none where they are too many to be kinds.
+    """
+
+    count: int
+    kinds: tuple[float, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What equations call an edge's number, and that it is of a kind: `k12`, `edge_0_5_12`."""
+        words = (re.sub(r"\W", "_", f"{kind:g}".replace("-", "minus ")) for kind in self.kinds)
+        return (EDGE, *(f"edge_{word}{BETWEEN}" for word in words))
 
 
 @dataclass(frozen=True)
@@ -112,6 +140,8 @@ class Columns:
         softening: ε of r = d + ε, in units of the data; 0 where nobody has softened their forces.
         identity: whether a last column holds the number of the individual, 0 to K − 1. It is no property:
             equations do not read it.
+        bonds: numbers of edges; each particle has those of its own edges, sender by sender, after the further
+            columns, and then its number among the senders. None where edges are alike.
     """
 
     dim: int
@@ -119,6 +149,7 @@ class Columns:
     box: tuple[float | None, ...] | None = None
     softening: float = SOFTENING
     identity: bool = False
+    bonds: Bonds | None = None
 
     @classmethod
     def of(cls, dim: int, features: int) -> Columns:
@@ -163,6 +194,22 @@ class Columns:
         """All columns that motion does not change: charge, mass and the further ones."""
         return slice(2 * self.dim, 2 * self.dim + 2 + len(self.further))
 
+    def between(self, one: Any, two: Any) -> dict[str, Any]:
+        """Numbers and kinds of the edges from senders `two` to receivers `one`, features [..., F] of both.
+
+        By the names they have in equations, each of shape [...]; none where edges are alike.
+        """
+        if self.bonds is None:
+            return {}
+        first, count = self.rest.stop, self.bonds.count
+        of = two[..., first + count]
+        k = 0.0 * of
+        for number in range(count):
+            k = k + one[..., first + number] * (of == number)
+        return {EDGE: k} | {
+            n: 1.0 * (k == v) for n, v in zip(self.bonds.names[1:], self.bonds.kinds, strict=True)
+        }
+
     @property
     def unmoved(self) -> slice:
         """`constant`, and the number of the individual where there is one."""
@@ -182,13 +229,15 @@ class Columns:
     @property
     def count(self) -> int:
         """Number of features F."""
-        return 2 * self.dim + 2 + len(self.further) + self.identity
+        linked = 0 if self.bonds is None else self.bonds.count + 1
+        return 2 * self.dim + 2 + len(self.further) + linked + self.identity
 
     @property
     def pair_names(self) -> tuple[str, ...]:
         """What an equation for a pair may read: `dx dy [dz] r m1 m2 q1 q2`, then further columns."""
         sides = [sided(name, side) for side in (1, 2) for name in self.further]
-        return (*DELTAS[: self.dim], "r", *PROPERTIES, *sides)
+        edges = () if self.bonds is None else self.bonds.names
+        return (*DELTAS[: self.dim], "r", *PROPERTIES, *sides, *edges)
 
     @property
     def law_names(self) -> tuple[str, ...]:

@@ -253,6 +253,7 @@ def make_model(
         torch.manual_seed(cfg.seed)  # of the weights
         known = {"extra_features": len(columns.further), "box": columns.box}
         known |= {"individuals": hidden[0], "hidden": hidden[1]} if columns.identity else {}
+        known |= {"bonds": columns.bonds.count} if columns.bonds else {}
         model = make(cfg.model, scale_input=scale, velocities=velocities, **known)
     if not isinstance(model, ParticleGNN):
         raise InputError("model._target_", cfg.model.get("_target_"), "give a ParticleGNN")

@@ -243,7 +243,7 @@ def edge_features(
     one, two = (features[:, side].reshape(graphs * len(side), -1) for side in (receiver, sender))
     delta = columns.separation(one, two)
     relative = one[:, columns.velocity] - two[:, columns.velocity]
-    known = columns.properties(one, 1) | columns.properties(two, 2)
+    known = columns.properties(one, 1) | columns.properties(two, 2) | columns.between(one, two)
     number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
     properties = (known[name] for name in PROPERTIES)
     force = None if law is None else as_equation(law).force(delta, relative, *properties)

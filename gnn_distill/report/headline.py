@@ -33,6 +33,7 @@ from gnn_distill.report.formula import (
     times,
     tree,
 )
+from gnn_distill.report.groups import Members, members
 from gnn_distill.report.style import BLACK, look
 from gnn_distill.report.text import data_url, readable
 
@@ -40,6 +41,8 @@ SIZE = 17.0
 """Of the font of set formulas, in points."""
 WAYS = {"u": ("Δ", "d"), "w": ("w⃗", None), "t": ("Δ⊥", "d")}
 """The vector of each function, and what divides it."""
+PAIR = ("c₁₂ =", r"\mathbf{c}_{12} =")
+"""The left-hand side of what a pair contributes."""
 SAME = 1e-6
 """Factors that differ by a smaller share are one factor."""
 
@@ -61,12 +64,24 @@ class Headline:
         tex: the left-hand side, then each term with its sign, in LaTeX; empty where that fails.
         constants: its numbers.
         meanings: what its letters stand for.
+        cases: where groups of pairs have laws of their own, each of them; `text` calls it c₁₂.
     """
 
     text: str
     tex: tuple[str, ...]
     constants: tuple[Constant, ...]
     meanings: tuple[str, ...]
+    cases: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a pair of some group contributes: whose pairs these are, and its law as in `Headline`."""
+
+    name: str
+    text: str
+    tex: tuple[str, ...]
+    constants: tuple[Constant, ...]
 
 
 class _Term(NamedTuple):
@@ -82,19 +97,46 @@ class _Term(NamedTuple):
 def headline(law: Mapping[str, Any]) -> Headline:
     """The law of `law.json` in one line; where it cannot be understood, as it is written there."""
     try:
-        terms = list(_terms(law))
+        apart = members(law)
+        terms = [term for term in _terms(law) if not (apart and term.paired)]
         left = "a" if law.get("order", 2) == 2 else "v"
-        known = {paired: Known.of(law, paired) for paired in (True, False)}
-        texts = {paired: Text(of.short) for paired, of in known.items()}
-        text = " ".join([f"{left}₁ =", *_written(terms, texts, "Σ₂ ", ", ")])
-        tex = [
-            rf"\mathbf{{{left}}}_1 =",
-            *_written(terms, {k: Tex(of.tex) for k, of in known.items()}, r"\sum_{2} \, ", r",\, "),
-        ]
+        pair = ("Σ₂ c₁₂", r"\sum_{2} \, \mathbf{c}_{12}") if apart else None
+        text, tex, known = _sides(law, terms, (f"{left}₁ =", rf"\mathbf{{{left}}}_1 ="), pair)
+        cases = tuple(_case(law, group) for group in apart)
     except InputError:
         found = [str(text) for text in (*(law.get("functions") or {}).values(), *(law.get("one_body") or ()))]
         return Headline("; ".join(map(readable, found)), (), (), ())
-    return Headline(text, tuple(tex), tuple(_constants(terms, known)), tuple(_meanings(law, terms)))
+    numbers = [*(c for case in cases for c in case.constants), *_constants(terms, known)]
+    said = _meanings(law, [*_terms(law)])
+    return Headline(text, tex, tuple(numbers), tuple(said), cases)
+
+
+def _sides(
+    law: Mapping[str, Any],
+    terms: Sequence[_Term],
+    left: tuple[str, str],
+    first: tuple[str, str] | None = None,
+) -> tuple[str, tuple[str, ...], dict[bool, Known]]:
+    """An equation in plain text and in LaTeX; pairs are summed over unless the left-hand side is a pair's."""
+    known = {paired: Known.of(law, paired) for paired in (True, False)}
+    texts = {paired: Text(of.short) for paired, of in known.items()}
+    tex = {paired: Tex(of.tex) for paired, of in known.items()}
+    over = ("", "") if left[0] == PAIR[0] else ("Σ₂ ", r"\sum_{2} \, ")
+    begun = first is not None
+    plain = [left[0], *([first[0]] if first else []), *_written(terms, texts, over[0], ", ", begun)]
+    set_ = [left[1], *([first[1]] if first else []), *_written(terms, tex, over[1], r",\, ", begun)]
+    return " ".join(plain), tuple(set_), known
+
+
+def _case(law: Mapping[str, Any], group: Members) -> Case:
+    """The law of a group of pairs in one line, without what acts on a particle by itself."""
+    one = {**group.law, "names": group.names, "one_body": []}
+    terms = list(_terms(one))
+    text, tex, known = _sides(one, terms, PAIR)
+    if not terms:
+        text, tex = f"{PAIR[0]} 0", (f"{PAIR[1]} 0",)
+    constants = [c._replace(place=f"{group.name}: {c.place}") for c in _constants(terms, known)]
+    return Case(group.name, text, tex, tuple(constants))
 
 
 def _terms(law: Mapping[str, Any]) -> Iterator[_Term]:
@@ -203,13 +245,17 @@ class Known:
 
 
 def _written(
-    terms: Sequence[_Term], writers: Mapping[bool, Text | Tex], over: str, comma: str
+    terms: Sequence[_Term], writers: Mapping[bool, Text | Tex], over: str, comma: str, begun: bool = False
 ) -> Iterator[str]:
-    """Each term with its sign, by the writer for pairs or the one for single particles."""
+    """Each term with its sign, by the writer for pairs or the one for single particles.
+
+    `begun`: whether another term stands before them.
+    """
     for k, term in enumerate(terms):
         writer = writers[term.paired]
-        sign = writer.minus if term.sign < 0 else "+" if k else ""
-        sign += writer.gap if k else ""
+        later = begun or k > 0
+        sign = writer.minus if term.sign < 0 else "+" if later else ""
+        sign += writer.gap if later else ""
         if term.tree is None:
             body = f"({comma.join(writer(part) for part in term.components)})"
         else:
@@ -238,6 +284,8 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
         return
     near = f" that are closer than {law['radius']:g}" if law.get("radius") else ""
     yield f"Σ₂: sum over all other particles 2{near}"
+    if law.get("laws"):
+        yield "c₁₂: what particle 2 does to particle 1"
     yield "Δ = x₁ − x₂, d = |Δ|"
     if "r" in used:
         softening = law.get("softening", SOFTENING)
@@ -250,6 +298,8 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
         yield "Δ⊥ = (−Δy, Δx)"
     if used & {"s1", "s2"}:
         yield "s: strength of an individual as a source"
+    if "k12" in used:
+        yield "k₁₂: number of the edge"
     if "t1" in used:
         yield "t: response of an individual as a receiver"
 

@@ -38,6 +38,7 @@ def _shorten(match: re.Match[str]) -> str:
 def with_signs(text: str) -> str:
     """A sentence or expression with the signs of physics for names and operators."""
     text = _COUPLING.sub("k", _REST.sub("r₀", _DELTA.sub(r"Δ\1", text)))
+    text = re.sub(r"\bk12\b", "k₁₂", text)
     text = _INDEXED.sub(lambda m: m[1] + m[2].translate(_SUBSCRIPT), text)
     text = _SQUARE.sub(lambda m: m[1].translate(_SUPERSCRIPT), text).replace("**", "^")
     text = re.sub(r"(?<=[\w)₁₂²³⁴])\s*\*\s*(?=[\wΔ(])", " ", text)

@@ -39,7 +39,7 @@ INSIDE = {
         ["motion"],
     ],
     "report": [
-        ["text", "published"],
+        ["text", "published", "groups"],
         ["style"],
         ["equations", "formula"],
         ["headline"],

@@ -15,6 +15,7 @@ import numpy as np
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import check_velocities, implied_step
+from gnn_distill.data.own.bonds import bonds
 from gnn_distill.data.own.box import Box, brought_home, check_box, check_edges, unwrapped
 from gnn_distill.data.own.contents import doubts as doubts_of
 from gnn_distill.data.own.contents import extent, particles, runs
@@ -205,12 +206,12 @@ class OwnData:
         when = self._clock(seen, box)
         motion = self._motion(seen, box, when)
         numbers, names = self._hidden().of(seen)
-        rows, blocks, frames = self._rows(seen, motion, box, when, numbers)
+        linked, kinds, said = bonds(seen, self._kind(seen))
+        rows, blocks, frames = self._rows(seen, motion, box, when, [linked, numbers])
         radius = self._radius(seen, rows, box)
         joined, company = self._neighbours(seen, rows, box, radius)
-        notes = [*seen.notes, *motion.notes, *rows.notes]
-        if radius is not None and self.radius is None:
-            notes.append(limited(particles(seen), radius))
+        near = [limited(particles(seen), radius)] if radius is not None and self.radius is None else []
+        notes = [*seen.notes, *said, *motion.notes, *rows.notes, *near]
         softening = 0.0 if self.law is None else as_equation(self.law).softening
         wrong = [*seen.doubts, *motion.doubts, *rows.doubts, *doubts_of(seen, softening > 0)]
         for sentence in (*notes, *wrong):
@@ -238,6 +239,7 @@ class OwnData:
             hidden=self._hidden().dims if names else 0,
             known=self.known or {},
             optional=self.hidden == "auto",
+            bonds=kinds,
         )
 
     def _as_asked(self, seen: Observed) -> Observed:
@@ -286,10 +288,8 @@ class OwnData:
     ) -> Motion:
         """Features and labels in time; `over` is None where nothing has to be derived."""
         given = seen.velocities is not None, seen.accelerations is not None
-        sims, length = frames
-        widest = length // (self.blocks or (FEWEST if sims < 3 else 1)) // WIDE
-        if isinstance(over, Pieces):
-            widest = min(widest, over.widest)
+        widest = frames[1] // (self.blocks or (FEWEST if frames[0] < 3 else 1)) // WIDE
+        widest = min(widest, over.widest) if isinstance(over, Pieces) else widest
         window = None if isinstance(self.window, str) else self.window
         fitting = Fitting(window, self.order, widest, self.drop_edges)
         if isinstance(over, Pieces):
@@ -308,14 +308,14 @@ class OwnData:
         return replace(second, notes=(verdict.note, *second.notes))
 
     def _rows(
-        self, seen: Observed, motion: Motion, box: Box | None, when: Even | Clock | None, numbers: Array
+        self, seen: Observed, motion: Motion, box: Box | None, when: Even | Clock | None, more: list[Array]
     ) -> tuple[Rows, int, int]:
         """Features and labels, of equal frames or as a table; blocks of a run; frames of a block."""
         sims, frames = runs(seen, when)
         length = motion.positions.shape[1] if seen.sighted is None else frames
-        blocks = self._blocks(sims, length, motion.gap, numbers.size > 0 and self.identity == "run")
+        blocks = self._blocks(sims, length, motion.gap, more[-1].size > 0 and self.identity == "run")
         kept = blocks_of(length, blocks, motion.gap, self.every)
-        places = (seen.charges[..., None], seen.masses[..., None], seen.features, numbers)
+        places = (seen.charges[..., None], seen.masses[..., None], seen.features, *more)
         columns = [c[:, motion.first :][:, : motion.positions.shape[1]] for c in places]
         x = np.concatenate([motion.positions, motion.velocities, *columns], -1)
         dim, low = seen.positions.shape[-1], seen.positions.min(axis=(0, 1, 2))
@@ -328,8 +328,8 @@ class OwnData:
             x, a = x[:, kept], motion.labels[:, kept]
             rows = Rows(x.reshape(-1, *x.shape[3:]), a.reshape(-1, *a.shape[3:]))
         cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
-        notes = (*rows.notes, *said, *([cut] if blocks > 1 else []))
-        return replace(rows, notes=notes), blocks, kept.shape[1]
+        said = [*rows.notes, *said, *([cut] if blocks > 1 else [])]
+        return replace(rows, notes=tuple(said)), blocks, kept.shape[1]
 
     def _kind(self, seen: Observed) -> str | None:
         """What decides who interacts; None takes all pairs, or the file's edges."""

@@ -83,6 +83,8 @@ class Hidden:
 
 
 def _told_apart(seen: Observed) -> bool:
-    """Whether particles have masses, charges or further columns that differ."""
+    """Whether particles have masses, charges or further columns that differ, or their edges numbers."""
+    if seen.edges is not None and len(np.unique(seen.edges[seen.edges != 0])) > 1:
+        return True
     known: list[Any] = [seen.masses[..., None], seen.charges[..., None], seen.features]
     return any(values.size and (values != values[:1, :1, :1]).any() for values in known)

@@ -22,11 +22,23 @@ Index = npt.NDArray[np.int64]
 VECTORS = ("positions", "velocities", "accelerations")
 DIMENSIONS = (2, 3)
 CLOCKS = ("times", "frames", "dt")
-KNOWN = (*VECTORS, "forces", "masses", "charges", "features", *CLOCKS, "edge_index", "edges", "box")
+KNOWN = (
+    *VECTORS,
+    "forces",
+    "masses",
+    "charges",
+    "features",
+    *CLOCKS,
+    "edge_index",
+    "edges",
+    "edge_attr",
+    "box",
+)
 ALIASES = {"position": "positions", "velocity": "velocities", "acceleration": "accelerations"}
 ALIASES |= {"mass": "masses", "charge": "charges", "time": "times", "frame": "frames", "t": "times"}
 ALIASES |= dict.fromkeys(("pos", "loc", "location", "locations", "coordinates", "trajectories"), "positions")
 ALIASES |= {"vel": "velocities", "acc": "accelerations", "force": "forces", "adjacency": "edges"}
+ALIASES |= dict.fromkeys(("edge_type", "edge_types", "edge_kind", "edge_kinds", "edge_weight"), "edge_attr")
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,7 @@ class Observed:
         times: shape [S, T], ascending.
         counted: `times` are frame numbers, to be multiplied by a time step.
         edge_index: shape [2, E], rows sender and receiver.
-        edges: of each trajectory, shape [S, n, n], [receiver, sender]; 0 where there is none.
+        edges: of each trajectory, shape [S, n, n], [receiver, sender]: numbers, 0 where there is none.
         notes: what was done to the file's contents, in sentences for the report; `doubts`: what is wrong.
         box: edges of the periodic box, None along an open axis.
         units: of length, time, mass and charge, as far as they are known.
@@ -185,7 +197,7 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
         counted=counted,
         edge_index=None if edges is None else _edges(path, edges, n),
         notes=(*notes, *([f"in equations {', '.join(other)}"] if other else [])),
-        edges=_adjacency(path, numbers.get("edges"), (shape[0], n)),
+        edges=_adjacency(path, numbers, edges, (shape[0], n)),
         doubts=contents.doubts,
         box=contents.box or _box(path, numbers.get("box"), shape[-1]),
         units=contents.units,
@@ -223,15 +235,44 @@ def _turned(numbers: dict[str, Array], dim: int | None) -> list[str]:
     return [f"positions of shape {given} are read as [..., dim, particles]: {given[-1]} particles"]
 
 
-def _adjacency(path: Path, edges: Array | None, shape: tuple[int, int]) -> Array | None:
-    """Edges [n, n] or [S, n, n] as [S, n, n], none from a particle to itself."""
-    if edges is None:
+def _adjacency(path: Path, arrays: Mapping[str, Array], index: Any, shape: tuple[int, int]) -> Array | None:
+    """Edges as [S, n, n], none from a particle to itself: numbers of pairs, 0 where there is no edge.
+
+    Args:
+        path: the file.
+        arrays: `edges` [n, n] or [S, n, n], or lists of pairs, [E, 2] or [S, E, 2], as far as they are there,
+            and `edge_attr`, numbers of the edges of a list or of `index`.
+        index: `edge_index` [2, E], or None.
+        shape: S and n.
+    """
+    (sims, n), edges, attr = shape, arrays.get("edges"), arrays.get("edge_attr")
+    if edges is not None and edges.shape in {(n, n), (sims, n, n)}:
+        if attr is not None:
+            raise bad(path, "edge_attr stands beside a matrix of edges", "save the numbers in the matrix")
+        return np.broadcast_to(edges * (1 - np.eye(n)), (sims, n, n))
+    if edges is None and index is None:
+        if attr is not None:
+            raise bad(path, "edge_attr is there without edge_index or edges", "save who acts on whom, too")
         return None
-    sims, n = shape
-    if edges.shape not in {(n, n), (sims, n, n)}:
-        problem = f"edges has shape {edges.shape}"
-        raise bad(path, problem, f"save who acts on whom, 0 for nobody, as ({n}, {n}) or ({sims}, {n}, {n})")
-    return np.broadcast_to(edges * (1 - np.eye(n)), (sims, n, n))
+    lists = np.asarray(index).T if edges is None else edges
+    fix = f"save who acts on whom, 0 for nobody, as ({n}, {n}) or ({sims}, {n}, {n}), or pairs as (E, 2)"
+    if lists.ndim not in (2, 3) or lists.shape[-1] != 2 or lists.shape[:-2] not in {(), (1,), (sims,)}:
+        raise bad(path, f"edges has shape {lists.shape}", fix)
+    lists = lists.reshape(-1, *lists.shape[-2:])
+    if (lists != np.round(lists)).any() or (lists < 0).any() or (lists >= n).any():
+        raise bad(path, "edges is a list of pairs of other numbers", f"number the {n} particles 0 to {n - 1}")
+    values = np.ones(lists.shape[:2]) if attr is None else attr.reshape(-1, lists.shape[1])
+    if len(values) not in (1, len(lists)):
+        problem = f"edge_attr has shape {values.shape} for edges of shape {lists.shape}"
+        raise bad(path, problem, "save one number for each edge")
+    found = np.zeros((len(lists), n, n))
+    run, sender, receiver = np.arange(len(lists))[:, None], *np.moveaxis(lists.astype(np.int64), -1, 0)
+    found[run, receiver, sender] = values
+    if (
+        edges is not None and not (found.transpose(0, 2, 1)[found != 0] != 0).any()
+    ):  # each pair is named once: it acts both ways
+        found = found + found.transpose(0, 2, 1)
+    return np.broadcast_to(found * (1 - np.eye(n)), (sims, n, n))
 
 
 def _box(path: Path, box: Array | None, dim: int) -> tuple[float | None, ...] | None:

@@ -156,6 +156,8 @@ class _Problem:
     def powers(self) -> Array:
         """Powers [K] by a robust fit of log|y| to the logarithms of the properties and any function of r."""
         use = (self.size > 0).all(axis=1) & (self.points.y != 0)
+        if not use.any():  # columns of kinds, of which one is always zero
+            return np.where(np.isin(self.names, self.signed), 1.0, 0.0)
         y, weight = np.abs(self.points.y[use]), self.points.weights[use]
         design = np.concatenate([np.log(self.size[use]), _hats(self.r)[use]], axis=1)
         # what is small is mostly noise, and its logarithm would say that no property matters

@@ -137,8 +137,14 @@ def deletions(expression: sympy.Expr) -> Iterator[sympy.Expr]:
         for smaller in deletions(arg):
             parts = (*args[:i], smaller, *args[i + 1 :])
             # a number to the power of a large one would be worked out, digit by digit, for hours
-            if not (expression.is_Pow and parts[1].is_number and abs(parts[1]) > MAX_EXPONENT):
+            if not (expression.is_Pow and parts[1].is_number and not _modest(parts[1])):
                 yield expression.func(*parts)
+
+
+def _modest(exponent: sympy.Expr) -> bool:
+    """Whether a number is real and small enough for an exponent; SymPy may not see that an i cancels."""
+    value = complex(exponent)
+    return abs(value) <= MAX_EXPONENT and value.imag == 0
 
 
 def writings(expression: sympy.Expr) -> list[sympy.Expr]:

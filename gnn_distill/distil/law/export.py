@@ -19,7 +19,7 @@ from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.module import LawModule, strengths_of
 from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import AXES, DELTAS, MOVING, RELATIVE, VELOCITIES, sided
+from gnn_distill.physics.variables import AXES, DELTAS, MOVING, RELATIVE, VELOCITIES, Bonds, sided
 from gnn_distill.runs.files import atomic
 
 _FUNCTION = re.compile(r"\b(exp|log|sqrt|Abs|sin|cos|tanh)\(")
@@ -31,11 +31,15 @@ NUMPY_FILE = Template('''\
 r = d + SOFTENING; wx wy wz: v1 - v2, w its length, uw its component along x1 - x2.
 """
 
+import re
+
 import numpy as np
 
 SOFTENING = $softening
 BOX = $box  # edges of the periodic box of the data, None along an open axis
 STRENGTHS = $strengths  # of individuals by label: as a source, s, and as a receiver, t
+KINDS = $kinds  # columns of `features` that are 1 for particles of a kind, by its label
+EDGES = $edges  # kinds of edges by the names of the law; None where it reads no numbers of edges
 FURTHER = $further  # columns of `features` that the law reads of receivers (1) and of senders (2)
 PAIRS = 1_000_000  # that are held in memory together
 
@@ -56,10 +60,10 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
     x: positions [n, $dim]; v: velocities [n, $dim], 0 if None.
     m: masses [n], 1 if None; q: charges [n], 0 if None.
     box: edges [$dim] of a periodic box, None along an open axis; BOX if None.
-    edges: receivers and senders, each [E]; all pairs if None.
+    edges: receivers and senders$numbers, each [E]$every.
     features: further columns [n, K], here $columns; $read.
     ids: labels [n] of individuals, $labels.
-    kinds: accepted, and change nothing, since the law is the same for all kinds.
+    kinds: labels [n] of kinds, $labelled.
     """
     x = np.asarray(x, dtype=float)
     if x.ndim != 2 or x.shape[1] != $dim:
@@ -67,6 +71,14 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
     n = len(x)
     v = np.zeros_like(x) if v is None else np.asarray(v, dtype=float).reshape(x.shape)
     m, q = np.ones(n) * (1.0 if m is None else m), np.ones(n) * (0.0 if q is None else q)
+    if features is None and kinds is not None and KINDS:
+        named = [re.sub("[^0-9A-Za-z]+", "_", str(kind)).strip("_") for kind in kinds]
+        if not {*named} <= {*KINDS}:
+            raise ValueError(f"give kinds, labels of {', '.join(KINDS)}")
+        features = np.zeros((n, $width))
+        features[np.arange(n), [KINDS[name] for name in named]] = 1.0
+    if EDGES is not None and (edges is None or len(edges) < 3):
+        raise ValueError("give edges: receivers, senders and numbers k12, which the law reads")
     if features is None and (FURTHER[1] or FURTHER[2]):
         raise ValueError("give features: $read")
     features = np.empty((n, 0)) if features is None else np.asarray(features, dtype=float).reshape(n, -1)
@@ -84,13 +96,17 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
     edge = np.broadcast_to(np.array(BOX if box is None else box, dtype=float), x.shape[1:])
     periodic = np.isfinite(edge)
     total = np.zeros_like(x)
-    for i, j in _pairs(n) if edges is None else [np.asarray(edges, dtype=int)]:
+    for i, j, *numbers in _pairs(n) if edges is None else [edges]:
+        i, j = np.asarray(i, dtype=int), np.asarray(j, dtype=int)
         delta, w = x[i] - x[j], v[i] - v[j]
         delta[:, periodic] -= edge[periodic] * np.round(delta[:, periodic] / edge[periodic])
         d = np.sqrt((delta**2).sum(axis=1))
         apart = (delta * w).sum(axis=1) / np.where(d > 0, d, 1.0)
         known = {"r": d + SOFTENING, "d": d, "w": np.sqrt((w**2).sum(axis=1)), "uw": apart}
         known |= dict(zip($deltas, delta.T)) | dict(zip($relative, w.T))
+        for k in numbers[:1] if EDGES is not None else ():
+            known |= {"k12": np.asarray(k, dtype=float)}
+            known |= {name: 1.0 * np.isclose(k, number) for name, number in EDGES.items()}
         with np.errstate(all="ignore"):
             found = _side_by_side(pair(**known, **properties(1, i), **properties(2, j)), d)
         np.add.at(total, i, np.where(d[:, None] == 0, 0.0, found))  # no direction, so no force
@@ -120,14 +136,16 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
         content: that of `law.json`.
         folder: where to.
     """
-    lists = ("acceleration", "one_body", "further", "box")
+    lists, laws = ("acceleration", "one_body", "further", "box"), content.get("laws") or {}
     softening = content.get("softening", SOFTENING)
     built: dict[str, Any] = {"order": law.order, "softening": softening} | {
         key: list(content.get(key) or []) for key in lists
     }
     built |= {"hidden": found} if (found := strengths_of(content)) else {}
+    built |= {"bonds": content["bonds"]} if content.get("bonds") else {}
+    each = [f"% {label}, receiver first\n{latex(Law.of(one), softening)}" for label, one in laws.items()]
     texts = {
-        "law.tex": latex(law, softening),
+        "law.tex": "\n".join(each) or latex(law, softening),
         "law_sympy.py": in_sympy(law, softening),
         "law_numpy.py": in_numpy(
             law,
@@ -135,6 +153,8 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
             content.get("box"),
             softening,
             dict(zip(content.get("hidden") or (), found, strict=True)),
+            content.get("kinds"),
+            content.get("bonds"),
         ),
     }
     for name, text in texts.items():
@@ -175,6 +195,7 @@ def definitions(used: Collection[str], softening: float = SOFTENING) -> list[str
         r"d = |\Delta|": {"d"},
         r"u = \Delta/|\Delta|": {"uw"},
         "w = v_1 - v_2": {*RELATIVE, *MOVING},
+        "k_{12}: number of the edge": {variables.EDGE},
     }
     return [text for text, known in meant.items() if known & set(used)]
 
@@ -214,6 +235,8 @@ def in_numpy(
     box: Sequence[float | None] | None = None,
     softening: float = SOFTENING,
     strengths: Mapping[str, Sequence[float]] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    bonds: tuple[int, Sequence[float]] | None = None,
 ) -> str:
     """A Python module that needs NumPy only: accelerations of n particles, or velocities in first order.
 
@@ -223,6 +246,8 @@ def in_numpy(
         box: edges of the periodic box of the data, None along an open axis.
         softening: ε of r = d + ε.
         strengths: source and response of individuals, by label; none where the law reads none.
+        kinds: columns among `further` that are 1 for the particles of a kind, by its label.
+        bonds: number of particles, and numbers of edges that are kinds; None where edges are alike.
     """
     used, dim = names(law), len(law.components)
     alone = law.one_body or (sympy.S.Zero,) * dim
@@ -230,6 +255,9 @@ def in_numpy(
         side: {name: k for k, column in enumerate(further) if (name := sided(column, side)) in used}
         for side in (1, 2)
     }
+    edges = None if bonds is None else Bonds(bonds[0], tuple(bonds[1]))
+    numbered = edges is not None and not {*edges.names}.isdisjoint(used)
+    known = dict(zip(edges.names[1:], edges.kinds, strict=True)) if edges and numbered else {}
     read = ", ".join(further[k] for k in sorted({*columns[1].values(), *columns[2].values()}))
     return NUMPY_FILE.substitute(
         quantity=_quantity(law),
@@ -240,6 +268,12 @@ def in_numpy(
         labels="of STRENGTHS" if strengths else "accepted, and change nothing",
         columns=", ".join(further) or "none in these data",
         read=f"the law reads {read}" if read else "the law reads none",
+        kinds={label: list(further).index(name) for label, name in (kinds or {}).items()},
+        edges={name: value for name, value in known.items() if name in used} if numbered else None,
+        numbers=" and numbers k12" if numbered else "",
+        every="" if numbered else "; all pairs if None",
+        labelled="of KINDS, in the place of features" if kinds else "accepted, and change nothing",
+        width=len(further),
         dim=dim,
         deltas=DELTAS[:dim],
         relative=RELATIVE[:dim],

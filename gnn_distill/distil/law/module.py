@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gnn_distill.distil.expressions.evaluate import Backend, Function, compiled, constants, replaced
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Columns
+from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Bonds, Columns
 
 TORCH = Backend(
     {
@@ -49,6 +49,7 @@ class LawModule(nn.Module):
         order: of the equation of motion; in one of first order the expressions are velocities.
         hidden: strengths of individuals, a pair of source and response for each number that the last feature
             may hold; none where the law reads none.
+        bonds: of how many particles features hold the numbers of edges, and which numbers are kinds.
     """
 
     strengths: Tensor
@@ -63,11 +64,13 @@ class LawModule(nn.Module):
         softening: float = SOFTENING,
         order: int = 2,
         hidden: Sequence[Sequence[float]] = (),
+        bonds: tuple[int, Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         self.order = order
         space = tuple(further), tuple(box) if box else None, softening, len(hidden) > 0
-        self.columns = Columns(len(acceleration), *space)
+        known = None if bonds is None else Bonds(bonds[0], tuple(bonds[1]))
+        self.columns = Columns(len(acceleration), *space, known)
         table = torch.tensor(hidden, dtype=torch.float64).reshape(-1, 2)
         self.register_buffer("strengths", table, persistent=False)
         pair = [parse(text, (*self.columns.law_names, *HIDDEN)) for text in acceleration]
@@ -85,7 +88,16 @@ class LawModule(nn.Module):
         lists = {key: law.get(key) or () for key in ("one_body", "further", "box")}
         softening, order = law.get("softening", SOFTENING), law.get("order", 2)
         hidden = strengths_of(law)
-        return cls(law["acceleration"], edges=edges, softening=softening, order=order, hidden=hidden, **lists)
+        bonds = law.get("bonds")
+        return cls(
+            law["acceleration"],
+            edges=edges,
+            softening=softening,
+            order=order,
+            hidden=hidden,
+            bonds=bonds,
+            **lists,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Accelerations [B, n, D], or velocities, of particles with features x [B, n, F]."""
@@ -105,7 +117,7 @@ class LawModule(nn.Module):
         named |= dict(zip(RELATIVE, relative.unbind(-1), strict=False))
         apart = (delta * relative).sum(-1) / torch.where(d > 0, d, 1.0)
         named |= {"d": d, "r": d + columns.softening, "w": relative.norm(dim=-1), "uw": apart}
-        named |= columns.properties(one, 1) | columns.properties(two, 2)
+        named |= columns.properties(one, 1) | columns.properties(two, 2) | columns.between(one, two)
         if columns.identity:
             s, t = self.strengths.unbind(-1)
             i, j = (part[..., columns.individual].long() for part in (one, two))

@@ -5,7 +5,7 @@ Shapes: E edges, N nodes, R rows, D space dims.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,6 @@ from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
-from gnn_distill.distil.expressions.evaluate import compiled
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import write
 from gnn_distill.distil.expressions.points import Points
@@ -27,24 +26,29 @@ from gnn_distill.distil.joint import Joint, along
 from gnn_distill.distil.law.assemble import nodes_of
 from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
 from gnn_distill.distil.law.energy import potential
-from gnn_distill.distil.motion.choose import Tried, beaten, rated
+from gnn_distill.distil.motion.choose import beaten, rated
 from gnn_distill.distil.motion.curves import Curves, drawn
 from gnn_distill.distil.motion.fit import Fit, Form, fit, typical
+from gnn_distill.distil.motion.groups import found as found_groups
+from gnn_distill.distil.motion.groups import told_apart
 from gnn_distill.distil.motion.hidden import Found, described, more_than_one
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
 from gnn_distill.distil.motion.kicks import kicked, unkicked
-from gnn_distill.distil.motion.law import numbers, spread, written
+from gnn_distill.distil.motion.law import apart as laws_apart
+from gnn_distill.distil.motion.law import in_words, numbers, rival, spread, written
+from gnn_distill.distil.motion.points import front, points_of
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion, motion
 from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates, nearest
+from gnn_distill.distil.motion.shared import settled
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
-from gnn_distill.distil.motion.weigh import convention, curve, weigh
+from gnn_distill.distil.motion.weigh import convention, weigh
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found as Solved
 from gnn_distill.distil.solve import Work
 from gnn_distill.distil.verdict.functions import judge_functions, whole_verdict
 from gnn_distill.model.network import ISOTROPIC
-from gnn_distill.physics.variables import DELTAS, HIDDEN
+from gnn_distill.physics.variables import DELTAS
 from gnn_distill.read.pairs import pair_functions
 from gnn_distill.read.record import pulled_apart
 
@@ -56,9 +60,6 @@ WHOLE = 5_000_000
 """Edges at most, where rows are pooled."""
 STILL = 0.06
 """Share of the distance of close pairs that particles move in the frames of a row, where these are pooled."""
-BEYOND = 1.5
-"""Times the distances of 1 and 99 % of the pairs: where measurements would be new."""
-NAMES = {"u": "along Δ/d", "w": "along the relative velocity", "t": "across Δ"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     few, seen, unseen = _samples(evidence, MORE if hidden is None and _pool(evidence) > 1 else 1)
     if hidden is not None:
         few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
-    names, points = _points(evidence, settings, seen.pairs, hidden)
+    groups = found_groups(seen.motion)
+    told = _rows(evidence, evidence.test, 10 * settings.points, 6), settings.points, evidence.seed
+    names, points = points_of(*told, seen.pairs, hidden, groups)
     curves = None
     if hidden is None and _loud(evidence):
         curves = drawn(Search(few, seen, unseen, evidence.order, lambda key: [], work.say), points)
@@ -88,8 +91,14 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
         work.say("  noise hides forces from the network: free curves of the labels stand in its place")
         seen, unseen = (curves.of(rows) for rows in (seen, unseen))
         points = points | {key: curve.points(points[key]) for key, curve in curves.pairs.items()}
+    elif hidden is None and len(groups.each) > 1:
+        spare = Search(few, seen, unseen, evidence.order, lambda key: []).spare()
+        alone = {key: points[key] for key in alive(seen, unseen)}
+        apart = told_apart(groups, (few, seen, unseen), alone, spare)
+        few, seen, unseen = (rows.grouped(apart) for rows in (few, seen, unseen))
+        names, points = points_of(*told, seen.pairs, hidden, groups, seen.motion.groups)
     known = alive(seen, unseen)
-    fronts = {key: _front(work, key, points[key]) for key in known}
+    fronts = {key: front(work, key, points[key], len(known)) for key in known}
 
     def forms(key: str) -> list[Form]:
         found = _forms(work.engine, points[key], fronts[key], key)
@@ -98,9 +107,17 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     fresh = not _scarce(evidence)
     choice = Search(few if curves is None else None, seen, unseen, evidence.order, forms, work.say, fresh)
     chosen = Rounds(work, choice, points, evidence.noise / _pool(evidence) ** 0.5).run()
+    classes = dict(seen.motion.groups)
+    if hidden is None and len(groups.each) > 1:
+        chosen, classes = settled(chosen, (seen, unseen), groups)
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
-    law = _law(evidence, chosen, hidden, curves) if chosen.form.terms else None
+    law = _law(evidence, chosen, hidden, curves, classes) if chosen.form.terms else None
+    if law is not None and groups.kinds:
+        law[1]["kinds"] = dict(groups.kinds)
+    if law is not None and groups.rare and "laws" in law[1]:
+        few_pairs = f"There are too few pairs of {', '.join(groups.rare)} to tell their law: none is given"
+        law[1]["doubts"].append(few_pairs)
     verdicts = _verdicts(evidence, law, unseen)
     if verdicts is not None:
         found["verdict"] = verdicts
@@ -229,13 +246,18 @@ def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]
 
 
 def _law(
-    evidence: Evidence, chosen: Chosen, hidden: Found | None, curves: Curves | None
+    evidence: Evidence,
+    chosen: Chosen,
+    hidden: Found | None,
+    curves: Curves | None,
+    groups: Mapping[str, sympy.Expr],
 ) -> tuple[Law, dict[str, Any]]:
     """The law of the chosen forms, fitted to all runs but those for testing."""
     columns = evidence.test.columns
-    seen, times = _all(evidence), sympy.S.One
+    seen, times = _all(evidence).grouped(groups), sympy.S.One
     test, pooled = (_rows(evidence, evidence.test, ALL, 5, pool) for pool in (1, None))
     pooled = pooled if curves is None else curves.of(pooled)
+    test, pooled = (replace(t, motion=t.motion.grouped(groups)) for t in (test, pooled))
     if hidden is None:
         last, kicks = _fitted(seen, chosen.form)
         scatter = spread(last, seen, evidence.seed, kicks)
@@ -244,30 +266,33 @@ def _law(
         last, scatter = drawn.weighed.fit, drawn_spread(drawn)
         seen = seen.weighed(drawn.weighed.strengths)
         test, pooled = (replace(t, motion=t.motion.weighed(drawn.weighed.strengths)) for t in (test, pooled))
-    law = written(last, columns, evidence.order, times)
+    law = written(last, columns, evidence.order, times, groups)
     off = errors(last, test.motion, test.told)
     rest = unexplained(off["test"]["mae"], test.motion, evidence.noise)
-    bounds, alone = numbers(last, law, columns, scatter, rest, times)
+    bounds, alone = numbers(last, law, columns, scatter, rest, times, groups)
     content = law.to_dict() | {
         "intervals": bounds,
         "one_body_intervals": [a.tolist() for a in alone],
         "names": {key: form.name for key, form in chosen.pairs.items()},
         "own": [form.name for form in chosen.own],
         "level": {
-            k: [_told(t, law, times, seen, k) for t in level] for k, level in chosen.level.items() if level
+            k: [rival(t, law, times, seen, k) for t in level] for k, level in chosen.level.items() if level
         },
         "noise": evidence.noise,
         "estimates": dict(evidence.estimates),
         "potential": _potential(law, float(np.max(seen.named["d"], initial=0.0)), columns.softening),
         "further": list(columns.further),
         "box": columns.box and list(columns.box),
+        "bonds": columns.bonds and [columns.bonds.count, list(columns.bonds.kinds)],
         "softening": columns.softening,
         "r2_truth": _truth(law, evidence),
         **off,
     }
+    if any(key[1:] for key in chosen.pairs):
+        content["laws"] = laws_apart(last, columns, evidence.order, scatter, rest, groups)
     if hidden is not None:
         content |= described(drawn, hidden.factors, evidence, seen, rest)
-    terms = [NAMES[k] for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
+    terms = [in_words(k) for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
     both = [v - pooled.motion.labels for v in (last.predicted(pooled.motion), pooled.told)]
     both = [unkicked(e, pooled.kicks, pooled.motion) for e in both]
     mine, its = rated([last, last], both, pooled.motion)
@@ -312,24 +337,6 @@ def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:
     return r2_truth(law, edges, edges.acceleration)
 
 
-def _told(tried: Tried, law: Law, times: sympy.Expr, seen: Motion, key: str) -> dict[str, Any]:
-    """A form that is level with the law's, and the distance beyond the data's where they differ most."""
-    f = written(tried.fit, seen.edges.columns, law.order, times).functions.get(key)
-    found: dict[str, Any] = {"name": tried.fit.form.name, "expression": None if f is None else write(f)}
-    if f is None or key not in law.functions:
-        return found
-    d = np.quantile(seen.named["d"], [0.01, 0.99]) * [1 / BEYOND, BEYOND]
-    usual = {name: np.full(2, np.median(values)) for name, values in seen.named.items()}
-    usual |= {"d": d, "r": d + seen.edges.columns.softening, **dict.fromkeys(HIDDEN, np.ones(2))}
-    with np.errstate(all="ignore"):
-        one, other = (np.broadcast_to(compiled(g)(usual), (2,)) for g in (law.functions[key], f))
-    off = np.abs(one - other)
-    if np.isfinite(off).all():
-        k = int(off.argmax())
-        found["apart"] = {"d": float(d[k]), "law": float(one[k]), "other": float(other[k])}
-    return found
-
-
 def _rows(
     evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int, pool: int | None = None
 ) -> Rows:
@@ -337,7 +344,7 @@ def _rows(
     part = _motion(evidence, graphs, edges, 100 * evidence.seed + draw, pool)
     if evidence.model.basis == ISOTROPIC:
         found = pair_functions(evidence.model, part.graphs)
-        return Rows(part, Parts(found.functions, found.own).columns(part))
+        return Rows(part, Parts(found.functions, found.own).columns(part), found.functions)
     c, own = pulled_apart(evidence.model, part.graphs, evidence.recording.pullback_kind)
     return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
 
@@ -373,31 +380,6 @@ def _graphs(one: Subset | View | Receivers, two: Subset | View | Receivers) -> S
     return replace(
         one, features=x, accelerations=a, edge_mask=both("edge_mask"), trajectory=both("trajectory")
     )
-
-
-def _points(
-    evidence: Evidence, settings: Settings, keys: Iterable[str], hidden: Found | None
-) -> tuple[tuple[str, ...], dict[str, Points]]:
-    """The network's functions on edges of the test set, with distances and properties that vary.
-
-    Strengths of individuals are divided out.
-    """
-    part = _rows(evidence, evidence.test, 10 * settings.points, 6).motion
-    functions = pair_functions(evidence.model, part.graphs).functions
-    if hidden is not None:
-        rng = np.random.default_rng([evidence.seed, 2])
-        curves = {k: curve(part, functions[k], hidden.strengths).sample(settings.points, rng) for k in keys}
-        return next(iter(curves.values())).names if curves else ("r",), curves
-    named = part.named
-    names = ("r", *(n for n in part.edges.properties if np.ptp(named[n]) > 0))
-    here = np.random.default_rng([evidence.seed, 2]).permutation(len(named["r"]))[: settings.points]
-    X = np.stack([named[n][here] for n in names], axis=1)
-    return names, {k: Points(X, functions[k][here], np.ones(len(here)), names) for k in keys}
-
-
-def _front(work: Work, key: str, points: Points) -> Front:
-    what = f"f {NAMES[key]}"
-    return work.fit(f"function_{key}", points.X, points.y, list(points.names), None, work.seed, what)
 
 
 def _entry(key: str, front: Front, chosen: Chosen, verdicts: dict[str, Any] | None) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Term:
 
     Attributes:
         forms: of a pair one expression; of a single particle one for each axis.
-        along: `u`, `w` or `t` (see `Motion.directions`); None for what acts on a single particle.
+        along: `u`, `w` or `t` (see `Motion.directions`), `u:NAME` for the pairs of a group alone; None for
+            what acts on a single particle.
     """
 
     forms: tuple[sympy.Expr, ...]
@@ -51,7 +52,7 @@ class Term:
     def moving(self) -> bool:
         """Whether it reads velocities."""
         names = {str(s) for f in self.forms for s in f.free_symbols}
-        return self.along == "w" or not names.isdisjoint((*VELOCITIES, *RELATIVE, *MOVING))
+        return str(self.along)[:1] == "w" or not names.isdisjoint((*VELOCITIES, *RELATIVE, *MOVING))
 
     def column(self, motion: Motion, constants: Mapping[str, float]) -> Array:
         """What the term gives with a factor of one, shape [R, D]."""
@@ -64,11 +65,16 @@ class Term:
 
     def each(self, motion: Motion, constants: Mapping[str, float]) -> Array:
         """What each pair adds with a factor of one, shape [E, D], of a term of pairs."""
+        key = str(self.along)
+        some = motion.some(key)
+        named = {"d": motion.named["d"][some]}
+        named |= {
+            n: v[some] for s in self.forms[0].free_symbols if (v := motion.named.get(n := str(s))) is not None
+        }
         with np.errstate(all="ignore"):
-            apart = motion.named["d"] > 0
-            values = np.where(apart, self.functions[0]({**motion.named, **constants}), 0.0)
+            values = np.where(named["d"] > 0, self.functions[0]({**named, **constants}), 0.0)
             weight = 1.0 if motion.strengths is None else motion.strength[:, None]
-            return np.asarray(values[:, None] * motion.directions[str(self.along)] * weight)
+            return np.asarray(motion.vectors(values, key) * weight)
 
 
 @dataclass(frozen=True)
@@ -206,11 +212,13 @@ def holds(found: Fit, motion: Motion) -> bool:
     A root or a logarithm may have no value where no fit has looked.
     """
     constants = dict(zip(found.form.symbols, found.constants, strict=True))
-    apart = np.flatnonzero(motion.named["d"] > 0)
-    some = {n: v[apart[:: max(1, len(apart) // HELD)]] for n, v in motion.named.items()}
+    apart = motion.named["d"] > 0
     with np.errstate(all="ignore"):
         for term, factor in itertools.product(found.form.terms, WIDER):
             if term.along is not None:
+                here = np.arange(len(apart))[motion.some(term.along)]
+                here = here[apart[here]]
+                some = {n: v[here[:: max(1, len(here) // HELD)]] for n, v in motion.named.items()}
                 stretched = {n: factor * v if n in ("d", "r") else v for n, v in some.items()}
                 if not np.isfinite(term.functions[0]({**stretched, **constants})).all():
                     return False

@@ -5,7 +5,7 @@ Shapes: R rows, D space dims, P numbers of the law, U units.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +13,43 @@ import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.expressions.evaluate import constants
-from gnn_distill.distil.expressions.parse import R
+from gnn_distill.distil.expressions.evaluate import compiled, constants
+from gnn_distill.distil.expressions.parse import R, write
 from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import TUNING, Fit, typical
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.physics.variables import DELTAS, RELATIVE, Columns
+from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Columns
 
+BEYOND = 1.5
+"""Times the distances of 1 and 99 % of the pairs: where measurements would be new."""
 REPLICATES = 400
 LEVEL = 0.95
 D = sympy.Symbol("d")
+NAMES = {"u": "along Δ/d", "w": "along the relative velocity", "t": "across Δ"}
 
 
-def written(fit: Fit, columns: Columns, order: int, times: sympy.Expr = sympy.S.One) -> Law:
-    """The law of a fit; `times` multiplies functions of pairs."""
+def in_words(key: str) -> str:
+    """A direction, and the pairs that have it where these are a group: `u:A-B`."""
+    return NAMES[key[:1]] + (f" of {key[2:]}" if key[1:] else "")
+
+
+def written(
+    fit: Fit,
+    columns: Columns,
+    order: int,
+    times: sympy.Expr = sympy.S.One,
+    groups: Mapping[str, sympy.Expr] | None = None,
+) -> Law:
+    """The law of a fit.
+
+    Args:
+        fit: of its form.
+        columns: of the features.
+        order: of the equation of motion.
+        times: multiplies functions of pairs.
+        groups: by name, what is 1 for the pairs of a group and 0 for all others, see `Motion.groups`.
+    """
     put = {
         sympy.Symbol(s): sympy.Float(float(v)) for s, v in zip(fit.form.symbols, fit.constants, strict=True)
     }
@@ -37,7 +60,9 @@ def written(fit: Fit, columns: Columns, order: int, times: sympy.Expr = sympy.S.
         if term.along is None:
             alone = [a + p for a, p in zip(alone, parts, strict=True)]
         else:
-            functions[term.along] = functions.get(term.along, sympy.S.Zero) + parts[0] * times
+            way, group = term.along[:1], term.along[2:]
+            where = (groups or {})[group] if group else sympy.S.One
+            functions[way] = functions.get(way, sympy.S.Zero) + where * parts[0] * times
     if columns.softening == 0:
         functions = {k: f.xreplace({R: D}) for k, f in functions.items()}
         distance: sympy.Expr = D
@@ -139,6 +164,7 @@ def numbers(
     known: Spread,
     rest: float = 0.0,
     times: sympy.Expr = sympy.S.One,
+    groups: Mapping[str, sympy.Expr] | None = None,
 ) -> tuple[list[list[list[float]]], list[Array]]:
     """Intervals of the numbers printed: of each component's constants, and of each one-body component's.
 
@@ -153,7 +179,7 @@ def numbers(
         change = known.values.copy()
         change[k] += step
         other = Fit(fit.form, change[:count], change[count:], fit.extra)
-        moved.append((written(other, columns, law.order, times), step))
+        moved.append((written(other, columns, law.order, times, groups), step))
 
     def of(pick: Any) -> Array | None:
         base = np.array([float(c) for c in constants(*pick(law))])
@@ -175,3 +201,40 @@ def numbers(
     alone = [of(lambda one, k=k: [one.one_body[k]]) for k in range(len(law.one_body))]
     unknown = np.zeros((0, 2))
     return [([] if f is None else f.tolist()) for f in found], [unknown if a is None else a for a in alone]
+
+
+def rival(tried: Tried, law: Law, times: sympy.Expr, seen: Motion, key: str) -> dict[str, Any]:
+    """A form that is level with the law's, and the distance beyond the data's where they differ most."""
+    here = {name: sympy.S.One if key[2:] == name else sympy.S.Zero for name in seen.groups}
+    f = written(tried.fit, seen.edges.columns, law.order, times, here).functions.get(key[:1])
+    found: dict[str, Any] = {"name": tried.fit.form.name, "expression": None if f is None else write(f)}
+    if f is None or key not in law.functions:
+        return found
+    d = np.quantile(seen.named["d"], [0.01, 0.99]) * [1 / BEYOND, BEYOND]
+    usual = {name: np.full(2, np.median(values)) for name, values in seen.named.items()}
+    usual |= {"d": d, "r": d + seen.edges.columns.softening, **dict.fromkeys(HIDDEN, np.ones(2))}
+    with np.errstate(all="ignore"):
+        one, other = (np.broadcast_to(compiled(g)(usual), (2,)) for g in (law.functions[key], f))
+    off = np.abs(one - other)
+    if np.isfinite(off).all():
+        k = int(off.argmax())
+        found["apart"] = {"d": float(d[k]), "law": float(one[k]), "other": float(other[k])}
+    return found
+
+
+def apart(
+    fit: Fit,
+    columns: Columns,
+    order: int,
+    known: Spread,
+    rest: float,
+    groups: Mapping[str, sympy.Expr],
+) -> dict[str, dict[str, Any]]:
+    """The law of each group of pairs by itself, as it stands in `law.json`; arguments as above."""
+    found = {}
+    for label in sorted({label for name in groups for label in name.split(",")}):
+        here = {n: sympy.S.One if label in n.split(",") else sympy.S.Zero for n in groups}
+        law = written(fit, columns, order, groups=here)
+        bounds, _ = numbers(fit, law, columns, known, rest, groups=here)
+        found[label] = law.to_dict() | {"intervals": bounds}
+    return found

@@ -16,7 +16,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.choose import beaten, compared
 from gnn_distill.distil.motion.fit import TUNING, Fit, Form, Term, fit, together, typical
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.physics.variables import AXES, VELOCITIES, Columns, sided
+from gnn_distill.physics.variables import AXES, PROPERTIES, VELOCITIES, Columns, sided
 
 MOST = 12
 """Terms at most."""
@@ -32,7 +32,8 @@ def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
     Args:
         columns: of the features.
         order: of the equation of motion; in one of first order velocities do not act.
-        varying: names of the properties of a particle that are not the same for all.
+        varying: names of the properties of a particle that are not the same for all; others than mass and
+            charge say of which kind it is, 0 or 1.
     """
     dim = columns.dim
     place, speed = (sympy.symbols(names[:dim]) for names in (AXES, VELOCITIES))
@@ -55,6 +56,7 @@ def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
     m, q = sympy.Symbol("m1"), sympy.Symbol("q1")
     factors = [sympy.S.One]
     factors += [1 / m] if "m1" in varying else []
+    factors += [sympy.Symbol(name) for name in varying if name not in PROPERTIES]
     factors += [q, *([q / m] if "m1" in varying else [])] if "q1" in varying else []
     found = []
     for (name, vector), factor in itertools.product((*whole, *axes), factors):

@@ -7,11 +7,13 @@ the labels' kernel, R = S (T − W + 1) n rows.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import sympy
 import torch
 from scipy import sparse
 from scipy.ndimage import maximum_filter1d
@@ -19,6 +21,7 @@ from scipy.ndimage import maximum_filter1d
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, View
 from gnn_distill.data.receivers import Receivers
+from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.law.closed_form import Nodes, summed
 from gnn_distill.read.recording import Edges, edge_features
 
@@ -72,6 +75,7 @@ class Motion:
         individuals: numbers of the nodes' individuals, shape [N]; None where they are not told apart.
         usual: typical label of each individual in units of that of all, shape [K].
         strengths: what multiplies each pair's contribution; nothing if None.
+        groups: by name, pairs that may have a law of their own: what is 1 for them and 0 for all others.
     """
 
     edges: Edges
@@ -85,6 +89,7 @@ class Motion:
     individuals: Index | None = None
     usual: Array | None = None
     strengths: Strengths | None = None
+    groups: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
     @functools.cached_property
     def labels(self) -> Array:
@@ -113,9 +118,15 @@ class Motion:
 
     def weighed(self, strengths: Strengths | None) -> Motion:
         """The same rows with these strengths."""
-        found = replace(self, strengths=strengths)
+        return self._as(replace(self, strengths=strengths))
+
+    def grouped(self, groups: Mapping[str, sympy.Expr]) -> Motion:
+        """The same rows with these groups of pairs; their directions are called `u:NAME`."""
+        return self._as(replace(self, groups=groups))
+
+    def _as(self, found: Motion) -> Motion:
         kept = ("lagged", "labels", "trust", "who", "size", "named", "directions", "averaging")
-        for name in kept:  # which strengths do not change
+        for name in kept:  # which neither changes
             found.__dict__[name] = getattr(self, name)
         return found
 
@@ -168,6 +179,25 @@ class Motion:
         d = self.named["d"]
         u = self.edges.delta / np.where(d > 0, d, 1.0)[:, None]
         return {"u": u, "w": self.edges.relative, "t": across(u, self.edges.relative)}
+
+    @functools.cached_property
+    def members(self) -> dict[str, Index]:
+        """Numbers of the pairs of each group."""
+        count = len(self.edges.r)
+        return {name: np.flatnonzero(at(where, self.named, count)) for name, where in self.groups.items()}
+
+    def some(self, key: str) -> Index | slice:
+        """The pairs that have a direction: all of `u`, those of the group of `u:NAME`."""
+        return self.members[key[2:]] if key[1:] else slice(None)
+
+    def vectors(self, values: Array, key: str) -> Array:
+        """Values [E'] of the pairs that have a direction, along it: shape [E, D], zero for all others."""
+        some, way = self.some(key), self.directions[key[:1]]
+        if isinstance(some, slice):
+            return np.asarray(values[:, None] * way)
+        found = np.zeros_like(way)
+        found[some] = values[:, None] * way[some]
+        return found
 
     def pairs(self, values: Array) -> Array:
         """Contributions [E, D] summed for each receiver and averaged as labels are, shape [R, D]."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import sympy
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.forms import guesses
@@ -26,7 +27,7 @@ from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, holds, 
 from gnn_distill.distil.motion.kicks import innovations
 from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion, Strengths
-from gnn_distill.physics.variables import AXES
+from gnn_distill.physics.variables import AXES, PROPERTIES
 
 SCREENED, FINALISTS = 10, 5
 """Forms that are fitted to all rows, of those that fit a part of them best; and of these once more."""
@@ -44,7 +45,8 @@ class Parts:
     """What a network says of some rows.
 
     Attributes:
-        functions: f of each direction of a pair that it has (see `Motion.directions`), each [E].
+        functions: f of each direction of a pair that it has (see `Motion.directions`), each [E], or of the
+            pairs of a group alone.
         own: what acts on each particle alone, [N, D]; None where it tells no such part.
     """
 
@@ -55,7 +57,7 @@ class Parts:
         """The parts as columns [R D, 1], by direction and `own`."""
         found = {}
         for key, f in self.functions.items():
-            found[key] = motion.pairs(f[:, None] * motion.directions[key]).reshape(-1, 1)
+            found[key] = motion.pairs(motion.vectors(f, key)).reshape(-1, 1)
         if self.own is not None:
             found["own"] = motion.averaged(self.own).reshape(-1, 1)
         return found
@@ -87,10 +89,14 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Rows:
-    """Labels, and what the network says of them as columns [R D, 1], by direction and `own`."""
+    """Labels, and what the network says of them as columns [R D, 1], by direction and `own`.
+
+    `functions` are f of each pair [E] that the columns were made of, as far as they are known.
+    """
 
     motion: Motion
     network: Mapping[str, Array]
+    functions: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def pairs(self) -> list[str]:
@@ -105,12 +111,27 @@ class Rows:
     @functools.cached_property
     def kicks(self) -> Array:
         """What random forces do to velocities, see `innovations`."""
-        pairs = [column for key, column in self.network.items() if key in ("u", "t")]
+        pairs = [column for key, column in self.network.items() if key[:1] in ("u", "t")]
         return innovations(self.motion, np.concatenate([np.zeros((self.motion.labels.size, 0)), *pairs], 1))
 
     def weighed(self, strengths: Strengths, u: Array) -> Rows:
         """The same rows with these strengths of individuals, and another word for the part along Δ/d."""
         return Rows(self.motion.weighed(strengths), {**self.network, "u": u.reshape(-1, 1)})
+
+    def grouped(self, groups: Mapping[str, Mapping[str, sympy.Expr]]) -> Rows:
+        """The same rows where functions stand for groups of pairs, as `u:NAME`.
+
+        Args:
+            groups: by direction, what is 1 for the pairs of each group and 0 for all others.
+        """
+        motion = self.motion.grouped(
+            {name: where for found in groups.values() for name, where in found.items()}
+        )
+        each: dict[str, Array] = {}
+        for way, f in self.functions.items():
+            each |= {f"{way}:{name}": f[motion.members[name]] for name in groups.get(way, ())}
+        columns = {k: v for k, v in self.network.items() if k not in groups}
+        return Rows(motion, Parts(each, None).columns(motion) | columns, self.functions)
 
     def beside(self, keys: Sequence[str], forms: Sequence[Form] = ()) -> Array:
         """Columns of these parts of the network, of these forms and of kicks, shape [R D, X]."""
@@ -211,12 +232,22 @@ class Search:
         """
         if "own" not in self.seen.network:
             return []
-        return [f for f in self._fields() if f.name.split(" × ")[0] in SPARE or f.name.startswith("1 along")]
+        known = self._fields(self._varying("m1", "q1"))
+        return [f for f in known if f.name.split(" × ")[0] in SPARE or f.name.startswith("1 along")]
 
-    def _fields(self) -> list[Form]:
-        named = self.seen.motion.nodes.named
-        varying = [name for name in ("m1", "q1") if np.ptp(named[name]) > 0]
+    def _fields(self, varying: Sequence[str]) -> list[Form]:
         return fields(self.seen.motion.edges.columns, self.order, varying)
+
+    def _varying(self, *names: str) -> list[str]:
+        """Those of these properties that are not the same for all particles."""
+        named = self.seen.motion.nodes.named
+        return [name for name in names if np.ptp(named[name]) > 0]
+
+    def _kinds(self) -> list[str]:
+        """What says of which kind a particle is, 0 or 1."""
+        named = self.seen.motion.nodes.named
+        own = (n for n in named if n.endswith("1") and n not in PROPERTIES)
+        return self._varying(*(n for n in own if np.isin(named[n], (0.0, 1.0)).all()))
 
     def _unsaid(self, told: Sequence[str], forms: Sequence[Form]) -> list[str]:
         """`own` where the network knows more of what acts on single particles than these forms say."""
@@ -234,7 +265,7 @@ class Search:
             return []
         motion = self.seen.motion
         place = np.stack([motion.nodes.named[a] for a in AXES[: motion.edges.columns.dim]], axis=1)
-        choices = [*self._fields(), *walls(place)]
+        choices = [*self._fields(self._varying("m1", "q1", *self._kinds())), *walls(place)]
         pairs = self.seen.beside(told, forms), self.unseen.beside(told, forms)
         return selected(motion, self.unseen.motion, choices, pairs)
 

@@ -83,14 +83,13 @@ def columns(
     motion: Motion, product: sympy.Expr, along: str, count: int, splines: Splines | None = None
 ) -> Array:
     """A product times each spline, along a direction, shape [R D, K]."""
-    d = motion.named["d"]
-    apart = d > 0
+    named = {n: v[motion.some(along)] for n, v in motion.named.items()}
+    d = named["d"]
     with np.errstate(all="ignore"):
-        factor = np.broadcast_to(compiled(product)(motion.named), d.shape)
-    factor = np.where(apart & np.isfinite(factor), factor, 0.0)
-    table = (splines or Splines(d[apart], count))(motion.named["r"])
-    way = motion.directions[along] * factor[:, None]
-    return np.stack([motion.pairs(column[:, None] * way).ravel() for column in table.T], axis=1)
+        factor = np.broadcast_to(compiled(product)(named), d.shape)
+    factor = np.where((d > 0) & np.isfinite(factor), factor, 0.0)
+    table = (splines or Splines(d[d > 0], count))(named["r"])
+    return np.stack([motion.pairs(motion.vectors(c * factor, along)).ravel() for c in table.T], axis=1)
 
 
 class Splines:
@@ -124,10 +123,9 @@ def _error(motion: Motion, tables: Sequence[Array], beside: Array) -> float:
 def _drawn(motion: Motion, which: Sequence[sympy.Expr], along: str, beside: Array) -> list[Target]:
     tables = [columns(motion, p, along, MANY) for p in which]
     factors = fit(motion, NOTHING, np.concatenate([*tables, beside], axis=1)).extra
-    d = motion.named["d"]
-    d, r = d[d > 0], motion.named["r"]
+    d, r = (motion.named[n][motion.some(along)] for n in ("d", "r"))
     grid = _spaced(r[r > 0], GRID, ENDS)
-    basis, found = Splines(d, MANY)(grid), []
+    basis, found = Splines(d[d > 0], MANY)(grid), []
     for product in which:
         found.append(Target(product, grid, basis @ factors[: basis.shape[1]]))
         factors = factors[basis.shape[1] :]

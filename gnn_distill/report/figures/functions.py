@@ -17,7 +17,18 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
-from gnn_distill.physics.variables import AXES, HIDDEN, PROPERTIES, SOFTENING, VELOCITIES, further, sided
+from gnn_distill.physics.variables import (
+    AXES,
+    EDGE,
+    HIDDEN,
+    MOVING,
+    PROPERTIES,
+    SOFTENING,
+    VELOCITIES,
+    further,
+    sided,
+)
+from gnn_distill.report.groups import Members, members
 from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, in_units, span
 from gnn_distill.report.text import readable
 from gnn_distill.runs.load import Run
@@ -60,18 +71,35 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
     keys = [k for k in TITLES if f"function_{k}" in arrays and (k in told or not told)]
     softening = float((run.law or {}).get("softening", SOFTENING))
     arrays = {"d": np.linalg.norm(arrays["delta"], axis=1)} | arrays | _strengths(run.law or {}, arrays)
-    found = {k: one for k in keys if (one := _drawn(arrays, k, told.get(k), softening)) is not None}
+    parts = [("", arrays, told)]
+    if groups := members(run.law or {}):
+        parts = [(f", {g.name}", _some(arrays, g, run.law or {}), g.law["functions"]) for g in groups]
+    found = [
+        (key, which, one, some["d"])
+        for key in keys
+        for which, some, texts in parts
+        if (one := _drawn(some, key, texts.get(key), softening)) is not None
+    ]
     if not found:
         return None
     figure = Figure(figsize=(6.4, 0.6 + 3.9 * len(found)), layout="constrained")
     panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
     order = (run.law or {}).get("order", 2)
-    for axes, (key, one) in zip(panels, found.items(), strict=True):
-        _panel(axes, one, span(arrays["d"], MIDDLE))
+    for axes, (key, which, one, d) in zip(panels, found, strict=True):
+        _panel(axes, one, span(d, MIDDLE))
         over = f", divided by {one.share}" if one.share else ""
-        axes.set(title=f"Part {TITLES[key]} of a pair's {'acceleration' if order == 2 else 'velocity'}{over}")
+        what = "acceleration" if order == 2 else "velocity"
+        axes.set(title=f"Part {TITLES[key]} of a pair's {what}{which}{over}")
     panels[-1].set_xlabel(f"distance d = |Δ|{in_units(run)}")
     return figure
+
+
+def _some(arrays: Mapping[str, Any], group: Members, law: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of pairs [E, …] for those of a group."""
+    mask, names = group.among(arrays, law.get("kinds") or {}), list(map(str, arrays.get("variables", ())))
+    known = {"d", "r", EDGE, *further(names), *PROPERTIES, *HIDDEN, *MOVING}
+    used = {name for name in arrays if name in known or name.startswith("function_")}
+    return {"variables": names} | {name: np.asarray(arrays[name])[mask] for name in used}
 
 
 def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: float) -> Drawn | None:
@@ -126,7 +154,7 @@ def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr]
 def _named(arrays: Mapping[str, Any], d: Array, softening: float) -> dict[str, Array]:
     """What is known of the pairs by the names of equations."""
     more = further([str(name) for name in arrays.get("variables", ())])
-    known = (*PROPERTIES, *HIDDEN, *more, "w", "uw")
+    known = (*PROPERTIES, *HIDDEN, *more, *MOVING, EDGE)
     return {"d": d, "r": d + softening} | {name: arrays[name] for name in known if name in arrays}
 
 

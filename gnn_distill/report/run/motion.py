@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gnn_distill.report.formula import Text, digits, shortened, spoken
+from gnn_distill.report.groups import in_words
 from gnn_distill.report.headline import WAYS, Headline, headline, images
 from gnn_distill.report.run.story import Outcome, component_name, doubts, missing
 from gnn_distill.report.text import capitalised, law_title, number, with_signs
@@ -48,6 +49,7 @@ def told(run: Run) -> dict[str, Any] | None:
         "title": title(run),
         "formula": found,
         "images": images(found.tex) if found else [],
+        "cases": [(case, images(case.tex)) for case in found.cases] if found else [],
         "names": names(law),
         "units": units(run),
         "outcome": judged(run) or trust(run),
@@ -87,7 +89,9 @@ def names(law: dict[str, Any]) -> str:
     pairs = {text for text in (law.get("names") or {}).values() if text not in ("", "given", "nothing")}
     alone = [text for text in law.get("own") or () if text]
     parts = {"pair": sorted(pairs), "one-body": list(map(with_signs, alone))}
-    return "; ".join(f"{kind}: {', '.join(found)}" for kind, found in parts.items() if found)
+    told = [f"{kind}: {', '.join(found)}" for kind, found in parts.items() if found]
+    shared = ["one law for pairs of all kinds"] if law.get("kinds") and not law.get("laws") else []
+    return "; ".join([*told, *shared])
 
 
 def units(run: Run) -> str:
@@ -234,7 +238,10 @@ def compared(run: Run) -> list[dict[str, Any]]:
 def component(entry: dict[str, Any]) -> str:
     """The name of a component of `equations.json`, which may be a function."""
     key = str(entry["dim"])
-    return function_name(key) if key in WAYS else component_name(entry)
+    way, _, group = key.partition(":")
+    if way not in WAYS:
+        return component_name(entry)
+    return function_name(way) + (f", {in_words(group.split(','))}" if group else "")
 
 
 def part_name(key: str) -> str:
@@ -257,6 +264,7 @@ def lines(run: Run) -> list[tuple[str, str]]:
     if formula:
         values = [f"{c.value} [{c.interval}]" for c in formula.constants if c.interval]
         found.append(("law", formula.text))
+        found += [("law", f"  {case.name}: {case.text}") for case in formula.cases]
         found.append(("small", " · ".join(filter(None, [content["names"], *formula.meanings]))))
         found.append(("small", f"constants [95 % interval]: {', '.join(values)}" if values else ""))
     found.append((outcome.level, outcome.headline))

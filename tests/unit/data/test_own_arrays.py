@@ -9,6 +9,7 @@ import pytest
 
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.errors import InputError
+from gnn_distill.physics.variables import Bonds
 from tests.unit.data.test_own_bad_files import good
 
 S, T, N = 4, 40, 5
@@ -25,12 +26,12 @@ def test_files_named_after_arrays_belong_together(tmp_path: Path):
         for name, array in (("loc", LOC), ("vel", VEL), ("edges", EDGES)):
             np.save(tmp_path / f"{name}_{part}_springs5.npy", array)
     data = OwnData(str(tmp_path), time_step=0.1, drop_edges=False, hidden=0).load()
-    assert data.features.shape == (2 * S * T, N, 6) and data.frames == T
+    assert data.features.shape == (2 * S * T, N, 12) and data.frames == T
     expected = np.moveaxis(LOC, 2, 3).reshape(-1, N, 2).astype("f4")
     assert (data.features[: S * T, :, :2] == expected).all()
     assert any("(8, 40, 2, 5) are read as [..., dim, particles]: 5 particles" in n for n in data.notes)
     assert data.adjacency is not None and data.adjacency.shape == (2 * S * T, N, N)
-    assert (data.adjacency[T] == (EDGES[1] != 0)).all()
+    assert (data.adjacency[T] == (EDGES[1] != 0)).all() and data.bonds == Bonds(N, (0.5, 1.0))
     alone = OwnData(f"{tmp_path}/*_train_*.npy", time_step=0.1, drop_edges=False, hidden=0).load()
     assert (alone.features == data.features[: S * T]).all()
 
