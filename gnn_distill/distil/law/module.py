@@ -99,8 +99,13 @@ class LawModule(nn.Module):
             **lists,
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Accelerations [B, n, D], or velocities, of particles with features x [B, n, F]."""
+    def forward(self, x: Tensor, edge_mask: Tensor | None = None) -> Tensor:
+        """Accelerations [B, n, D], or velocities, of particles with features x [B, n, F].
+
+        Args:
+            x: features.
+            edge_mask: which of the edges exist in each graph, shape [B, E]; all if None.
+        """
         x, columns = x.to(self.constants.dtype), self.columns
         n = x.shape[1]
         if self._edges is None:
@@ -124,6 +129,8 @@ class LawModule(nn.Module):
             named |= {"s1": s[i], "s2": s[j], "t1": t[i]}
         pairs = _stacked(self._pair, named, like=d)
         pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force
+        if edge_mask is not None:
+            pairs = torch.where(edge_mask[..., None], pairs, 0.0)
         total = pairs.new_zeros(*x.shape[:2], columns.dim).index_add(1, receiver, pairs)
         if not self._alone:
             return total

@@ -270,7 +270,11 @@ def roll_out(
 
     model.eval()
     module = LawModule.from_law(law, model.edges(n))
-    movers = {"network": mover(lambda x: model(x)[0], torch.float32), "law": mover(module, torch.float64)}
+    joined = None if test.edge_mask is None else test.edge_mask[: count * frames : frames]
+    movers = {
+        "network": mover(lambda x: model(x, edge_mask=joined)[0], torch.float32),
+        "law": mover(lambda x: module(x, joined), torch.float64),
+    }
     drift, evaluations = _drift(evidence, law, truth, first), limit(count * len(model.edges(n)[0]))
     constant = (law.get("estimates") or {}).get("diffusion", (0.0,))[0] if evidence.order == 1 else 0.0
     diffusion = Diffusion(constant, evidence.seed) if constant > 0 else None
@@ -286,7 +290,7 @@ def _drift(evidence: Evidence, content: Mapping[str, Any], tracks: Tracks, first
     """Drift of the energy under the true law, or where that is unknown under the distilled one.
 
     None where it is not conserved, as in first order, or where particles do not interact as the true law
-    says, or only one way.
+    says, or only one way, or not alike in all runs.
     The true law's is relative to max(1, |E|), the distilled one's to the largest kinetic energy of the truth.
 
     Args:
@@ -295,7 +299,7 @@ def _drift(evidence: Evidence, content: Mapping[str, Any], tracks: Tracks, first
         tracks: the truth.
         first: features of its first frames, shape [S, n, F].
     """
-    if evidence.order == 1:
+    if evidence.order == 1 or evidence.test.edge_mask is not None:
         return None
     n, law, columns = first.shape[1], evidence.law, evidence.test.columns
     joined = np.zeros((n, n), dtype=bool)
@@ -323,7 +327,7 @@ def _truth(evidence: Evidence, wanted: int) -> Tracks | None:
         return None
     of = test.trajectory
     frames = 1 if of is None else int((of == of[0]).sum())
-    followed = evidence.whole and wanted > 0 and frames > 1 and test.edge_mask is None
+    followed = evidence.whole and wanted > 0 and frames > 1
     if not followed or evidence.spacing is None:
         return None
     n = test.features.shape[1]
@@ -333,6 +337,10 @@ def _truth(evidence: Evidence, wanted: int) -> Tracks | None:
     x = x.reshape(count, frames, *x.shape[1:])
     if (x[..., columns.constant] != x[:, :1, :, columns.constant]).any():
         return None
+    if test.edge_mask is not None:
+        mask = test.edge_mask[: count * frames].unflatten(0, (count, frames))
+        if (mask != mask[:, :1]).any():
+            return None
     once = receiver < sender
     places = x[..., columns.position]
     for k, edge in enumerate(columns.box or ()):

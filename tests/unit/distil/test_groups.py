@@ -139,6 +139,9 @@ def test_exported_laws_read_kinds_and_numbers_of_edges():
     features[0, :, columns.rest.stop + 3] = np.arange(3)
     told = LawModule.from_law(content, (torch.tensor([0, 0]), torch.tensor([1, 2])))(torch.tensor(features))
     assert told[0].detach().numpy() == pytest.approx(found)
+    some = torch.tensor([[True, True, False, False, False, False]])  # of all pairs, by receiver
+    masked = LawModule.from_law(content)(torch.tensor(features), some)
+    assert masked[0].detach().numpy() == pytest.approx(found)
     with pytest.raises(ValueError, match="numbers k12"):
         module.acceleration(x, kinds=["A", "B", "B"])
     with pytest.raises(ValueError, match="labels of A, B"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -60,6 +61,19 @@ def test_a_rollout_that_ends_early_is_told_of():
 
 def test_nothing_is_followed_where_no_trajectory_was_asked_for():
     assert roll_out(evidence(4), LAW, 0) is None
+
+
+def test_each_run_goes_on_with_the_edges_of_its_own():
+    known = evidence(2, trajectories=2)
+    mask = torch.tensor([[True, True], [True, True], [False, False], [False, False]])
+    rolled = roll_out(replace(known, test=replace(known.test, edge_mask=mask)), LAW, 2)
+    assert rolled is not None and "law_drift" not in rolled[0]
+    whole = roll_out(known, LAW, 2)
+    x, free = rolled[0]["law_positions"], known.test.features.double().numpy()
+    assert whole is not None and x[0] == pytest.approx(whole[0]["law_positions"][0], abs=1e-6)
+    assert x[1, 1] == pytest.approx(free[2, :, :2] + 0.05 * free[2, :, 2:4], abs=1e-6)
+    changing = replace(known.test, edge_mask=mask ^ torch.tensor([[True], [False], [False], [False]]))
+    assert roll_out(replace(known, test=changing), LAW, 2) is None
 
 
 def along(times: Array, start: Array, speed: Array, rest: Any) -> Array:
