@@ -115,9 +115,8 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     law = _law(evidence, chosen, hidden, curves, classes) if chosen.form.terms else None
     if law is not None and groups.kinds:
         law[1]["kinds"] = dict(groups.kinds)
-    if law is not None and groups.rare and "laws" in law[1]:
-        few_pairs = f"There are too few pairs of {', '.join(groups.rare)} to tell their law: none is given"
-        law[1]["doubts"].append(few_pairs)
+    if law is not None:
+        law[1]["doubts"] += groups.doubts
     verdicts = _verdicts(evidence, law, unseen)
     if verdicts is not None:
         found["verdict"] = verdicts

@@ -25,6 +25,8 @@ from gnn_distill.distil.motion.search import Rows
 from gnn_distill.distil.motion.target import FEW, Splines, columns, products
 from gnn_distill.physics.variables import BETWEEN, PROPERTIES
 
+MOST = 36
+"""Groups that are looked at: the pairs of six kinds."""
 LEAST = 100
 """Pairs of a group from which on it may have a law of its own."""
 
@@ -60,12 +62,29 @@ class Groups:
         rare: labels of those that have some, and too few.
         whole: sums of variables that are 1 for all pairs.
         kinds: columns that are 1 for the particles of a kind, by its label.
+        many: number of the groups where they are too many to be looked at; `each` is then empty.
     """
 
     each: tuple[Group, ...]
     rare: tuple[str, ...] = ()
     whole: tuple[sympy.Expr, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
+    many: int = 0
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is not known of them, in sentences."""
+        told = (
+            [f"There are {self.many} groups of pairs, too many to look for a law of each"]
+            if self.many
+            else []
+        )
+        if not self.rare:
+            return told
+        return [
+            *told,
+            f"There are too few pairs of {', '.join(self.rare)} to tell their law by themselves",
+        ]
 
     @property
     def names(self) -> set[str]:
@@ -141,7 +160,8 @@ def found(motion: Motion) -> Groups:
     counts = [len(m) for m in motion.grouped({g.name: g.where for g in every}).members.values()]
     each = tuple(g for g, count in zip(every, counts, strict=True) if count >= LEAST)
     rare = tuple(g.name for g, count in zip(every, counts, strict=True) if 0 < count < LEAST)
-    return Groups(each, rare, whole, of)
+    many = len(each) > MOST
+    return Groups(() if many else each, () if many else rare, whole, of, len(each) if many else 0)
 
 
 def _product(parts: Sequence[Sequence[Group]]) -> list[Group]:

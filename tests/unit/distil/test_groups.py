@@ -205,3 +205,10 @@ def test_a_group_takes_the_form_of_another_where_that_does_as_well():
     shared = [part.grouped({"u": classes}) for part in parts]
     told = settled(chosen, (shared[0], shared[1]), groups)[0]
     assert told.form.symbols == ("L_0",) and {t.along for t in told.form.terms} == {None, *forms}
+
+
+def test_groups_of_few_pairs_and_too_many_groups_are_said():
+    few = found(rows({(i, k): far for i in (0, 1) for k in (0, 1)}, 0, count=8).motion)
+    assert {g.name for g in few.each} == {"A-B", "B-A"} and few.rare == ("A-A", "B-B")
+    assert few.doubts == ["There are too few pairs of A-A, B-B to tell their law by themselves"]
+    assert Groups((), many=49).doubts[0].startswith("There are 49 groups of pairs, too many")
