@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from gnn_distill.data.own.box import Box, shortest
 from gnn_distill.data.own.motion import Motion
 from gnn_distill.data.own.neighbours import nearest
 from gnn_distill.data.own.steps import diffusive_share
-from gnn_distill.data.own.tracks import Observed
+from gnn_distill.data.own.tracks import Observed, Sighted
 from gnn_distill.errors import InputError
 
 DYNAMICS = ("auto", "second_order", "first_order")
@@ -26,12 +26,13 @@ NOTHING, MUCH = 0.8, 0.3  # of velocities left unexplained by positions: inertia
 NOISY = 0.5  # share of random forces in accelerations that explains why nothing else does
 CLEARER = 3.0  # times that one order must explain better than the other
 PAIRS = 150_000  # that are enough to compare by
-NEAREST = 32  # neighbours of a sighting that are looked at, where frames hold different particles
+NEAREST = 64  # neighbours of a sighting that are looked at, where frames hold different particles
 RECEIVERS = 20  # of each frame, likewise
 FRAMES = 100  # at least
 GROUPS = 4  # blocks of time, where there are fewer trajectories
 HATS = (12, 6, 3)  # functions of distance; fewer where data are few
 ROWS = 3  # for each unknown, at least
+STARTS = 20  # from which individuals are shared out among two laws
 RIDGES = (1e-8, 1e-4, 1e-2)  # shares of the mean square of a column
 NEAR = 1e-3  # quantile of distances where functions of it begin
 
@@ -113,7 +114,11 @@ def _unexplained(
 ) -> float | None:
     """Share of `target` [S, L, n, D] that no sum of one-body and pair terms explains; None for few data."""
     if seen.sighted is not None:
-        return _least(*_surroundings(seen, motion, box, target), box, moving)
+        known = np.isfinite(np.concatenate([target[0, :, 0], motion.velocities[0, :, 0]], 1)).all(1)
+        every = _spread(np.flatnonzero(known), PAIRS // NEAREST)
+        found = [_least(*_surroundings(seen, motion, box, target, every), box, moving)]
+        found.append(_alone(seen, motion, box, target, moving, known))
+        return min((share for share in found if share is not None), default=None)
     sims, length, n, _ = target.shape
     group = np.arange(sims)[:, None] if sims >= GROUPS else np.arange(length)[None] * GROUPS // length
     group = np.broadcast_to(group, (sims, length)).reshape(-1)
@@ -127,23 +132,84 @@ def _unexplained(
     return _least((x, v, y[:, receivers], q, m), present, receivers, train, n <= HATS[0], box, moving)
 
 
+def _spread(rows: Index, many: int) -> Index:
+    """So many of the rows, evenly spread."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(many, len(rows))).astype(int))]
+
+
 def _surroundings(
-    seen: Observed, motion: Motion, box: Box | None, target: Array
+    seen: Observed, motion: Motion, box: Box | None, target: Array, picked: Index
 ) -> tuple[tuple[Array, ...], npt.NDArray[np.bool_], Index, npt.NDArray[np.bool_], bool]:
-    """Some sightings, each with its nearest neighbours as a frame of its own; arguments of `_least`."""
+    """These sightings, each with its nearest neighbours as a frame of its own; arguments of `_least`."""
     who: Any = seen.sighted
     x, v, y = (part[0, :, 0] for part in (motion.positions, motion.velocities, target))
     q, m = seen.charges[0, :, 0], seen.masses[0, :, 0]
-    known = np.flatnonzero(np.isfinite(y).all(1) & np.isfinite(v).all(1))
     runs, frames = len(np.unique(who.run)), int(who.frame.max()) + 1
     group = who.run if runs >= GROUPS else who.frame * GROUPS // frames
-    picked = known[np.unique(np.linspace(0, len(known) - 1, PAIRS // NEAREST).astype(int))]
     near = nearest(who.frame, x, NEAREST, box, picked)
     present = (near >= 0) & np.isfinite(v[near]).all(-1)
     rows = np.concatenate([picked[:, None], np.where(present, near, picked[:, None])], 1)
     present = np.concatenate([np.ones((len(picked), 1), dtype=bool), present], 1)
     parts = x[rows], v[rows], y[picked][:, None], q[rows], m[rows]
     return parts, present, np.zeros(1, dtype=int), group[picked] % 2 == 0, False
+
+
+def _alone(
+    seen: Observed, motion: Motion, box: Box | None, target: Array, moving: bool, known: Any
+) -> float | None:
+    """What is left where some individuals, or two kinds of them, may obey central laws of their own.
+
+    None for few data.
+    """
+    who = np.where(known, cast(Sighted, seen.sighted).particle, -1)
+    some = _spread(np.unique(who[known]), RECEIVERS)
+    many = 2 * PAIRS // NEAREST // len(some)
+    picked = np.sort(np.concatenate([_spread(np.flatnonzero(who == k), many) for k in some]))
+    (x, v, y, q, m), present, receivers, train, _ = _surroundings(seen, motion, box, target, picked)
+    pairs = _Pairs.of(x, v, q, m, receivers, box, moving, present)
+    x, v, q, m = (part[:, receivers] for part in (x, v, q, m))
+    own = _own_features(x, v, q, m, box, moving)
+    of = np.searchsorted(some, who[picked])
+    for hats in HATS:
+        terms = np.concatenate([pairs.central(hats), own], -1)
+        kind = _two_kinds(terms[train], y[train], of[train], len(some))[of]
+        found = []
+        for groups in (of, kind):
+            each = [
+                _left(terms[here], y[here], train[here]) for here in (groups == k for k in np.unique(groups))
+            ]
+            found.append(None if None in each else float(np.mean([e for e in each if e is not None])))
+        if found[0] is not None:
+            return min(share for share in found if share is not None)
+    return None
+
+
+def _two_kinds(features: Array, y: Array, of: Index, count: int) -> Index:
+    """Which of two laws explains each of so many individuals better, shape [count].
+
+    Args:
+        features: sums of features [F, 1, D, P] may be laws.
+        y: to be explained, shape [F, 1, D].
+        of: numbers of the individuals, shape [F].
+        count: number of individuals.
+    """
+    known = features / np.maximum(np.sqrt((features**2).mean((0, 1, 2))), 1e-300)
+    square, onto = np.zeros((count, *known.shape[-1:] * 2)), np.zeros((count, known.shape[-1]))
+    for k in range(count):
+        here = known[of == k].reshape(-1, known.shape[-1])
+        square[k], onto[k] = here.T @ here, here.T @ y[of == k].reshape(-1)
+    best, least, rng = np.zeros(count, dtype=int), np.inf, np.random.default_rng(0)
+    ridge = RIDGES[1] * len(y) * np.eye(known.shape[-1])
+    for label in rng.integers(0, 2, (STARTS, count)):
+        for _ in range(STARTS):
+            laws = [
+                np.linalg.solve(square[label == k].sum(0) + ridge, onto[label == k].sum(0)) for k in (0, 1)
+            ]
+            left = np.stack([np.einsum("p,kpq,q->k", f, square, f) - 2 * onto @ f for f in laws])
+            label = left.argmin(0)
+        if left.min(0).sum() < least:
+            best, least = label, float(left.min(0).sum())
+    return best
 
 
 def _least(
@@ -238,6 +304,11 @@ class _Pairs:
             for vector in self.vectors
         ]
         return np.stack([np.einsum("fij,fijd->fid", scalar, vector) for scalar, vector in terms], -1)
+
+    def central(self, count: int) -> Array:
+        """The central pair terms, summed over senders: [F, R, D, P]."""
+        each = [hat * self.weights[0] for hat in self._hats(count)]
+        return np.stack([np.einsum("fij,fijd->fid", scalar, self.vectors[0]) for scalar in each], -1)
 
     def by_sender(self, count: int) -> Array:
         """The central pair terms, each sender's for itself: [F, R, D, P]."""

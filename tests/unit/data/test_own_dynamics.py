@@ -92,6 +92,18 @@ def test_the_order_of_motion_is_found_in_the_tracks(
     assert (data.features[..., 2:4] == 0).all() == (order == 1)
 
 
+def test_the_order_is_found_where_kinds_without_labels_obey_laws_of_their_own(tmp_path: Path):
+    """One law for all explains nothing of what half of the particles do."""
+    rng, sign = np.random.default_rng(20), np.where(np.arange(24) % 2, 1.0, -1.0)[:, None]
+    x, tracks = rng.uniform(-2.5, 2.5, (8, 24, 2)), []
+    for _ in range(50):
+        tracks.append(x)
+        for _ in range(4):
+            x = x + 0.001 * sign * pushed(x)
+    data = loaded(tmp_path, np.stack(tracks, 1), dt=0.004, radius=8.0)
+    assert data.order == 1 and "unexplained" in data.notes[0]
+
+
 def circles() -> np.ndarray:
     angle = 0.05 * np.arange(200)[:, None] + np.array([0, 2.1, 4.2])
     return np.stack([np.cos(angle), np.sin(angle)], -1)
