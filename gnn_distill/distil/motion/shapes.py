@@ -186,12 +186,20 @@ class _Target:
         free = np.array([len(atom.letters) for atom, _ in places])
         found = [[places[k] for k in both] for both in self._pairs(table, of, free, free <= 1, free <= 1)]
         found += [[places[k] for k in both] for both in self._pairs(table, of, free, free == 2, free == 0)]
+        found += [[places[k] for k in both] for both in self._steep(places, table, of, free)]
         pull = np.abs(table.T @ self.y)
         for count in range(int(free.max()) + 1):
             for k in sorted(set(of[free == count])):
                 own = np.flatnonzero(of == k)
                 found += [[places[n]] for n in own[np.argsort(-pull[own])[:TRIED]]]
         return found
+
+    def _steep(self, places: list[Place], table: Array, of: Array, free: Array) -> list[tuple[int, int]]:
+        """Pairs of stretched exponentials, one place for two kinds with their exponents."""
+        stretched = [atom.term.has(sympy.exp) and atom.letters == ("L", "n") for atom, _ in places]
+        exponents = np.array([v[-1] if s else 0.0 for s, (_, v) in zip(stretched, places, strict=True)])
+        kind = 100 * of + np.unique(exponents, return_inverse=True)[1]
+        return self._pairs(table, kind, free, np.array(stretched), np.array(stretched))
 
     def _pairs(self, table: Array, of: Array, free: Array, one: Mask, two: Mask) -> list[tuple[int, int]]:
         """For each number of constants the best columns of `one` beside `two`, one place for two kinds."""
