@@ -95,6 +95,7 @@ class Evidence:
         seed: everything random follows from it.
         individuals: their names, where they are told apart, see `gnn_distill.data.graphs.ParticleData`;
             `known` and `optional` likewise.
+        kinds: number of the kind of each, as far as laws differ between kinds, shape [K].
     """
 
     model: ParticleGNN
@@ -113,6 +114,7 @@ class Evidence:
     individuals: tuple[str, ...] = ()
     known: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     optional: bool = True
+    kinds: Index | None = None
 
     @property
     def kicked(self) -> bool:

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from gnn_distill.arrays import Array
+from gnn_distill.data.own.neighbours import LARGE
 from gnn_distill.data.own.tracks import Observed
 from gnn_distill.errors import InputError, check_choice
 
 IDENTITIES = ("file", "run")
 DIMS = 2
 """Properties that an individual may have where the data are to say it."""
-SIGHTINGS, MOST = 200, 50
-"""Sightings of an individual from which on, and individuals up to which, the data are asked by themselves."""
+SIGHTINGS = 200
+"""Sightings of an individual from which on the data are asked by themselves, …"""
+MOST = LARGE
+"""… as long as frames are so small that all pairs are looked at."""
 
 
 @dataclass(frozen=True)

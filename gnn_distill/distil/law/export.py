@@ -37,7 +37,8 @@ import numpy as np
 
 SOFTENING = $softening
 BOX = $box  # edges of the periodic box of the data, None along an open axis
-STRENGTHS = $strengths  # of individuals by label: as a source, s, and as a receiver, t
+STRENGTHS = $strengths  # what individuals bring, by label
+BROUGHT = $brought  # its names: strengths as a source, s, and as a receiver, t; 1 or 0 for each kind
 KINDS = $kinds  # columns of `features` that are 1 for particles of a kind, by its label
 EDGES = $edges  # kinds of edges by the names of the law; None where it reads no numbers of edges
 FURTHER = $further  # columns of `features` that the law reads of receivers (1) and of senders (2)
@@ -86,11 +87,11 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
     if STRENGTHS:
         if ids is None or not {*map(str, ids)} <= {*STRENGTHS}:
             raise ValueError(f"give ids, labels of {', '.join(STRENGTHS)}")
-        s, t = np.array([STRENGTHS[str(label)] for label in ids]).T
+        brought = np.array([STRENGTHS[str(label)] for label in ids])
 
     def properties(side, k):
         known = {f"m{side}": m[k], f"q{side}": q[k]}
-        known |= {f"s{side}": s[k], f"t{side}": t[k]} if STRENGTHS else {}
+        known |= {f"{name}{side}": brought[k, c] for c, name in enumerate(BROUGHT)} if STRENGTHS else {}
         return known | {name: features[k, column] for name, column in FURTHER[side].items()}
 
     edge = np.broadcast_to(np.array(BOX if box is None else box, dtype=float), x.shape[1:])
@@ -129,6 +130,8 @@ def _side_by_side(parts, like):
 def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write `law.tex`, `law_sympy.py`, `law_numpy.py` and `law.pt` into `folder`.
 
+    Beside them `curves.csv`, free curves of the distance, where individuals were found to be of kinds.
+
     `law.pt` holds a `state_dict` of `gnn_distill.distil.law.module.LawModule` and what builds that module.
 
     Args:
@@ -142,6 +145,7 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
         key: list(content.get(key) or []) for key in lists
     }
     built |= {"hidden": found} if (found := strengths_of(content)) else {}
+    built |= {"kinds": kinds} if (kinds := list(content.get("hidden_kinds") or ())) else {}
     built |= {"bonds": content["bonds"]} if content.get("bonds") else {}
     each = [f"% {label}, receiver first\n{latex(Law.of(one), softening)}" for label, one in laws.items()]
     texts = {
@@ -153,10 +157,17 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
             content.get("box"),
             softening,
             dict(zip(content.get("hidden") or (), found, strict=True)),
+            content.get("hidden_kinds") or (),
             content.get("kinds"),
             content.get("bonds"),
         ),
     }
+    if curves := content.get("hidden_curves"):
+        rows = [
+            ",".join(curves),
+            *(",".join(f"{v:.8g}" for v in row) for row in zip(*curves.values(), strict=True)),
+        ]
+        texts["curves.csv"] = "\n".join(rows) + "\n"
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -235,6 +246,7 @@ def in_numpy(
     box: Sequence[float | None] | None = None,
     softening: float = SOFTENING,
     strengths: Mapping[str, Sequence[float]] | None = None,
+    unlabelled: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
     bonds: tuple[int, Sequence[float]] | None = None,
 ) -> str:
@@ -245,7 +257,9 @@ def in_numpy(
         further: names of the further columns of the data, in order.
         box: edges of the periodic box of the data, None along an open axis.
         softening: ε of r = d + ε.
-        strengths: source and response of individuals, by label; none where the law reads none.
+        strengths: what individuals bring, by label: source and response, and 1 or 0 for each of
+            `unlabelled`; none where the law reads none.
+        unlabelled: names of the kinds that individuals are of.
         kinds: columns among `further` that are 1 for the particles of a kind, by its label.
         bonds: number of particles, and numbers of edges that are kinds; None where edges are alike.
     """
@@ -265,10 +279,11 @@ def in_numpy(
         softening=softening,
         further=columns,
         strengths=dict(strengths or {}),
+        brought=("s", "t", *unlabelled),
         labels="of STRENGTHS" if strengths else "accepted, and change nothing",
         columns=", ".join(further) or "none in these data",
         read=f"the law reads {read}" if read else "the law reads none",
-        kinds={label: list(further).index(name) for label, name in (kinds or {}).items()},
+        kinds={label: list(further).index(name) for label, name in (kinds or {}).items() if name in further},
         edges={name: value for name, value in known.items() if name in used} if numbered else None,
         numbers=" and numbers k12" if numbered else "",
         every="" if numbered else "; all pairs if None",

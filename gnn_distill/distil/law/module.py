@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gnn_distill.distil.expressions.evaluate import Backend, Function, compiled, constants, replaced
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Bonds, Columns
+from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Bonds, Columns, sided
 
 TORCH = Backend(
     {
@@ -47,8 +47,9 @@ class LawModule(nn.Module):
         box: edges of the periodic box, None along an open axis; None where nothing is periodic.
         softening: ε of r = d + ε.
         order: of the equation of motion; in one of first order the expressions are velocities.
-        hidden: strengths of individuals, a pair of source and response for each number that the last feature
-            may hold; none where the law reads none.
+        hidden: what individuals bring, for each number that the last feature may hold: strengths as source
+            and as receiver, and 1 or 0 for each of `kinds`; none where the law reads none.
+        kinds: names of the kinds that individuals are of.
         bonds: of how many particles features hold the numbers of edges, and which numbers are kinds.
     """
 
@@ -64,17 +65,19 @@ class LawModule(nn.Module):
         softening: float = SOFTENING,
         order: int = 2,
         hidden: Sequence[Sequence[float]] = (),
+        kinds: Sequence[str] = (),
         bonds: tuple[int, Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
-        self.order = order
+        self.order, self.kinds = order, tuple(kinds)
         space = tuple(further), tuple(box) if box else None, softening, len(hidden) > 0
         known = None if bonds is None else Bonds(bonds[0], tuple(bonds[1]))
         self.columns = Columns(len(acceleration), *space, known)
-        table = torch.tensor(hidden, dtype=torch.float64).reshape(-1, 2)
+        table = torch.tensor(hidden, dtype=torch.float64).reshape(-1, 2 + len(self.kinds))
         self.register_buffer("strengths", table, persistent=False)
-        pair = [parse(text, (*self.columns.law_names, *HIDDEN)) for text in acceleration]
-        alone = [parse(text, self.columns.own_names) for text in one_body]
+        ours, theirs = ([sided(name, side) for name in self.kinds] for side in (1, 2))
+        pair = [parse(text, (*self.columns.law_names, *HIDDEN, *ours, *theirs)) for text in acceleration]
+        alone = [parse(text, (*self.columns.own_names, *ours)) for text in one_body]
         numbers = constants(*pair, *alone)
         self.constants = nn.Parameter(torch.tensor([float(c) for c in numbers], dtype=torch.float64))
         names = {c: sympy.Symbol(f"c{k}") for k, c in enumerate(numbers)}
@@ -85,19 +88,11 @@ class LawModule(nn.Module):
     @classmethod
     def from_law(cls, law: Mapping[str, Any], edges: tuple[Tensor, Tensor] | None = None) -> LawModule:
         """The module of a `law.json`."""
-        lists = {key: law.get(key) or () for key in ("one_body", "further", "box")}
+        lists: dict[str, Any] = {key: law.get(key) or () for key in ("one_body", "further", "box")}
         softening, order = law.get("softening", SOFTENING), law.get("order", 2)
-        hidden = strengths_of(law)
-        bonds = law.get("bonds")
-        return cls(
-            law["acceleration"],
-            edges=edges,
-            softening=softening,
-            order=order,
-            hidden=hidden,
-            bonds=bonds,
-            **lists,
-        )
+        lists |= {"hidden": strengths_of(law), "kinds": law.get("hidden_kinds") or ()}
+        lists |= {"bonds": law.get("bonds")}
+        return cls(law["acceleration"], edges=edges, softening=softening, order=order, **lists)
 
     def forward(self, x: Tensor, edge_mask: Tensor | None = None) -> Tensor:
         """Accelerations [B, n, D], or velocities, of particles with features x [B, n, F].
@@ -124,9 +119,7 @@ class LawModule(nn.Module):
         named |= {"d": d, "r": d + columns.softening, "w": relative.norm(dim=-1), "uw": apart}
         named |= columns.properties(one, 1) | columns.properties(two, 2) | columns.between(one, two)
         if columns.identity:
-            s, t = self.strengths.unbind(-1)
-            i, j = (part[..., columns.individual].long() for part in (one, two))
-            named |= {"s1": s[i], "s2": s[j], "t1": t[i]}
+            named |= self._brought(one, 1) | self._brought(two, 2)
         pairs = _stacked(self._pair, named, like=d)
         pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force
         if edge_mask is not None:
@@ -134,12 +127,25 @@ class LawModule(nn.Module):
         total = pairs.new_zeros(*x.shape[:2], columns.dim).index_add(1, receiver, pairs)
         if not self._alone:
             return total
-        return total + _stacked(self._alone, columns.own(x) | numbers, like=x[..., columns.mass])
+        own = columns.own(x) | numbers | (self._brought(x, 1) if columns.identity else {})
+        return total + _stacked(self._alone, own, like=x[..., columns.mass])
+
+    def _brought(self, x: Tensor, side: int) -> dict[str, Tensor]:
+        """What the individuals that particles [..., F] are bring, by name."""
+        found = self.strengths[x[..., self.columns.individual].long()].unbind(-1)
+        return dict(zip([sided(name, side) for name in ("s", "t", *self.kinds)], found, strict=True))
 
 
 def strengths_of(law: Mapping[str, Any]) -> list[list[float]]:
-    """Source and response of each individual of a `law.json`, in the order of their numbers."""
-    return [[one["source"][0], one["response"][0]] for one in (law.get("hidden") or {}).values()]
+    """What each individual of a `law.json` brings, in the order of their numbers.
+
+    Source and response, and 1 or 0 for each name in `hidden_kinds`, as it is of that kind or not.
+    """
+    names = law.get("hidden_kinds") or ()
+    return [
+        [one["source"][0], one["response"][0], *(float(name.endswith(f"_{one['kind']}")) for name in names)]
+        for one in (law.get("hidden") or {}).values()
+    ]
 
 
 def _stacked(terms: Sequence[Function], named: Mapping[str, Tensor], like: Tensor) -> Tensor:

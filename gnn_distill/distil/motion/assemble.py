@@ -5,6 +5,7 @@ Shapes: E edges, N nodes, R rows, D space dims.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,17 +32,19 @@ from gnn_distill.distil.motion.curves import Curves, drawn
 from gnn_distill.distil.motion.fit import Fit, Form, fit, typical
 from gnn_distill.distil.motion.groups import found as found_groups
 from gnn_distill.distil.motion.groups import told_apart
-from gnn_distill.distil.motion.hidden import Found, described, more_than_one
+from gnn_distill.distil.motion.hidden import Found, described, in_kinds, more_than_one
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
 from gnn_distill.distil.motion.kicks import kicked, unkicked
 from gnn_distill.distil.motion.law import apart as laws_apart
 from gnn_distill.distil.motion.law import in_words, numbers, rival, spread, written
-from gnn_distill.distil.motion.points import front, points_of
+from gnn_distill.distil.motion.points import entry, front, points_of
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion, motion
 from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates, nearest
 from gnn_distill.distil.motion.shared import settled
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
+from gnn_distill.distil.motion.unlabelled import asked as asked_of
+from gnn_distill.distil.motion.unlabelled import labelled
 from gnn_distill.distil.motion.weigh import convention, weigh
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found as Solved
@@ -77,8 +80,15 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    hidden = _hidden(work, evidence)
-    few, seen, unseen = _samples(evidence, MORE if hidden is None and _pool(evidence) > 1 else 1)
+    few, seen, unseen = _samples(evidence)
+    asked = asked_of(evidence, few, _halves(evidence), functools.partial(_rows, pool=1))
+    if asked and asked.verdict == "kinds":
+        work.say(f"  individuals: {asked.members}")
+        evidence = replace(evidence, kinds=asked.label)
+        few, seen, unseen = _samples(evidence)
+    hidden = _hidden(work, evidence, (few, seen, unseen)) if asked is None or asked.unsettled else None
+    if hidden is None and _pool(evidence) > 1:
+        few, seen, unseen = _samples(evidence, MORE)
     if hidden is not None:
         few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
     groups = found_groups(seen.motion)
@@ -113,14 +123,14 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
     law = _law(evidence, chosen, hidden, curves, classes) if chosen.form.terms else None
-    if law is not None and groups.kinds:
-        law[1]["kinds"] = dict(groups.kinds)
+    if law is not None and hidden is None:
+        law[1].update(in_kinds(asked, evidence, groups.kinds))
     if law is not None:
         law[1]["doubts"] += groups.doubts
     verdicts = _verdicts(evidence, law, unseen)
     if verdicts is not None:
         found["verdict"] = verdicts
-    found["components"] = [_entry(key, front, chosen, verdicts) for key, front in fronts.items()]
+    found["components"] = [entry(key, front, chosen, verdicts) for key, front in fronts.items()]
     if law is None:
         found["trust"] = nothing(unseen.motion, evidence.noise)
     return Distilled(found, law)
@@ -140,13 +150,12 @@ def _verdicts(
     return whole_verdict(parts, trust["sentence"] if trust.get("level") == "none" else "")
 
 
-def _hidden(work: Work, evidence: Evidence) -> Found | None:
+def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Found | None:
     """Strengths of individuals; None where these are not told apart, or are all alike."""
     if not evidence.individuals or evidence.model.basis != ISOTROPIC:
         return None
     if evidence.optional and _pool(evidence) > 1:  # a network of such labels knows no strengths
         return None
-    rows = _samples(evidence)
     functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
     spare = Search(*rows, evidence.order, lambda key: []).spare()
     found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional)
@@ -204,17 +213,21 @@ def _samples(evidence: Evidence, times: int = 1) -> tuple[Rows, Rows, Rows]:
 
     `times` as many edges as usual.
     """
-    train, validation = evidence.train, evidence.validation
-    unseen = _rows(evidence, validation, MANY, 3)
+    train, validation = _halves(evidence)
     more = times * (MORE if _loud(evidence) else 1)
-    whole = _graphs(train, validation)
+    unseen = _rows(evidence, validation, (1 if validation is evidence.validation else more) * MANY, 3)
+    few, seen = (_rows(evidence, train, more * edges, k) for k, edges in enumerate((FEW, MANY), 1))
+    return few, seen, unseen
+
+
+def _halves(evidence: Evidence) -> tuple[Subset | View | Receivers, Subset | View | Receivers]:
+    """Graphs that fits see, and graphs that choose."""
+    whole = _graphs(evidence.train, evidence.validation)
     if _scarce(evidence) and not isinstance(whole, View) and whole.trajectory is not None:
         # a few runs cannot tell forms apart in noise: every second one of all judges the fits of the others
         half = torch.unique(whole.trajectory, return_inverse=True)[1] % 2 == 0
-        train, validation = whole[half.nonzero()[:, 0]], whole[(~half).nonzero()[:, 0]]
-        unseen = _rows(evidence, validation, more * MANY, 3)
-    few, seen = (_rows(evidence, train, more * edges, k) for k, edges in enumerate((FEW, MANY), 1))
-    return few, seen, unseen
+        return whole[half.nonzero()[:, 0]], whole[(~half).nonzero()[:, 0]]
+    return evidence.train, evidence.validation
 
 
 def _pool(evidence: Evidence) -> int:
@@ -355,7 +368,8 @@ def _motion(
     pool = _pool(evidence) if pool is None else pool
     frame = evidence.model.frame
     usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
-    return motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked, usual, pool)
+    found = motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked, usual, pool)
+    return found if evidence.kinds is None else labelled(found, evidence.kinds)
 
 
 def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -379,15 +393,3 @@ def _graphs(one: Subset | View | Receivers, two: Subset | View | Receivers) -> S
     return replace(
         one, features=x, accelerations=a, edge_mask=both("edge_mask"), trajectory=both("trajectory")
     )
-
-
-def _entry(key: str, front: Front, chosen: Chosen, verdicts: dict[str, Any] | None) -> dict[str, Any]:
-    """A function's part of `equations.json`."""
-    verdict = None if verdicts is None else verdicts["parts"].get(key)
-    picks: dict[str, Any] = {"score_pick": front.score_pick, "choice": front.choice}
-    picks |= {"verdict": verdict, "extrapolation": None}
-    compared = [
-        {"name": t.fit.form.name, "constants": t.order[0], "loss": float(t.losses.mean()) ** 0.5}
-        for t in sorted(chosen.tried.get(key, []), key=lambda t: float(t.losses.mean()))
-    ]
-    return {"dim": key, "front": front.to_dict()["equations"], **picks, "compared": compared}

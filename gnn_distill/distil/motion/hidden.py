@@ -20,6 +20,8 @@ from gnn_distill.distil.motion.kicks import kicked
 from gnn_distill.distil.motion.law import REPLICATES, Spread
 from gnn_distill.distil.motion.samples import Index, Motion, Strengths
 from gnn_distill.distil.motion.strengths import Drawn, Weighed, drawn, weighed
+from gnn_distill.distil.motion.trust import percent
+from gnn_distill.distil.motion.unlabelled import LETTERS, Labelled, kind_names
 from gnn_distill.distil.motion.weigh import convention
 from gnn_distill.distil.problem import Evidence
 
@@ -90,7 +92,7 @@ def described(
         name: {
             "source": [float(source.values[k]), *map(float, bounds[0][k])],
             "response": [float(response.values[k]), *map(float, bounds[1][k])],
-            "kind": None if label is None else "ABCDEFGH"[int(label[0][k])],
+            "kind": None if label is None else LETTERS[int(label[0][k])],
             "sure": None if label is None else float(label[1][k]),
             "sightings": int(seen[k]),
         }
@@ -105,6 +107,55 @@ def described(
         "hidden_names": list(SYMBOLS[mode]),
         "hidden_told": [*sentences, _said(strengths, mode, names, evidence.known)],
         "hidden_network": {"share": factors.share, "second": factors.second},
+    }
+
+
+def in_kinds(found: Labelled | None, evidence: Evidence, known: Mapping[str, str]) -> dict[str, Any]:
+    """The part of `law.json` about kinds, those of the file, and those of individuals that none had labelled.
+
+    Args:
+        found: what was found of individuals.
+        evidence: whose individuals they are.
+        known: columns of the kinds that the file names.
+    """
+    names = evidence.individuals
+    if not names:
+        return {"kinds": dict(known)} if known else {}
+    seen = sightings(evidence)
+    if found is None or found.verdict != "kinds":
+        usual = int(np.median(seen))
+        told_alike = (
+            "Individuals were told apart, and all seem alike: neither kinds nor strengths of their own "
+            f"explain more of unseen runs. There are about {usual:,} sightings of each"
+        )
+        return {"hidden_told": [told_alike]}
+    letters = LETTERS[: int(found.label.max()) + 1]
+    one = [1.0, 1.0, 1.0]
+    table = {
+        name: {
+            "source": one,
+            "response": one,
+            "kind": letters[int(found.label[k])],
+            "sure": float(found.sure[k]),
+            "sightings": int(seen[k]),
+        }
+        for k, name in enumerate(names)
+    }
+    what = "velocity" if evidence.order == 1 else "acceleration"
+    told = {"alike": "one law for all", "strengths": "strengths of their own"}
+    left = ", ".join(f"{told.get(by, by)} {percent(error)}" for by, error in found.errors.items())
+    return {
+        "hidden": table,
+        "hidden_mode": "kinds",
+        "hidden_names": [],
+        "hidden_kinds": list(kind_names(len(letters))),
+        "kinds": dict(zip(letters, kind_names(len(letters)), strict=True)),
+        "hidden_told": [
+            f"They are of {found.members}, with laws of their own. Which kind is called A is free",
+            f"With free curves of the distance, typical errors on unseen runs are these shares of a typical "
+            f"{what}: {left}",
+        ],
+        "hidden_curves": {name: values.tolist() for name, values in found.curves.items()},
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import sympy
@@ -18,7 +19,7 @@ from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.groups import Groups
 from gnn_distill.distil.motion.hidden import Found
 from gnn_distill.distil.motion.law import in_words
-from gnn_distill.distil.motion.search import Rows
+from gnn_distill.distil.motion.search import Chosen, Rows
 from gnn_distill.distil.motion.weigh import curve
 from gnn_distill.distil.solve import Work
 
@@ -72,3 +73,15 @@ def front(work: Work, key: str, points: Points, among: int) -> Front:
         work = replace(work, engine=replace(work.engine, restarts=-(-work.engine.restarts // among)))
     what, name = f"f {in_words(key)}", re.sub(r"\W+", "_", f"function_{key}")
     return work.fit(name, points.X, points.y, list(points.names), None, work.seed, what)
+
+
+def entry(key: str, front: Front, chosen: Chosen, verdicts: dict[str, Any] | None) -> dict[str, Any]:
+    """A function's part of `equations.json`."""
+    verdict = None if verdicts is None else verdicts["parts"].get(key)
+    picks: dict[str, Any] = {"score_pick": front.score_pick, "choice": front.choice}
+    picks |= {"verdict": verdict, "extrapolation": None}
+    compared = [
+        {"name": t.fit.form.name, "constants": t.order[0], "loss": float(t.losses.mean()) ** 0.5}
+        for t in sorted(chosen.tried.get(key, []), key=lambda t: float(t.losses.mean()))
+    ]
+    return {"dim": key, "front": front.to_dict()["equations"], **picks, "compared": compared}

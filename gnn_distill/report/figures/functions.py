@@ -159,13 +159,17 @@ def _named(arrays: Mapping[str, Any], d: Array, softening: float) -> dict[str, A
 
 
 def _strengths(law: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Array]:
-    """Strengths of the individuals at both ends of each edge, by the names of equations."""
+    """What the individuals at both ends of each edge bring, by the names of equations: strengths, kinds."""
     table = list((law.get("hidden") or {}).values())
     if not table or "individual1" not in arrays:
         return {}
     s, t = (np.array([one[role][0] for one in table]) for role in ("source", "response"))
     one, two = arrays["individual1"], arrays["individual2"]
-    return {"s1": s[one], "s2": s[two], "t1": t[one]}
+    kinds = np.array([str(each["kind"]) for each in table])
+    found = {"s1": s[one], "s2": s[two], "t1": t[one]}
+    for label, name in (law.get("kinds") or {}).items():
+        found |= {sided(name, side): 1.0 * (kinds[who] == label) for side, who in ((1, one), (2, two))}
+    return found
 
 
 def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:

@@ -162,12 +162,12 @@ class Individual(NamedTuple):
 def individuals(law: dict[str, Any]) -> dict[str, Any] | None:
     """Strengths of individuals, and what is to be said of them; None where they have none."""
     table, mode = law.get("hidden") or {}, law.get("hidden_mode")
-    if not table:
+    if not table and not law.get("hidden_told"):
         return None
     rows = [
         Individual(
             name,
-            _with_interval(one["source"]) if mode != "response" else "",
+            _with_interval(one["source"]) if mode not in ("response", "kinds") else "",
             _with_interval(one["response"]) if mode in ("response", "both") else "",
             f"{one['kind']} ({percent(one['sure'])})" if one["kind"] else "",
             f"{one['sightings']:,}",

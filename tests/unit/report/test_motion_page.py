@@ -14,7 +14,7 @@ import yaml
 from gnn_distill import load_run
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Coulomb
-from gnn_distill.report.figures.all import draw, recorded
+from gnn_distill.report.figures.all import FIGURES, attempt, draw, recorded
 from gnn_distill.report.figures.functions import functions, own
 from gnn_distill.report.formula import digits
 from gnn_distill.report.headline import headline, images
@@ -233,6 +233,29 @@ def test_individuals_stand_on_the_page_with_strengths_intervals_and_sightings(tm
         told = individuals(law | {"hidden_mode": mode})
         assert told["used"][0] == used[0] and "told" in told
     assert individuals({}) is None
+
+
+def test_kinds_that_nobody_labelled_stand_on_the_page_with_their_curves(tmp_path):
+    one = [1.0, 1.0, 1.0]
+    table = {
+        f"p{k}": {"source": one, "response": one, "kind": "AB"[k % 2], "sure": 0.9876, "sightings": 300}
+        for k in range(6)
+    }
+    d = np.linspace(0.5, 3.0, 20)
+    curves = {"d": d.tolist()} | {f"u {i}-{j}": np.exp(-d).tolist() for i in "AB" for j in "AB"}
+    law = {"functions": {"u": f"kind_A1*({U})"}, "hidden": table, "hidden_mode": "kinds"}
+    law |= {"hidden_kinds": ["kind_A", "kind_B"], "hidden_curves": curves}
+    law |= {"kinds": {"A": "kind_A", "B": "kind_B"}, "hidden_told": ["They are of 2 kinds"]}
+    run = make_motion(tmp_path / "run", **law)
+    page, _ = words(run)
+    assert "They are of 2 kinds." in page and page.count("B (99 %)") == 3 and "s, as a source" not in page
+    with look():
+        drawn = attempt(read_run(run), FIGURES["individuals"], recorded(read_run(run)))
+    assert [axes.get_title() for axes in drawn.axes][1] == "f_u, A receives from B"
+    labels = [line.get_label() for line in drawn.axes[0].lines]
+    assert "free curve" in labels and "the law" in labels
+    alike = individuals({"hidden_told": ["All seem alike"]})
+    assert alike["told"] == ["All seem alike."] and not alike["rows"]
 
 
 def test_a_law_within_a_radius_says_so():
