@@ -19,10 +19,10 @@ import json
 import time
 from pathlib import Path
 
-from particles import exact, groups, hidden, judge, little, negative, noisy, recorded
+from particles import exact, groups, hidden, judge, little, negative, noisy, recorded, unlabelled
 from particles.case import Case
 
-KINDS = (exact, noisy, negative, little, hidden, recorded, groups)
+KINDS = (exact, noisy, negative, little, hidden, recorded, groups, unlabelled)
 CASES: dict[str, Case] = {case.name: case for kind in KINDS for case in kind.CASES}
 
 

@@ -93,7 +93,8 @@ class Truth:
     properties {column: [N]}, or None. `bound`: distances beyond it do not count; `box`: sides of a periodic
     box. `laws`: in the place of `pair`, a function of d for each pair of kinds, `RECEIVER-SENDER`, or each
     number of an edge. `source` and `response`: what individuals bring to c that the file does not hold, by
-    label, a factor each. `law`: the whole in words.
+    label, a factor each; `kinds`: of each individual, where the file does not say it. `law`: the whole in
+    words.
     """
 
     order: int
@@ -107,6 +108,7 @@ class Truth:
     box: float | None = None
     source: Mapping[str, float] = field(default_factory=dict)
     response: Mapping[str, float] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     laws: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
 
     def distances(self, x: np.ndarray) -> np.ndarray:
@@ -135,6 +137,7 @@ class Truth:
             "shape": [S, T, n, D],
             "position_noise": tracks.noise,
             "hidden": {"source": dict(self.source), "response": dict(self.response)},
+            "kinds": dict(self.kinds),
         }
         if self.pair is not None:
             d = self.distances(tracks.x)

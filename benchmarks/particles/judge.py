@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,6 +71,8 @@ def judged(law: dict[str, Any] | None, file: Path, truth: dict[str, Any]) -> dic
         )
     if truth.get("laws"):
         row["groups"], row["laws"] = _groups(move, truth, law), law.get("laws") and list(law["laws"])
+    if truth.get("kinds"):
+        row |= kinds(law, truth)
     if truth["one_body"] is not None:
         own = truth["one_body"]
         x, v, h = (np.array(own[k]) for k in ("x", "v", "h"))
@@ -97,16 +101,44 @@ def _groups(move: Any, truth: dict[str, Any], law: dict[str, Any]) -> dict[str, 
     """The median relative error of the pair force of each group, along Δ/d."""
     errors, dim = {}, truth["shape"][3]
     for name, told in truth["laws"].items():
-        kinds = name.split("-") if "-" in name else None
+        kinds, ids = name.split("-") if "-" in name else None, None
+        if law.get("hidden"):  # nobody labelled them: two of the right kinds
+            of = [[i for i, k in truth["kinds"].items() if k == kind] for kind in kinds]
+            ids = (of[0][0], of[1][-1]) if all(of) else None
+            if ids is None:
+                continue
         edges = np.array([[0], [1]]) if kinds else np.array([[0], [1], [float(name)]])
         f, found = np.array(told["f"]), []
         for d in told["d"]:
             x = np.zeros((2, dim))
             x[0, 0] = d
-            both, alone = (move(x, kinds=kinds, edges=some) for some in (edges, edges[:, :0]))
+            both, alone = (move(x, kinds=kinds, ids=ids, edges=some) for some in (edges, edges[:, :0]))
             found.append((both - alone)[0, 0])
         errors[name] = float(np.median(np.abs(found - f) / np.maximum(np.abs(f), 1e-3 * np.abs(f).max())))
     return errors
+
+
+def kinds(law: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any]:
+    """How many kinds were found, the share of labels that are right, and errors of the free curves."""
+    told = {name: one["kind"] for name, one in (law.get("hidden") or {}).items()}
+    names = sorted({kind for kind in told.values() if kind})
+    row: dict[str, Any] = {"kinds": len(names)}
+    if not names:
+        return row
+    means = {
+        kind: Counter(truth["kinds"][n] for n, k in told.items() if k == kind).most_common(1)[0][0]
+        for kind in names
+    }
+    row["labels"] = sum(means.get(k) == truth["kinds"][n] for n, k in told.items()) / len(told)
+    row["sure"] = min(one["sure"] for one in law["hidden"].values())
+    row["curves"] = {}
+    for one, two in itertools.product(names, repeat=2):
+        true = truth["laws"][f"{means[one]}-{means[two]}"]
+        d, f = np.array(true["d"]), np.array(true["f"])
+        curve = np.interp(d, law["hidden_curves"]["d"], law["hidden_curves"][f"u {one}-{two}"])
+        off = np.abs(curve - f) / np.maximum(np.abs(f), 1e-3 * np.abs(f).max())
+        row["curves"][f"{one}-{two}"] = float(np.median(off))
+    return row
 
 
 def _pair(
