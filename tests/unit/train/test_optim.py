@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from gnn_distill.errors import InputError
-from gnn_distill.train.optim import Optimisation, Together
+from gnn_distill.train.optim import Muon, Optimisation, Together
 
 
 def network() -> nn.Sequential:
@@ -50,6 +50,21 @@ def test_the_scheduler_moves_the_rate_of_both():
         both.step()
         rate.step()
     assert [part.param_groups[0]["lr"] for part in both.parts] == pytest.approx([1e-3, 5e-3])
+
+
+def test_muon_moves_as_torchs_own_up_to_its_rounding():
+    torch.manual_seed(0)
+    start = torch.randn(96, 40)
+    ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    settings = {"lr": 1e-2, "weight_decay": 1e-3}
+    one, two = Muon([ours], **settings), torch.optim.Muon([theirs], **settings)
+    for _ in range(5):
+        ours.grad = torch.randn(96, 40)
+        theirs.grad = ours.grad.clone()
+        one.step(), two.step()
+    moved = (theirs - start).norm()
+    assert 0 < (ours - theirs).norm() < 0.02 * moved  # bfloat16 holds eight binary digits
+    assert one.state_dict()["state"][0].keys() == two.state_dict()["state"][0].keys()
 
 
 def test_muon_learns():
