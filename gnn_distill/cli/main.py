@@ -29,9 +29,10 @@ def _hydra_main(cfg: DictConfig) -> None:
 
         run_job(cfg, cast(DictConfig, settings))
     else:
+        from gnn_distill.pipeline.progress import Reporter
         from gnn_distill.pipeline.stages import run
 
-        run(cfg, Path(settings.runtime.output_dir))
+        run(cfg, Path(settings.runtime.output_dir), Reporter(keys=True))
 
 
 def main() -> None:

@@ -35,8 +35,10 @@ class ProfileConfig:
         steps_per_epoch: steps of an epoch, on graphs drawn afresh; null takes the whole training set.
         validation_graphs: random validation graphs that an epoch is judged by; null takes all.
         learning_rate: Adam's peak rate.
-        lr_schedule: cosine or onecycle.
-        warmup: fraction of all steps over which the rate of `cosine` rises from zero.
+        lr_schedule: cosine or onecycle; plateau holds the rate until the validation loss no longer falls, and
+            ends the training soon after, after `epochs` at the latest.
+        patience: epochs without a lower validation loss that `plateau` waits for.
+        warmup: fraction of all steps over which the rate rises from zero, but for onecycle.
         weight_decay: L2 term.
         optimiser: adam, or muon for the hidden matrices.
         muon_rate: muon's own peak rate.
@@ -57,6 +59,7 @@ class ProfileConfig:
     validation_graphs: int | None = None
     learning_rate: float = MISSING
     lr_schedule: str = "cosine"
+    patience: int = 3
     warmup: float = 0.0
     weight_decay: float = 1e-8
     optimiser: str = "adam"

@@ -35,6 +35,7 @@ from gnn_distill.read.record import Reading, record
 from gnn_distill.report import write_report
 from gnn_distill.runs.directory import STAGES, RunDirectory
 from gnn_distill.train.checkpoint import AtomicCheckpointIO, load_weights, read_checkpoint
+from gnn_distill.train.ending import EndAtPlateau, EndByHand
 from gnn_distill.train.epochs import EpochLog
 from gnn_distill.train.processes import READY, dismiss, end_with_parent, joined, started
 
@@ -75,12 +76,13 @@ def do_stages(experiment: Experiment, directory: RunDirectory, cfg: DictConfig) 
     }
     if "train" not in wanted or directory.is_done("train", keys["train"]):
         dismiss(experiment.place)
-    for stage in (s for s in STAGES if s in wanted):
+    for number, stage in enumerate((s for s in STAGES if s in wanted), 1):
         if directory.is_done(stage, keys[stage]):
             experiment.report.line(f"[green]✓[/] {stage}  (done before)")
             continue
         resumed = directory.is_begun(stage, keys[stage])
-        with experiment.report.stage(stage), directory.stage(stage, keys[stage]):
+        place = f"{number}/{len(wanted)}"
+        with experiment.report.stage(stage, place), directory.stage(stage, keys[stage]):
             work[stage](resumed)
     directory.finish()
 
@@ -114,7 +116,7 @@ def train(experiment: Experiment, directory: RunDirectory, resumed: bool) -> Non
         read_checkpoint(last)  # a damaged one is refused here, before any other process is started
     place, plan = experiment.place, (directory.path, last if last.exists() else None)
     with started(place, directory.path, experiment.config["threads"]), joined(place, plan):
-        fit(experiment, *plan)
+        directory.status["stages"]["train"] |= fit(experiment, *plan)
 
 
 def join(experiment: Experiment) -> None:
@@ -134,8 +136,13 @@ def follow(path: str) -> None:
     join(experiment)
 
 
-def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
-    """Train in the run directory `path`, from `checkpoint` on if there is one."""
+def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> dict[str, Any]:
+    """Train in the run directory `path`, from `checkpoint` on if there is one.
+
+    Returns:
+        `epochs` that were done, `of` how many, and how the training `ended` before that: `plateau`,
+        `by hand`, or None where it did not.
+    """
     L.seed_everything(experiment.config["seed"], verbose=False)
     some = experiment.datamodule.calibration(CALIBRATION)
     experiment.module.model.calibrate(some.features, some.accelerations, some.graph)
@@ -143,10 +150,13 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
     checkpoints = [keep(filename="best", monitor="val/selection"), keep(filename="last")]
     if (n := experiment.config["checkpoint_steps"]) is not None:  # beside those after each epoch
         checkpoints.append(keep(filename="last", every_n_train_steps=n))
-    epochs = EpochLog(path / "metrics.csv", experiment.report.line)
+    report, patience = experiment.report, experiment.config["profile"]["patience"]
+    epochs = EpochLog(path / "metrics.csv", report.note, report.progress)
+    by_hand, plateau = EndByHand(report.asked_to_end), EndAtPlateau(patience)
     loggers = [make(save_dir=path) for make in experiment.loggers]
     trainer = experiment.trainer(
-        callbacks=[*experiment.callbacks, epochs, *checkpoints],  # which score an epoch after its pruning
+        # checkpoints last: they score an epoch after its pruning
+        callbacks=[*experiment.callbacks, by_hand, plateau, epochs, *checkpoints],
         logger=loggers or False,
         log_every_n_steps=0,  # epochs only: a step's values would have to be waited for
         enable_progress_bar=False,
@@ -170,6 +180,10 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> None:
         raise InputError("compile", experiment.config["compile"], fix) from error
     finally:
         close(loggers)
+    of = int(trainer.max_epochs or 0)
+    done = round(of * trainer.global_step / trainer.estimated_stepping_batches, 1)
+    how = "by hand" if by_hand.ended else "plateau" if done < of else None
+    return {"epochs": done, "of": of, "ended": how}
 
 
 def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:
@@ -202,7 +216,7 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
         evidence.seed,
         joint=settings.joint,
         jobs=settings.jobs,
-        say=experiment.report.line,
+        say=experiment.report.note,
         memory=lambda name: FileMemory(fronts / f"{name}.json", key),
     )
     if evidence.model.basis == ISOTROPIC:
@@ -233,7 +247,7 @@ def write_law(
     content = content | {"box": columns.box, "softening": columns.softening, "radius": experiment.data.radius}
     content["units"] = dict(experiment.data.units)
     export(law, content, directory.path / "law")
-    rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.line)
+    rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.note)
     if rolled is None:
         (directory.path / "rollout.npz").unlink(missing_ok=True)
         return content | {"rollouts": None}

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from gnn_distill.errors import check_choice, check_range
 
 SMALLEST_MATRIX = 16  # rows and columns from which on Muon takes a weight; the rest is Adam's
+SCHEDULES = ("cosine", "onecycle", "plateau")
+FALL = 0.3  # of the epochs so far, over which the rate of `plateau` falls to zero
 SMALLEST_NORM = 1e-7  # of a momentum that Muon divides by
 
 
@@ -22,8 +24,9 @@ class Optimisation:
 
     Args:
         learning_rate: peak learning rate of Adam.
-        schedule: `cosine` to zero over the whole run, after `warmup`; or `onecycle`.
-        warmup: fraction of all steps over which the rate rises linearly from zero (cosine only).
+        schedule: `cosine` to zero over the whole run, after `warmup`; `onecycle`; or `plateau`, which stays
+            at the peak and falls to zero at the end, see `gnn_distill.train.ending.EndAtPlateau`.
+        warmup: fraction of all steps over which the rate rises linearly from zero (not `onecycle`).
         weight_decay: L2 term in Adam's gradient; decoupled in Muon.
         betas: Adam's decay rates.
         optimiser: `adam`; or `muon`, which moves hidden matrices along orthogonalised momenta (Jordan et al.
@@ -43,7 +46,7 @@ class Optimisation:
 
     def __post_init__(self) -> None:
         check_range("profile.learning_rate", self.learning_rate, 0.0, 10.0, open_low=True)
-        check_choice("profile.lr_schedule", self.schedule, ("cosine", "onecycle"))
+        check_choice("profile.lr_schedule", self.schedule, SCHEDULES)
         check_range("profile.warmup", self.warmup, 0.0, 1.0)
         check_range("profile.weight_decay", self.weight_decay, 0.0)
         check_choice("profile.optimiser", self.optimiser, ("adam", "muon"))
@@ -65,6 +68,10 @@ class Optimisation:
             peaks = [group["lr"] for group in optimiser.param_groups]
             return torch.optim.lr_scheduler.OneCycleLR(optimiser, peaks, total_steps=steps)
         rise = round(self.warmup * steps)
+        if self.schedule == "plateau":
+            return torch.optim.lr_scheduler.LambdaLR(
+                optimiser, Held(rise, steps - round(FALL * steps), steps)
+            )
 
         def factor(step: int) -> float:
             if step < rise:
@@ -77,6 +84,37 @@ class Optimisation:
         fused = self.fused or None  # not False, which would take weights one by one on a GPU
         decay = self.weight_decay
         return torch.optim.Adam(weights, self.learning_rate, self.betas, weight_decay=decay, fused=fused)
+
+
+@dataclass
+class Held:
+    """A learning rate, as a share of its peak, that rises, stays, and falls to zero along a line.
+
+    The scheduler keeps these numbers in its checkpoint.
+
+    Args:
+        rise: steps over which it rises.
+        start: step from which on it falls, later than any plateau.
+        end: step at which it is zero.
+    """
+
+    rise: int
+    start: int
+    end: int
+
+    def __call__(self, step: int) -> float:
+        """The share at a step."""
+        if step < self.rise:
+            return (step + 1) / self.rise
+        return min(1.0, max(0.0, (self.end - step) / max(1, self.end - self.start)))
+
+    def falling(self, step: int) -> bool:
+        """Whether the rate falls by then."""
+        return step >= self.start
+
+    def fall(self, step: int, steps: int) -> None:
+        """Begin to fall now, over so many steps."""
+        self.start, self.end = step, step + steps
 
 
 class Muon(torch.optim.Muon):

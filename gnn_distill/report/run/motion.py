@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from gnn_distill.report.formula import Text, digits, shortened, spoken
 from gnn_distill.report.groups import in_words
 from gnn_distill.report.headline import WAYS, Headline, headline, images
-from gnn_distill.report.run.story import Outcome, component_name, doubts, missing
+from gnn_distill.report.run.story import Outcome, component_name, doubts, ended, missing
 from gnn_distill.report.text import capitalised, law_title, number, with_signs
 from gnn_distill.runs.load import Run
 
@@ -70,7 +70,7 @@ def told(run: Run) -> dict[str, Any] | None:
 
 def _doubts(run: Run) -> list[str]:
     """Those of the data; that of a network with large errors only where the law has no verdict."""
-    found, of_data = doubts(run), len((run.data or {}).get("doubts") or [])
+    found, of_data = doubts(run), len(ended(run)) + len((run.data or {}).get("doubts") or [])
     law = run.law or {}
     return [*(found[:of_data] if law.get("trust") else found), *(law.get("doubts") or ())]
 

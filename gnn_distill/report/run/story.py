@@ -225,7 +225,7 @@ def _percent(part: float) -> str:
 
 def doubts(run: Run) -> list[str]:
     """Sentences about data and network that a reader of the law should know first; usually none."""
-    found = [f"{text}." for text in (run.data or {}).get("doubts") or []]
+    found = ended(run) + [f"{text}." for text in (run.data or {}).get("doubts") or []]
     part = share(run, network_mae(run))
     if part is not None and part >= LITTLE:
         found.append(
@@ -233,6 +233,15 @@ def doubts(run: Run) -> list[str]:
             "100 %: it has learned little, so do not trust equations of it."
         )
     return found
+
+
+def ended(run: Run) -> list[str]:
+    """That somebody ended the training, in a sentence; nothing where nobody did."""
+    train = (run.status.get("stages") or {}).get("train") or {}
+    if train.get("ended") != "by hand":
+        return []
+    done = f"{train['epochs']:g} of {train['of']} epochs"
+    return [f"Training was ended by hand after {done}: a full run may say more."]
 
 
 def missing(run: Run) -> list[str]:
