@@ -1,9 +1,9 @@
 """ReLU networks: one autograd node on the CPU, float32 where bfloat16 would lose the signal.
 
 On the CPU a training step spends its time in small matrix products. There the whole network is one autograd
-node whose wide products run in oneDNN: on an AMD processor twice as fast as the float32 products of MKL that
-`nn.Linear` takes (docs/benchmarks.md). Elsewhere, in evaluation and under `torch.compile` it is the plain
-sequence of its layers.
+node whose wide products run in oneDNN: on an AMD processor with AVX-512 twice as fast as the float32 products
+of MKL that `nn.Linear` takes (docs/benchmarks.md). With AVX2 alone MKL is the faster and is taken. Elsewhere,
+in evaluation and under `torch.compile` it is the plain sequence of its layers.
 
 Under autocast the first layer stays in float32, because Δ is a small difference of large coordinates; and
 so does the last layer of φv, because its rounding would be an error of the prediction.
@@ -72,12 +72,15 @@ def _fusable(x: Tensor) -> bool:
 
 
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_AVX512 = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 _BFLOAT16 = _ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 """Whether oneDNN has bfloat16 products on this processor; with AVX2 alone it has none, and raises."""
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x·weightᵀ + bias in oneDNN."""
+    """x·weightᵀ + bias in the library that is the faster here."""
+    if x.dtype == torch.float32 and not _AVX512:
+        return nn.functional.linear(x, weight, bias)
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
@@ -119,5 +122,5 @@ class _FusedMLP(torch.autograd.Function):
 
 def _outer(g: Tensor, x: Tensor) -> Tensor:
     """Gradient of the weight, gᵀ·x; oneDNN is the faster only where both are wide."""
-    wide = g.dtype == torch.float32 and min(g.shape[1], x.shape[1]) >= WIDE
+    wide = _AVX512 and g.dtype == torch.float32 and min(g.shape[1], x.shape[1]) >= WIDE
     return _linear(g.T, x.T) if wide else g.T @ x
