@@ -12,12 +12,15 @@ from gnn_distill.runs.files import read_metrics
 from tests.conftest import TINY
 
 LOSSES = Path(__file__).with_name("losses.json")
+RECIPE = ["basis=delta", "optimiser=adam", "learning_rate=3e-3"]
+"""Of the network that the losses were recorded with."""
 VARIANTS = ("standard", "bottleneck", "l1", "kl", "pruning")
 
 
 def short_run(variant: str, folder: Path) -> dict[str, float]:
     """Final train and validation loss of two epochs on one thread."""
-    overrides = [*TINY, f"variant={variant}", "stages=[simulate,train]", f"cache={folder / 'cache'}"]
+    recipe = [f"profile.{setting}" for setting in RECIPE]
+    overrides = [*TINY, *recipe, f"variant={variant}", "stages=[simulate,train]", f"cache={folder / 'cache'}"]
     run(composed(overrides), folder / variant)
     last = read_metrics(folder / variant / "metrics.csv")[-1]
     return {key: last[key] for key in ("train_mae_per_graph", "val_mae_per_graph", "train_regulariser")}

@@ -19,7 +19,7 @@ TRAP = "dataset.one_body=[-0.8*x,-0.8*y]"
     [
         ([FORCE], ("isotropic", "tracks", "none")),
         (["dataset.law._target_=gnn_distill.physics.laws.Spring", TRAP], ("isotropic", "tracks", "none")),
-        (["dataset.law._target_=gnn_distill.physics.laws.Spring"], ("delta", "quick", "pruning")),
+        (["dataset.law._target_=gnn_distill.physics.laws.Spring"], ("polar", "quick", "pruning")),
         ([TRAP, "profile=smoke"], ("isotropic", "smoke", "none")),
         ([FORCE, "model=additive"], ("polar", "tracks", "pruning")),
     ],

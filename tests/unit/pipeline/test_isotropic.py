@@ -35,7 +35,7 @@ def built(compose):
         (["model=additive"], ("polar", "tracks", "none")),
         (["model=published", "profile=paper", "variant=l1"], ("raw", "paper", "l1")),
         (["profile=smoke"], ("isotropic", "smoke", "none")),
-        (["model=additive", "variant=bottleneck", "profile=quick"], ("delta", "quick", "bottleneck")),
+        (["model=additive", "variant=bottleneck", "profile=quick"], ("polar", "quick", "bottleneck")),
     ],
 )
 def test_own_data_choose_a_model_unless_the_user_does(typed: list[str], expected: tuple, compose):
