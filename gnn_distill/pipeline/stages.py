@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ from gnn_distill.pipeline.loggers import close
 from gnn_distill.pipeline.machine import prepare
 from gnn_distill.pipeline.progress import Reporter
 from gnn_distill.read.record import Reading, record
+from gnn_distill.read.recording import Recording
 from gnn_distill.report import write_report
 from gnn_distill.runs.directory import STAGES, RunDirectory
 from gnn_distill.train.checkpoint import AtomicCheckpointIO, load_weights, read_checkpoint
@@ -189,19 +191,22 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> dict[str
 def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:
     """Record messages on the test set and compare them with the true forces."""
     load_weights(experiment.module, directory.path)
-    recording = experiment.recording
-    directory.write_arrays("messages.npz", recording.arrays())
-    content = analyse(recording, experiment.config["split"])
-    directory.write_json("analysis.json", content | {"validation": validation(experiment)})
+    recording, beside = experiment.recording, validation(experiment)
+    with ThreadPoolExecutor(1) as other:  # on another core, if there is one
+        written = other.submit(directory.write_arrays, "messages.npz", recording.arrays())
+        scores = other.submit(selection_scores, beside)
+        content = analyse(recording, experiment.config["split"])
+    written.result()
+    directory.write_json("analysis.json", content | {"validation": scores.result()})
 
 
-def validation(experiment: Experiment) -> dict[str, Any]:
-    """Losses and R² on validation graphs: what a choice between runs may look at."""
+def validation(experiment: Experiment) -> Recording:
+    """Messages on validation graphs, whose losses and R² a choice between runs may look at."""
     graphs, seed = experiment.datamodule.validation, experiment.config["seed"]
     drawn = torch.randperm(len(graphs), generator=torch.Generator().manual_seed(seed))
     reading = Reading(importance=experiment.config["importance"], seed=seed)
     some = graphs[drawn[:VALIDATION_GRAPHS]]
-    return selection_scores(record(experiment.module.model, some, experiment.source.law, reading))
+    return record(experiment.module.model, some, experiment.source.law, reading)
 
 
 def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> None:

@@ -15,6 +15,7 @@ PACKAGES = "gnn_distill torch torch-geometric lightning hydra-core numpy numba p
 
 IRRELEVANT = (
     *("stages", "threads", "gpus", "cache", "logger", "checkpoint_steps", "symbolic.jobs"),
+    "symbolic.engine.n_threads",
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
 )
 """Settings that change no result: what is done, where and how fast, and what is written beside it.

@@ -190,6 +190,8 @@ class Search:
                 pairs.pop(key, None)
                 if best.fit.form.terms:
                     pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
+            if len(parts) == 1 and "own" not in self.seen.network:
+                break  # nothing stands beside it that could move the choice
             own = self.own([], tuple(pairs.values()))
             if before == ({k: f.name for k, f in pairs.items()}, [f.name for f in own]):
                 break
