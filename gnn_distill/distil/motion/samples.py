@@ -347,7 +347,7 @@ def _of_receivers(
     drawn = np.sort(np.random.default_rng([seed, 5]).permutation(len(starts))[:wanted])
     first = rows[starts[drawn]]
     picked = (first[:, None] + np.arange(-half, long + half)).reshape(-1)
-    steps = torch.from_numpy(picked.reshape(-1, long))
+    steps = torch.from_numpy(picked.reshape(len(first), -1))
     if not half:  # the mean label of a stretch stands beside its first frame
         picked, long = first, 1
     some = replace(graphs, index=torch.from_numpy(picked).to(graphs.device))
