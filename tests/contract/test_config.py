@@ -185,7 +185,7 @@ BAD = [
     ("trainer.precision=7", ["trainer", "precision", "7"]),
     ("regulariser=kl", ["regulariser", "kl", "variant=kl"]),
     ("model.message_dim=1", ["schedule.target_dims", "2", "model.message_dim = 1"]),
-    ("trainer.devices=3", ["profile.batch_size", "256", "processes, 3"]),
+    ("trainer.devices=3", ["profile.batch_size", "128", "processes, 3"]),
     ("+trainer.strategy=ddp_spawn", ["trainer.strategy", "trainer=ddp"]),
     ("compile=fast", ["compile", "fast", "reduce-overhead"]),
     ("checkpoint_steps=0", ["checkpoint_steps", "0"]),
