@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from particles.case import Case, Dice, Tracks, Truth
-from particles.motion import follow, pairs, spread
+from particles.exact import yukawa
+from particles.motion import follow, heated, pairs, spread
 
 BODIES = ("sun", "mercury", "venus", "earthmoon", "mars", "jupiter", "saturn", "uranus", "neptune")
 GM = ("GMS", "GM1", "GM2", "GMB", "GM4", "GM5", "GM6", "GM7", "GM8")  # their constants in DE421, AU³/day²
@@ -87,6 +88,63 @@ def dust(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
     return central(dice, (60, 8, 2), 100, q, q / m, dice(1.2), dice(0.4), dice(0.9))
 
 
+def grains_unlike(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Ten grains of dust of unlike charge and mass, one recording kept moving by heat; the control: alike."""
+    q = np.exp(0.35 * dice.rng.normal(size=10)) if obstacle else np.ones(10)
+    m = np.exp(0.35 * dice.rng.normal(size=10)) if obstacle else np.ones(10)
+    source, response = dice(3.0) * q, q / m
+    reach, trap, drag, heat = dice(1.0), dice(4.0), dice(0.5), 0.15 / m[:, None]
+    rng, force = dice.rng, yukawa(1.0, reach)
+
+    def acceleration(x: np.ndarray) -> np.ndarray:
+        u, d = pairs(x)
+        return response[:, None] * np.einsum("sij,j,sijk->sik", force(d), source, u) - trap * x
+
+    x, v = spread(rng, (1, 10, 3), 0.8, 0.5), 0.4 * rng.normal(size=(1, 10, 3))
+    x, v = (
+        values[:, -1] for values in heated(acceleration, x, v, drag, heat, np.array([0, 20.0]), 5000, rng)
+    )
+    times = 0.02 * np.arange(10_000)
+    x, v = heated(acceleration, x, v, drag, heat, times, 5, rng)
+    labels = tuple(map(str, range(10)))
+    truth = Truth(
+        2,
+        "a = t₁ Σ s₂ e^(−d/λ) (1/d² + 1/(λ d)) Δ/d − k x₁ − γ v₁ + heat; s = q, t = q/m",
+        {"λ": reach, "k": trap, "γ": drag},
+        force,
+        one_body=lambda x, v, own: -trap * x - drag * v,
+        source=dict(zip(labels, source.tolist(), strict=True)),
+        response=dict(zip(labels, response.tolist(), strict=True)),
+    )
+    return Tracks(x, v, times, headings=(None, "frame", "particle"), noise=1e-3, digits="%.6f"), truth
+
+
+def hidden_edges(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Balls some of which springs join, drawn anew for each run, between walls; the control: all are."""
+    rng, shape, strength, half, every = dice.rng, (250, 5, 2), dice(0.1), 5.0, 20
+    k = rng.choice([0.0, 0.5, 1.0], size=(250, 5, 5)) if obstacle else np.ones((250, 5, 5))
+    k = np.triu(k, 1) + np.triu(k, 1).transpose(0, 2, 1)
+    times = 0.1 * np.arange(49)
+    h = times[1] / every
+
+    def acceleration(x: np.ndarray) -> np.ndarray:
+        return -strength * np.einsum("sij,sijk->sik", k, x[:, :, None] - x[:, None])
+
+    x, v = 0.5 * rng.normal(size=shape), rng.normal(size=shape)
+    v *= 0.5 / np.linalg.norm(v, axis=-1, keepdims=True)
+    kept, a = [(x, v)], acceleration(x)
+    for _ in times[1:]:
+        for _ in range(every):
+            x = x + h * v + h**2 / 2 * a
+            v, a = v + h / 2 * (a + acceleration(x)), acceleration(x)
+            beyond = np.abs(x) > half
+            x, v = np.where(beyond, np.sign(x) * 2 * half - x, x), np.where(beyond, -v, v)
+        kept.append((x, v))
+    x, v = (np.stack(part, axis=1) for part in zip(*kept, strict=True))
+    law = "a = −Σ K k₁₂ Δ, k₁₂ of 0, ½, 1 for each pair and run" if obstacle else "a = −Σ K Δ"
+    return Tracks(x, v, times), Truth(2, law, {"K": strength}, lambda d: -strength * d)
+
+
 def planets(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
     """Sun and planets, positions alone; the control is the same with the masses beside them."""
     import de421
@@ -117,5 +175,7 @@ CASES = (
     Case("many_masses", many_masses, ("dataset.dim=3",), velocities=True),
     Case("both_signs", both_signs, velocities=True),
     Case("unlike_dust", dust, velocities=True),
+    Case("grains_unlike", grains_unlike, ("dataset.dim=3", "dataset.time_step=0.02")),
+    Case("hidden_edges", hidden_edges, velocities=True),
     Case("planets", planets, ("dataset.dim=3",)),
 )

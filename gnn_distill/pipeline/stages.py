@@ -216,6 +216,7 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
     """
     load_weights(experiment.module, directory.path)
     fronts, settings, evidence = directory.path / "fronts", experiment.settings, experiment.evidence
+    edges = None
     work = Work(
         experiment.engine,
         evidence.seed,
@@ -226,7 +227,7 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
     )
     if evidence.model.basis == ISOTROPIC:
         found = distilled(work, evidence, settings)
-        content, law = found.equations, found.law
+        content, law, edges = found.equations, found.law, found.edges
     else:
         searched = [search(work, evidence, settings, target) for target in settings.targets]
         joint = searched[0].joint
@@ -241,6 +242,8 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
         law = None
     directory.write_json("equations.json", content)
     directory.write_json("law.json", None if law is None else write_law(experiment, directory, *law))
+    if law is not None and edges is not None:
+        directory.write_text("law/edges.csv", edges.to_csv(index=False, float_format="%.6g"))
     shutil.rmtree(fronts, ignore_errors=True)
 
 
@@ -252,7 +255,9 @@ def write_law(
     content = content | {"box": columns.box, "softening": columns.softening, "radius": experiment.data.radius}
     content["units"] = dict(experiment.data.units)
     export(law, content, directory.path / "law")
-    rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.note)
+    rolled = None
+    if "edges" not in content:  # whose factors of pairs are those of single runs
+        rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.note)
     if rolled is None:
         (directory.path / "rollout.npz").unlink(missing_ok=True)
         return content | {"rollouts": None}

@@ -11,32 +11,31 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import sympy
 import torch
 
-from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import Subset, View
 from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.expressions.front import Front
-from gnn_distill.distil.expressions.parse import write
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.joint import Joint, along
 from gnn_distill.distil.law.assemble import nodes_of
 from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
-from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import beaten, rated
 from gnn_distill.distil.motion.curves import Curves, drawn
-from gnn_distill.distil.motion.fit import Fit, Form, fit, typical
+from gnn_distill.distil.motion.edges import joined, joined_law
+from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.groups import found as found_groups
 from gnn_distill.distil.motion.groups import told_apart
 from gnn_distill.distil.motion.hidden import Found, described, in_kinds, more_than_one
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
-from gnn_distill.distil.motion.kicks import kicked, unkicked
+from gnn_distill.distil.motion.kicks import fitted, unkicked
 from gnn_distill.distil.motion.law import apart as laws_apart
-from gnn_distill.distil.motion.law import in_words, numbers, rival, spread, written
+from gnn_distill.distil.motion.law import in_words, numbers, rival, spread, stated_potential, written
 from gnn_distill.distil.motion.points import entry, front, points_of
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion, motion
@@ -55,6 +54,8 @@ from gnn_distill.physics.variables import DELTAS
 from gnn_distill.read.pairs import pair_functions
 from gnn_distill.read.record import pulled_apart
 
+Graphs = Subset | View | Receivers
+
 FEW, MANY, ALL = 15_000, 80_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
 LOUD, MORE = 0.3, 4
@@ -72,10 +73,12 @@ class Distilled:
     Attributes:
         equations: the content of `equations.json`.
         law: the law, and the content of `law.json`; None where no part of the network has a closed form.
+        edges: a row for each pair, where pairs have factors of their own; else None.
     """
 
     equations: dict[str, Any]
     law: tuple[Law, dict[str, Any]] | None
+    edges: pd.DataFrame | None = None
 
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
@@ -123,6 +126,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
     law = _law(evidence, chosen, hidden, curves, classes) if chosen.form.terms else None
+    law, edges = _pair_by_pair(work, evidence, chosen, law, points["u"]) if "u" in points else (law, None)
     if law is not None and hidden is None:
         law[1].update(in_kinds(asked, evidence, groups.kinds))
     if law is not None:
@@ -133,7 +137,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     found["components"] = [entry(key, front, chosen, verdicts) for key, front in fronts.items()]
     if law is None:
         found["trust"] = nothing(unseen.motion, evidence.noise)
-    return Distilled(found, law)
+    return Distilled(found, law, edges)
 
 
 def _verdicts(
@@ -271,7 +275,7 @@ def _law(
     pooled = pooled if curves is None else curves.of(pooled)
     test, pooled = (replace(t, motion=t.motion.grouped(groups)) for t in (test, pooled))
     if hidden is None:
-        last, kicks = _fitted(seen, chosen.form)
+        last, kicks = fitted(seen, chosen.form)
         scatter = spread(last, seen, evidence.seed, kicks)
     else:
         drawn, times = hidden.refitted(seen, chosen.form, evidence), hidden.times
@@ -292,7 +296,7 @@ def _law(
         },
         "noise": evidence.noise,
         "estimates": dict(evidence.estimates),
-        "potential": _potential(law, float(np.max(seen.named["d"], initial=0.0)), columns.softening),
+        "potential": stated_potential(law, float(np.max(seen.named["d"], initial=0.0)), columns.softening),
         "further": list(columns.further),
         "box": columns.box and list(columns.box),
         "bonds": columns.bonds and [columns.bonds.count, list(columns.bonds.kinds)],
@@ -317,28 +321,30 @@ def _law(
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
 
 
+def _pair_by_pair(
+    work: Work, evidence: Evidence, chosen: Chosen, law: tuple[Law, dict[str, Any]] | None, points: Points
+) -> tuple[tuple[Law, dict[str, Any]] | None, pd.DataFrame | None]:
+    """The law with a factor for each pair and a table of these, where one law for all is not exact."""
+    edges = _edges(evidence)
+    if law is None or law[1]["trust"]["level"] == "exact" or edges is None:
+        return law, None
+    graphs = _graphs(_graphs(evidence.train, evidence.validation), evidence.test)
+    few, rows = (_rows(evidence, graphs, most, 7, 1, True) for most in (MANY // 2, ALL))
+    network = np.add.reduce(list(rows.network.values())).reshape(rows.motion.labels.shape)
+    one, two = (side.cpu().numpy() for side in edges)
+    more = functools.partial(candidates, points, None, "u")
+    found = joined((few.motion, rows.motion), (one, two), chosen, more, network)
+    if found is None:
+        return law, None
+    work.say(f"  {found.told()}")
+    return joined_law(found, rows.motion, network, evidence, law[1])
+
+
 def _all(evidence: Evidence) -> Motion:
     """All rows that a fit may see, of large data a sample; in noise every row tells something."""
     graphs = _graphs(evidence.train, evidence.validation)
     more = WHOLE if _pool(evidence) > 1 else MORE * ALL if _loud(evidence) else ALL
-    return _motion(evidence, graphs, more, 4, 1)
-
-
-def _fitted(seen: Motion, form: Form) -> tuple[Fit, Array]:
-    """The form fitted to all rows, and what kicks do to their velocities, [R D, X]."""
-    last = fit(seen, form)
-    kicks = kicked(seen, last)
-    return (fit(seen, form, kicks, last.constants.tolist()) if kicks.shape[1] else last), kicks
-
-
-def _potential(law: Law, farthest: float, softening: float) -> dict[str, str] | None:
-    """V(d) of the pair force, where it has a closed form, and where it is zero."""
-    found = potential(law, farthest, softening)
-    if found is None:
-        return None
-    whole = potential(law, None, softening)
-    where = "infinity" if whole == found else f"d = {farthest:.3g}"
-    return {"expression": write(found), "reference": f"zero at {where}"}
+    return _motion(evidence, graphs, more, 4, 1, evidence.kicked)
 
 
 def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:
@@ -350,10 +356,10 @@ def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:
 
 
 def _rows(
-    evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int, pool: int | None = None
+    evidence: Evidence, graphs: Graphs, edges: int, draw: int, pool: int | None = None, whole: bool = False
 ) -> Rows:
     """A sample of graphs with what the network says of them."""
-    part = _motion(evidence, graphs, edges, 100 * evidence.seed + draw, pool)
+    part = _motion(evidence, graphs, edges, 100 * evidence.seed + draw, pool, whole)
     if evidence.model.basis == ISOTROPIC:
         found = pair_functions(evidence.model, part.graphs)
         return Rows(part, Parts(found.functions, found.own).columns(part), found.functions)
@@ -362,13 +368,14 @@ def _rows(
 
 
 def _motion(
-    evidence: Evidence, graphs: Subset | View | Receivers, edges: int, draw: int, pool: int | None = None
+    evidence: Evidence, graphs: Graphs, edges: int, draw: int, pool: int | None = None, whole: bool = False
 ) -> Motion:
     """A sample of graphs, relative to what each individual is used to where they are told apart."""
     pool = _pool(evidence) if pool is None else pool
     frame = evidence.model.frame
     usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
-    found = motion(graphs, _edges(evidence), evidence.kernel, edges, draw, evidence.kicked, usual, pool)
+    more = evidence.kicked, usual, pool, whole
+    found = motion(graphs, _edges(evidence), evidence.kernel, edges, draw, *more)
     return found if evidence.kinds is None else labelled(found, evidence.kinds)
 
 
@@ -378,7 +385,7 @@ def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor] | None:
     return None if isinstance(test, Receivers) else evidence.model.graph_of(test)[:2]
 
 
-def _graphs(one: Subset | View | Receivers, two: Subset | View | Receivers) -> Subset | View | Receivers:
+def _graphs(one: Graphs, two: Graphs) -> Graphs:
     """Both parts as one; the first alone where they stay on disk."""
     if isinstance(one, Receivers) and isinstance(two, Receivers):
         return one.joined(two)

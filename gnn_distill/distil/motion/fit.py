@@ -73,7 +73,8 @@ class Term:
         }
         with np.errstate(all="ignore"):
             values = np.where(named["d"] > 0, self.functions[0]({**named, **constants}), 0.0)
-            weight = 1.0 if motion.strengths is None else motion.strength[:, None]
+            same = motion.strengths is None and motion.factors is None
+            weight = 1.0 if same else motion.strength[:, None]
             return np.asarray(motion.vectors(values, key) * weight)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.motion.fit import Fit
+from gnn_distill.distil.motion.fit import Fit, Form, fit
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES, VELOCITIES
 
@@ -49,6 +49,13 @@ def kicked(motion: Motion, known: Fit) -> Array:
     """`innovations` beside the terms of a law that do not read velocities."""
     still = [k for k, term in enumerate(known.form.terms) if not term.moving]
     return innovations(motion, known.form.columns(motion, known.constants)[:, still])
+
+
+def fitted(seen: Motion, form: Form) -> tuple[Fit, Array]:
+    """The form fitted to all rows, and what kicks do to their velocities, [R D, X]."""
+    last = fit(seen, form)
+    kicks = kicked(seen, last)
+    return (fit(seen, form, kicks, last.constants.tolist()) if kicks.shape[1] else last), kicks
 
 
 def unkicked(errors: Array, kicks: Array, motion: Motion) -> Array:

@@ -16,6 +16,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import compiled, constants
 from gnn_distill.distil.expressions.parse import R, write
 from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import TUNING, Fit, typical
 from gnn_distill.distil.motion.samples import Motion
@@ -201,6 +202,16 @@ def numbers(
     alone = [of(lambda one, k=k: [one.one_body[k]]) for k in range(len(law.one_body))]
     unknown = np.zeros((0, 2))
     return [([] if f is None else f.tolist()) for f in found], [unknown if a is None else a for a in alone]
+
+
+def stated_potential(law: Law, farthest: float, softening: float) -> dict[str, str] | None:
+    """V(d) of the pair force, where it has a closed form, and where it is zero."""
+    found = potential(law, farthest, softening)
+    if found is None:
+        return None
+    whole = potential(law, None, softening)
+    where = "infinity" if whole == found else f"d = {farthest:.3g}"
+    return {"expression": write(found), "reference": f"zero at {where}"}
 
 
 def rival(tried: Tried, law: Law, times: sympy.Expr, seen: Motion, key: str) -> dict[str, Any]:

@@ -37,6 +37,8 @@ LONG = (7.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.25)
 the most that keep …"""
 KEPT = 0.6
 """… this share of the rows."""
+STRETCH = 8
+"""Widths of the kernel of a segment where random forces act: pieces of time whose errors are independent."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Motion:
         usual: typical label of each individual in units of that of all, shape [K].
         strengths: what multiplies each pair's contribution; nothing if None.
         groups: by name, pairs that may have a law of their own: what is 1 for them and 0 for all others.
+        factors: of each pair and frame besides, shape [E]; none if None.
     """
 
     edges: Edges
@@ -90,18 +93,19 @@ class Motion:
     usual: Array | None = None
     strengths: Strengths | None = None
     groups: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    factors: Array | None = None
 
     @functools.cached_property
     def labels(self) -> Array:
         """Accelerations (velocities, where the motion is of first order), shape [R, D]."""
-        return self._inner(self.nodes.acceleration) / self.size
+        return self.inner(self.nodes.acceleration) / self.size
 
     @functools.cached_property
     def who(self) -> Index:
         """Numbers of the rows' individuals, shape [R]."""
         if self.individuals is None:
             return np.zeros(len(self.unit), dtype=np.int64)
-        return np.asarray(self._inner(self.individuals[:, None])[:, 0])
+        return np.asarray(self.inner(self.individuals[:, None])[:, 0])
 
     @functools.cached_property
     def size(self) -> Array:
@@ -111,14 +115,15 @@ class Motion:
     @functools.cached_property
     def strength(self) -> Array:
         """What multiplies the contribution of each pair, shape [E]."""
+        own = np.ones(len(self.edges.r)) if self.factors is None else self.factors
         if self.strengths is None or self.edges.individuals is None:
-            return np.ones(len(self.edges.r))
+            return own
         one, two = self.edges.individuals
-        return self.strengths.response[one] * self.strengths.source[two]
+        return own * self.strengths.response[one] * self.strengths.source[two]
 
-    def weighed(self, strengths: Strengths | None) -> Motion:
-        """The same rows with these strengths."""
-        return self._as(replace(self, strengths=strengths))
+    def weighed(self, strengths: Strengths | None, factors: Array | None = None) -> Motion:
+        """The same rows with these strengths, and these factors of pairs [E]."""
+        return self._as(replace(self, strengths=strengths, factors=factors))
 
     def grouped(self, groups: Mapping[str, sympy.Expr]) -> Motion:
         """The same rows with these groups of pairs; their directions are called `u:NAME`."""
@@ -130,7 +135,7 @@ class Motion:
             found.__dict__[name] = getattr(self, name)
         return found
 
-    def _inner(self, values: Any) -> Any:
+    def inner(self, values: Any) -> Any:
         """Of values of the nodes [N, C] those whose labels have a whole kernel around them, shape [R, C]."""
         half = len(self.kernel) // 2
         parts = values.reshape(-1, self.frames, self.n, values.shape[1])
@@ -167,6 +172,20 @@ class Motion:
         per_segment = self.frames - len(self.kernel) + 1
         number = np.arange(len(self.labels)).reshape(-1, per_segment, self.n)
         return number[:, self.lag :].reshape(-1), number[:, : per_segment - self.lag].reshape(-1)
+
+    @functools.cached_property
+    def pieces(self) -> Index:
+        """What rows belong to whose errors are independent, shape [R].
+
+        The unit; where random forces make the errors, which soon forget, stretches of each particle.
+        """
+        if not self.lag:
+            return self.unit
+        per_segment, long = self.frames - len(self.kernel) + 1, STRETCH * len(self.kernel)
+        place = np.arange(len(self.labels)) // self.n
+        stretches = -(-per_segment // long)
+        piece = place // per_segment * stretches + place % per_segment // long
+        return np.asarray(piece * self.n + np.arange(len(self.labels)) % self.n)
 
     @functools.cached_property
     def named(self) -> dict[str, Array]:
@@ -246,6 +265,7 @@ def motion(
     kicked: bool = False,
     usual: Array | None = None,
     pool: int = 1,
+    whole_runs: bool = False,
 ) -> Motion:
     """A sample of the graphs with at most about so many edges.
 
@@ -260,6 +280,7 @@ def motion(
         pool: frames whose mean label stands beside the first of them, where labels have no kernel. Where
             single steps are mostly noise that takes next to nothing from what rows tell, and there are fewer
             of them. (Beside the mean over all these frames it could not stand: later places know the noise.)
+        whole_runs: whether segments are runs from end to end, as far as these are equally long.
     """
     if isinstance(graphs, Receivers):
         return _of_receivers(graphs, kernel, edges, seed, kicked, usual, pool)
@@ -272,11 +293,13 @@ def motion(
     runs, sizes = np.unique(of, return_counts=True)
     averaged = len(kernel) > 1 and len(set(sizes)) == 1 and sizes[0] >= len(kernel)
     weights = np.array(kernel if averaged else (1.0,))
-    length = min(int(sizes[0]), (8 if kicked else 4) * len(weights)) if averaged else 1
-    per_run = sizes[0] // length if averaged else 0
+    length = min(int(sizes[0]), (STRETCH if kicked else 4) * len(weights)) if averaged else 1
+    if whole_runs and len(set(sizes)) == 1:
+        length = int(sizes[0])
+    per_run = sizes[0] // length if averaged or length > 1 else 0
     starts = (
         (np.arange(len(runs))[:, None] * sizes[0] + np.arange(per_run) * length).reshape(-1)
-        if averaged
+        if per_run
         else np.arange(count)
     )
     pool = 1 if averaged else pool
