@@ -19,6 +19,7 @@ from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import TUNING, Fit, typical
+from gnn_distill.distil.motion.kicks import hearsay
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Columns
 
@@ -139,7 +140,7 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
     )  # of the pull of an error, and of how it grows with the error
     norm = np.maximum(np.sqrt((design**2 * slope[:, None]).sum(axis=0)), 1e-300)
     design = design / norm
-    unit = np.repeat(np.unique(motion.unit, return_inverse=True)[1], motion.labels.shape[1])
+    unit = np.repeat(np.unique(motion.pieces, return_inverse=True)[1], motion.labels.shape[1])
     units = int(unit.max()) + 1
     order = np.argsort(unit, kind="stable")
     starts = np.searchsorted(unit[order], np.arange(units))
@@ -151,7 +152,9 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
         ],
         axis=1,
     )  # [U, P, P]
-    pull = np.add.reduceat((design * (weight * rest)[:, None])[order], starts, axis=0)
+    pulls = design * (weight * rest)[:, None]
+    pulls[:, :many] += hearsay(design[:, :many], slope, further, fit.extra, slice(count, many))
+    pull = np.add.reduceat(pulls[order], starts, axis=0)
     counts = np.random.default_rng([seed, 7]).multinomial(units, np.full(units, 1 / units), size=REPLICATES)
     left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * np.eye(len(values))
     moves = np.linalg.solve(left, np.einsum("wu,up->wp", counts, pull)[..., None])[..., 0]

@@ -16,6 +16,7 @@ from scipy import sparse
 from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.choose import Tried, beaten, rated
 from gnn_distill.distil.motion.fit import TUNING, Fit, Form, bounds, typical
+from gnn_distill.distil.motion.kicks import hearsay
 from gnn_distill.distil.motion.samples import Motion, Strengths
 
 MODES = ("source", "response", "symmetric", "both")
@@ -272,10 +273,14 @@ def drawn(
     whole = float(np.sqrt((slope * job.y**2).sum()))
     pulls = np.abs(v[-2 * job.count :]) * norm[-2 * job.count :]
     faint = whole / np.maximum(pulls, 1e-9 * whole)
-    unit = np.repeat(np.unique(motion.unit, return_inverse=True)[1], motion.labels.shape[1])
+    unit = np.repeat(np.unique(motion.pieces, return_inverse=True)[1], motion.labels.shape[1])
     order, units = np.argsort(unit, kind="stable"), int(unit.max()) + 1
     parts = np.split(order, np.searchsorted(unit[order], np.arange(1, units)))
-    pull = np.stack([a[p].T @ (rest[p] * weight[p]) for p in parts]) / norm
+    terms = slice(len(fit.constants), len(fit.constants) + len(fit.factors))
+    law = np.setdiff1d(np.arange(len(v)), np.arange(extra.shape[1]) + terms.stop)
+    pulls = a.multiply((rest * weight)[:, None]).toarray()
+    pulls[:, law] += hearsay(a[:, law].toarray(), slope, extra, fit.extra, terms)
+    pull = np.stack([pulls[p].sum(axis=0) for p in parts]) / norm
     counts = np.random.default_rng([seed, 7]).multinomial(units, np.full(units, 1 / units), size=replicates)
     if len(v) <= MANY:
         each = [_normal(a[p], slope[p]) for p in parts]

@@ -7,6 +7,7 @@ import torch
 
 from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.own.derive import Differentiator
 from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit
 from gnn_distill.distil.motion.kicks import innovations, unkicked
 from gnn_distill.distil.motion.law import spread
@@ -66,6 +67,30 @@ def test_friction_is_found_beside_kicks(heated):
     wrong = unkicked(fit(rows, field("trap", AXES)).predicted(rows) - rows.labels, kicks, rows)
     weigh = rows.trust / rows.trust.mean()
     assert (right**2 * weigh).mean() < (wrong**2 * weigh).mean()
+
+
+def test_that_kicks_move_positions_hides_no_friction():
+    rng, h, count = np.random.default_rng(4), STEP / INNER, 150
+    x, v = (np.sqrt(HEAT / k) * rng.normal(size=(count, 2)) for k in (TRAP, 1.0))
+    seen, fade = [], np.exp(-DRAG * h)
+    for _ in range(2500 * INNER):
+        x, v = x + h / 2 * v, v - h / 2 * TRAP * x
+        v = fade * v + np.sqrt(HEAT * (1 - fade**2)) * rng.normal(size=v.shape)
+        x, v = x + h / 2 * v, v - h / 2 * TRAP * x
+        seen.append(x)
+    track = np.stack(seen[::INNER])[None] + 5e-4 * rng.normal(size=(1, 2500, count, 2))
+    wide, narrow, step = Differentiator(11, 4), Differentiator(7, 4), np.array([STEP])
+    parts = [p[0, 10:-10] for p in (track, narrow(track, step, 1), wide(track, step, 2))]
+    still = np.zeros((*parts[0].shape[:2], 1))
+    features = torch.from_numpy(np.concatenate([*parts[:2], still, still + 1], axis=-1)).float()
+    of = torch.arange(len(features)) // 248
+    data = Subset(features, torch.from_numpy(parts[2]).float(), None, of, softening=0.0)
+    rows = motion(
+        data, (torch.tensor([0]), torch.tensor([1])), wide.kernel(2), 10**9, kicked=True, whole_runs=True
+    )
+    form = Form("both", (*field("trap", AXES).terms, *field("drag", VELOCITIES).terms))
+    found = fit(rows, form, innovations(rows, field("trap", AXES).columns(rows, ())))
+    assert found.factors == pytest.approx([-TRAP, -DRAG], rel=0.025)
 
 
 def test_nothing_is_asked_where_nothing_kicks(heated):
