@@ -31,7 +31,7 @@ from gnn_distill.distil.motion.edges import joined, joined_law
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.groups import found as found_groups
 from gnn_distill.distil.motion.groups import told_apart
-from gnn_distill.distil.motion.hidden import Found, described, in_kinds, more_than_one
+from gnn_distill.distil.motion.hidden import Found, described, in_kinds, unsure
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
 from gnn_distill.distil.motion.kicks import fitted, unkicked
 from gnn_distill.distil.motion.law import apart as laws_apart
@@ -314,8 +314,8 @@ def _law(
     mine, its = rated([last, last], both, pooled.motion)
     worse = beaten(mine, its, typical(pooled.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
-    if hidden is not None and trust["level"] != "exact":
-        doubts += more_than_one(hidden.factors)
+    if hidden is not None:
+        doubts += unsure(hidden, trust["level"] == "exact", _loud(evidence), content["names"])
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}

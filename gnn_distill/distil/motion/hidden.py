@@ -170,6 +170,18 @@ def more_than_one(factors: Factors) -> list[str]:
     ]
 
 
+def unsure(found: Found, exact: bool, loud: bool, names: Mapping[str, str]) -> list[str]:
+    """Doubts of strengths: of a law that is not exact, and where noise is a good part of the labels."""
+    told = [] if exact else more_than_one(found.factors)
+    if loud:  # a wrong form may hide behind its strengths
+        form = names.get("u") or "this form"
+        told.append(
+            f"Strengths and form were found together in much noise: beside {form} another, with other "
+            "strengths, trap and friction, may leave as little"
+        )
+    return told
+
+
 def sightings(evidence: Evidence) -> Index:
     """How often each individual was seen in the graphs of all parts."""
     column = evidence.test.columns.individual
