@@ -157,9 +157,9 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
             content.get("box"),
             softening,
             dict(zip(content.get("hidden") or (), found, strict=True)),
-            content.get("hidden_kinds") or (),
             content.get("kinds"),
             content.get("bonds"),
+            content.get("hidden_kinds") or (),
         ),
     }
     if curves := content.get("hidden_curves"):
@@ -246,9 +246,9 @@ def in_numpy(
     box: Sequence[float | None] | None = None,
     softening: float = SOFTENING,
     strengths: Mapping[str, Sequence[float]] | None = None,
-    unlabelled: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
     bonds: tuple[int, Sequence[float]] | None = None,
+    unlabelled: Sequence[str] = (),
 ) -> str:
     """A Python module that needs NumPy only: accelerations of n particles, or velocities in first order.
 
@@ -259,9 +259,9 @@ def in_numpy(
         softening: ε of r = d + ε.
         strengths: what individuals bring, by label: source and response, and 1 or 0 for each of
             `unlabelled`; none where the law reads none.
-        unlabelled: names of the kinds that individuals are of.
         kinds: columns among `further` that are 1 for the particles of a kind, by its label.
         bonds: number of particles, and numbers of edges that are kinds; None where edges are alike.
+        unlabelled: names of the kinds that individuals are of.
     """
     used, dim = names(law), len(law.components)
     alone = law.one_body or (sympy.S.Zero,) * dim
