@@ -13,6 +13,7 @@ import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
+from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.hidden.factor import Factors
 from gnn_distill.distil.hidden.reading import Strength, kinds, told
 from gnn_distill.distil.motion.fit import Form
@@ -186,7 +187,11 @@ def sightings(evidence: Evidence) -> Index:
     """How often each individual was seen in the graphs of all parts."""
     column = evidence.test.columns.individual
     parts = (evidence.train[:], evidence.validation[:], evidence.test)
-    who = np.concatenate([p.features[..., column].flatten().cpu().numpy().astype(np.int64) for p in parts])
+    found = [  # of receivers alone: their senders stand beside them
+        p.table.features[p.index, column] if isinstance(p, Receivers) else p.features[..., column].flatten()
+        for p in parts
+    ]
+    who = np.concatenate([numbers.cpu().numpy().astype(np.int64) for numbers in found])
     return np.asarray(np.bincount(who, minlength=len(evidence.individuals)), dtype=np.int64)
 
 
