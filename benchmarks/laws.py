@@ -40,8 +40,9 @@ from gnn_distill.distil.expressions.refine import template
 from gnn_distill.distil.motion.fit import fit
 from gnn_distill.distil.motion.law import written
 from gnn_distill.distil.motion.rounds import Rounds
-from gnn_distill.distil.motion.samples import Motion, motion
+from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import Rows, Search, candidates
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.solve import Work
 from gnn_distill.physics.laws import ForceLaw
 from gnn_distill.physics.simulate import Simulation, simulate

@@ -24,7 +24,8 @@ from gnn_distill.distil.motion import choose
 from gnn_distill.distil.motion.choose import Tried, compared
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.law import spread
-from gnn_distill.distil.motion.samples import Motion, motion
+from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.physics.variables import Columns
 
 N, COLUMNS = 5, Columns(2, softening=0.0)

@@ -13,10 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import sympy
-import torch
 
-from gnn_distill.data.graphs import Subset, View
-from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
@@ -38,12 +35,24 @@ from gnn_distill.distil.motion.law import apart as laws_apart
 from gnn_distill.distil.motion.law import in_words, numbers, rival, spread, stated_potential, written
 from gnn_distill.distil.motion.points import entry, front, points_of
 from gnn_distill.distil.motion.rounds import Rounds
-from gnn_distill.distil.motion.samples import Motion, motion
-from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search, alive, candidates, nearest
+from gnn_distill.distil.motion.sampling import (
+    ALL,
+    MANY,
+    MORE,
+    edges_of,
+    every,
+    frames_of_a_row,
+    halves,
+    is_loud,
+    is_scarce,
+    joined_graphs,
+    rows_of,
+    samples_of,
+)
+from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates, nearest
 from gnn_distill.distil.motion.shared import settled
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
 from gnn_distill.distil.motion.unlabelled import asked as asked_of
-from gnn_distill.distil.motion.unlabelled import labelled
 from gnn_distill.distil.motion.weigh import convention, weigh
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found as Solved
@@ -52,18 +61,6 @@ from gnn_distill.distil.verdict.functions import judge_functions, whole_verdict
 from gnn_distill.model.network import ISOTROPIC
 from gnn_distill.physics.variables import DELTAS
 from gnn_distill.read.pairs import pair_functions
-from gnn_distill.read.record import pulled_apart
-
-Graphs = Subset | View | Receivers
-
-FEW, MANY, ALL = 15_000, 80_000, 500_000
-"""Edges on which forms are screened, compared, and at last fitted."""
-LOUD, MORE = 0.3, 4
-"""Share of noise in typical labels from which on so many times the edges are needed."""
-WHOLE = 5_000_000
-"""Edges at most, where rows are pooled."""
-STILL = 0.06
-"""Share of the distance of close pairs that particles move in the frames of a row, where these are pooled."""
 
 
 @dataclass(frozen=True)
@@ -83,22 +80,22 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    few, seen, unseen = _samples(evidence)
-    asked = asked_of(evidence, few, _halves(evidence), functools.partial(_rows, pool=1))
+    few, seen, unseen = samples_of(evidence)
+    asked = asked_of(evidence, few, halves(evidence), functools.partial(rows_of, pool=1))
     if asked and asked.verdict == "kinds":
         work.say(f"  individuals: {asked.members}")
         evidence = replace(evidence, kinds=asked.label)
-        few, seen, unseen = _samples(evidence)
+        few, seen, unseen = samples_of(evidence)
     hidden = _hidden(work, evidence, (few, seen, unseen)) if asked is None or asked.unsettled else None
-    if hidden is None and _pool(evidence) > 1:
-        few, seen, unseen = _samples(evidence, MORE)
+    if hidden is None and frames_of_a_row(evidence) > 1:
+        few, seen, unseen = samples_of(evidence, MORE)
     if hidden is not None:
         few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
     groups = found_groups(seen.motion)
-    told = _rows(evidence, evidence.test, 10 * settings.points, 6), settings.points, evidence.seed
+    told = rows_of(evidence, evidence.test, 10 * settings.points, 6), settings.points, evidence.seed
     names, points = points_of(*told, seen.pairs, hidden, groups)
     curves = None
-    if hidden is None and _loud(evidence):
+    if hidden is None and is_loud(evidence):
         curves = drawn(Search(few, seen, unseen, evidence.order, lambda key: [], work.say), points)
     if curves is not None:
         work.say("  noise hides forces from the network: free curves of the labels stand in its place")
@@ -117,9 +114,9 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
         found = _forms(work.engine, points[key], fronts[key], key)
         return found if curves is None else nearest(found, points[key])
 
-    fresh = not _scarce(evidence)
+    fresh = not is_scarce(evidence)
     choice = Search(few if curves is None else None, seen, unseen, evidence.order, forms, work.say, fresh)
-    chosen = Rounds(work, choice, points, evidence.noise / _pool(evidence) ** 0.5).run()
+    chosen = Rounds(work, choice, points, evidence.noise / frames_of_a_row(evidence) ** 0.5).run()
     classes = dict(seen.motion.groups)
     if hidden is None and len(groups.each) > 1:
         chosen, classes = settled(chosen, (seen, unseen), groups)
@@ -158,7 +155,7 @@ def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Fo
     """Strengths of individuals; None where these are not told apart, or are all alike."""
     if not evidence.individuals or evidence.model.basis != ISOTROPIC:
         return None
-    if evidence.optional and _pool(evidence) > 1:  # a network of such labels knows no strengths
+    if evidence.optional and frames_of_a_row(evidence) > 1:  # a network of such labels knows no strengths
         return None
     functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
     spare = Search(*rows, evidence.order, lambda key: []).spare()
@@ -191,7 +188,7 @@ def central_law(
         found: equations of the pull-back.
         joint: the front of its part along Δ.
     """
-    few, seen, unseen = _samples(evidence)
+    few, seen, unseen = samples_of(evidence)
     axes = [k for k, name in enumerate(found.problem.names) if name in DELTAS]
     inputs = [k for k in range(len(found.problem.names)) if k not in axes]
     X, names = found.problem.X, tuple(found.problem.names[k] for k in inputs)
@@ -202,56 +199,14 @@ def central_law(
     if not chosen.form.terms:
         return None
     columns, test = evidence.test.columns, evidence.test
-    every = _all(evidence)
-    last = fit(every, chosen.form)
+    seen_all = every(evidence)
+    last = fit(seen_all, chosen.form)
     law = replace(written(last, columns, 2), functions={})
     compared = compare(law, evidence.recording.edges, nodes_of(test), evidence.recording.mae)
-    rest = unexplained(compared["test"]["mae"], every, evidence.noise)
-    bounds, _ = numbers(last, law, columns, spread(last, every, evidence.seed), rest)
+    rest = unexplained(compared["test"]["mae"], seen_all, evidence.noise)
+    bounds, _ = numbers(last, law, columns, spread(last, seen_all, evidence.seed), rest)
     space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
     return law, {"equations": found.picks, "intervals": bounds, **space, **compared}
-
-
-def _samples(evidence: Evidence, times: int = 1) -> tuple[Rows, Rows, Rows]:
-    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy or few.
-
-    `times` as many edges as usual.
-    """
-    train, validation = _halves(evidence)
-    more = times * (MORE if _loud(evidence) else 1)
-    unseen = _rows(evidence, validation, (1 if validation is evidence.validation else more) * MANY, 3)
-    few, seen = (_rows(evidence, train, more * edges, k) for k, edges in enumerate((FEW, MANY), 1))
-    return few, seen, unseen
-
-
-def _halves(evidence: Evidence) -> tuple[Subset | View | Receivers, Subset | View | Receivers]:
-    """Graphs that fits see, and graphs that choose."""
-    whole = _graphs(evidence.train, evidence.validation)
-    if _scarce(evidence) and not isinstance(whole, View) and whole.trajectory is not None:
-        # a few runs cannot tell forms apart in noise: every second one of all judges the fits of the others
-        half = torch.unique(whole.trajectory, return_inverse=True)[1] % 2 == 0
-        return whole[half.nonzero()[:, 0]], whole[(~half).nonzero()[:, 0]]
-    return evidence.train, evidence.validation
-
-
-def _pool(evidence: Evidence) -> int:
-    """Frames that make a row of the choice: several where single steps are mostly noise."""
-    if evidence.order != 1 or len(evidence.kernel) > 1 or evidence.spacing is None or not _loud(evidence):
-        return 1
-    near = float(np.quantile(evidence.recording.edges.named["d"], 0.1))
-    step = evidence.noise * evidence.spacing * evidence.test.columns.dim**0.5
-    return int(np.clip((STILL * near / step) ** 2, 1, 50))
-
-
-def _loud(evidence: Evidence) -> bool:
-    """Whether noise is a good part of the labels."""
-    return evidence.noise > LOUD * float(evidence.test.accelerations.abs().median())
-
-
-def _scarce(evidence: Evidence) -> bool:
-    """Whether what was kept for validation is too little to choose by."""
-    of = None if isinstance(evidence.validation, View) else evidence.validation.trajectory
-    return _loud(evidence) or (of is not None and len(torch.unique(of)) == 1)
 
 
 def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]:
@@ -270,8 +225,8 @@ def _law(
 ) -> tuple[Law, dict[str, Any]]:
     """The law of the chosen forms, fitted to all runs but those for testing."""
     columns = evidence.test.columns
-    seen, times = _all(evidence).grouped(groups), sympy.S.One
-    test, pooled = (_rows(evidence, evidence.test, ALL, 5, pool) for pool in (1, None))
+    seen, times = every(evidence).grouped(groups), sympy.S.One
+    test, pooled = (rows_of(evidence, evidence.test, ALL, 5, pool) for pool in (1, None))
     pooled = pooled if curves is None else curves.of(pooled)
     test, pooled = (replace(t, motion=t.motion.grouped(groups)) for t in (test, pooled))
     if hidden is None:
@@ -315,7 +270,7 @@ def _law(
     worse = beaten(mine, its, typical(pooled.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
     if hidden is not None:
-        doubts += unsure(hidden, trust["level"] == "exact", _loud(evidence), content["names"])
+        doubts += unsure(hidden, trust["level"] == "exact", is_loud(evidence), content["names"])
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
@@ -325,11 +280,11 @@ def _pair_by_pair(
     work: Work, evidence: Evidence, chosen: Chosen, law: tuple[Law, dict[str, Any]] | None, points: Points
 ) -> tuple[tuple[Law, dict[str, Any]] | None, pd.DataFrame | None]:
     """The law with a factor for each pair and a table of these, where one law for all is not exact."""
-    edges = _edges(evidence)
+    edges = edges_of(evidence)
     if law is None or law[1]["trust"]["level"] == "exact" or edges is None:
         return law, None
-    graphs = _graphs(_graphs(evidence.train, evidence.validation), evidence.test)
-    few, rows = (_rows(evidence, graphs, most, 7, 1, True) for most in (MANY // 2, ALL))
+    graphs = joined_graphs(joined_graphs(evidence.train, evidence.validation), evidence.test)
+    few, rows = (rows_of(evidence, graphs, most, 7, 1, True) for most in (MANY // 2, ALL))
     network = np.add.reduce(list(rows.network.values())).reshape(rows.motion.labels.shape)
     one, two = (side.cpu().numpy() for side in edges)
     more = functools.partial(candidates, points, None, "u")
@@ -340,63 +295,9 @@ def _pair_by_pair(
     return joined_law(found, rows.motion, network, evidence, law[1])
 
 
-def _all(evidence: Evidence) -> Motion:
-    """All rows that a fit may see, of large data a sample; in noise every row tells something."""
-    graphs = _graphs(evidence.train, evidence.validation)
-    more = WHOLE if _pool(evidence) > 1 else MORE * ALL if _loud(evidence) else ALL
-    return _motion(evidence, graphs, more, 4, 1, evidence.kicked)
-
-
 def _truth(law: Law, evidence: Evidence) -> dict[str, Any] | None:
     """R² of the pairs' contributions to the true F/m₁ on the line y = x; None where the law is unknown."""
     edges = evidence.recording.edges
     if edges.acceleration is None or evidence.individuals:
         return None
     return r2_truth(law, edges, edges.acceleration)
-
-
-def _rows(
-    evidence: Evidence, graphs: Graphs, edges: int, draw: int, pool: int | None = None, whole: bool = False
-) -> Rows:
-    """A sample of graphs with what the network says of them."""
-    part = _motion(evidence, graphs, edges, 100 * evidence.seed + draw, pool, whole)
-    if evidence.model.basis == ISOTROPIC:
-        found = pair_functions(evidence.model, part.graphs)
-        return Rows(part, Parts(found.functions, found.own).columns(part), found.functions)
-    c, own = pulled_apart(evidence.model, part.graphs, evidence.recording.pullback_kind)
-    return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
-
-
-def _motion(
-    evidence: Evidence, graphs: Graphs, edges: int, draw: int, pool: int | None = None, whole: bool = False
-) -> Motion:
-    """A sample of graphs, relative to what each individual is used to where they are told apart."""
-    pool = _pool(evidence) if pool is None else pool
-    frame = evidence.model.frame
-    usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
-    more = evidence.kicked, usual, pool, whole
-    found = motion(graphs, _edges(evidence), evidence.kernel, edges, draw, *more)
-    return found if evidence.kinds is None else labelled(found, evidence.kinds)
-
-
-def _edges(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """The edges of all graphs; None where receivers have their own."""
-    test = evidence.test
-    return None if isinstance(test, Receivers) else evidence.model.graph_of(test)[:2]
-
-
-def _graphs(one: Graphs, two: Graphs) -> Graphs:
-    """Both parts as one; the first alone where they stay on disk."""
-    if isinstance(one, Receivers) and isinstance(two, Receivers):
-        return one.joined(two)
-    if not isinstance(one, Subset) or not isinstance(two, Subset):
-        return one
-
-    def both(name: str) -> torch.Tensor | None:
-        parts = getattr(one, name), getattr(two, name)
-        return None if any(p is None for p in parts) else torch.cat(parts)
-
-    x, a = torch.cat([one.features, two.features]), torch.cat([one.accelerations, two.accelerations])
-    return replace(
-        one, features=x, accelerations=a, edge_mask=both("edge_mask"), trajectory=both("trajectory")
-    )

@@ -18,7 +18,7 @@ from gnn_distill.data.own.neighbours import nearest, together, within
 from gnn_distill.data.own.pieces import Pieces
 from gnn_distill.data.receivers import Receivers, Table
 from gnn_distill.data.sightings import Sightings
-from gnn_distill.distil.motion.samples import motion
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.errors import InputError
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.read.pairs import pair_functions

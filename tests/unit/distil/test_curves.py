@@ -6,8 +6,8 @@ import torch
 from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.curves import drawn
-from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import Rows, Search, nearest
+from gnn_distill.distil.motion.segments import motion
 from tests.unit.distil.test_motion import N, form, graphs, network, rows, yukawa
 
 STILL = {"drag": 0.0, "field": 0.0}

@@ -17,8 +17,8 @@ from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.motion.fit import Fit, Form, Term, together
 from gnn_distill.distil.motion.groups import Groups, found, labels, switches, told_apart
 from gnn_distill.distil.motion.law import Spread, apart, written
-from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import Chosen, Parts, Rows, Search
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.shared import settled
 from gnn_distill.physics.variables import Bonds, Columns
 

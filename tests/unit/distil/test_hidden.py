@@ -15,7 +15,8 @@ from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.motion.fit import Form, Term, together
-from gnn_distill.distil.motion.samples import Strengths, motion
+from gnn_distill.distil.motion.samples import Strengths
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.strengths import Convention, chosen, drawn, weighed
 from gnn_distill.distil.motion.weigh import curve, read_off
 from gnn_distill.model.network import ISOTROPIC, ParticleGNN

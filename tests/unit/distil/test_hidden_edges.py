@@ -11,8 +11,8 @@ from gnn_distill.data.graphs import Subset
 from gnn_distill.distil.hidden.edges import groups
 from gnn_distill.distil.motion.edges import Joined, joined
 from gnn_distill.distil.motion.fit import Form, Term
-from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import Chosen
+from gnn_distill.distil.motion.segments import motion
 
 RUNS, FRAMES, N = 40, 32, 5
 R = sympy.Symbol("r")

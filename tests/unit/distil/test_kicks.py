@@ -11,7 +11,7 @@ from gnn_distill.data.own.derive import Differentiator
 from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit
 from gnn_distill.distil.motion.kicks import innovations, unkicked
 from gnn_distill.distil.motion.law import spread
-from gnn_distill.distil.motion.samples import motion
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.physics.variables import AXES, VELOCITIES
 
 DRAG, TRAP, HEAT, STEP, INNER = 0.9, 3.0, 0.4, 0.02, 4

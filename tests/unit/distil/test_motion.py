@@ -14,8 +14,9 @@ from gnn_distill.distil.motion.choose import compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, fit, together
 from gnn_distill.distil.motion.law import Spread, numbers, spread, written
 from gnn_distill.distil.motion.own import fields, selected, walls
-from gnn_distill.distil.motion.samples import Motion, motion
+from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import Rows, Search, candidates
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.trust import alike, errors, verdict
 from gnn_distill.physics.variables import Columns
 

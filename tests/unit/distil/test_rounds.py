@@ -15,8 +15,9 @@ from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.fit import Fit, Form, fit, holds
 from gnn_distill.distil.motion.law import written
 from gnn_distill.distil.motion.rounds import Rounds
-from gnn_distill.distil.motion.samples import Motion, motion
+from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import LEAST, Chosen, Rows, Search, candidates
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.shapes import shortest
 from gnn_distill.distil.motion.trust import nothing
 from gnn_distill.distil.solve import Work

@@ -12,8 +12,8 @@ from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.module import LawModule
-from gnn_distill.distil.motion.samples import motion
 from gnn_distill.distil.motion.search import Rows
+from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.unlabelled import labelled, told
 from gnn_distill.physics.variables import Columns
 

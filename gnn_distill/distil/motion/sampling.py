@@ -1,0 +1,129 @@
+"""Which rows of a run's data a law is screened on, compared on and fitted to.
+
+Shapes: E edges, R rows, D space dims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from gnn_distill.data.graphs import Subset, View
+from gnn_distill.data.receivers import Receivers
+from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.distil.motion.search import Parts, Rows
+from gnn_distill.distil.motion.segments import motion
+from gnn_distill.distil.motion.unlabelled import labelled
+from gnn_distill.distil.problem import Evidence
+from gnn_distill.model.network import ISOTROPIC
+from gnn_distill.read.pairs import pair_functions
+from gnn_distill.read.record import pulled_apart
+
+Graphs = Subset | View | Receivers
+
+FEW, MANY, ALL = 15_000, 80_000, 500_000
+"""Edges on which forms are screened, compared, and at last fitted."""
+LOUD, MORE = 0.3, 4
+"""Share of noise in typical labels from which on so many times the edges are needed."""
+WHOLE = 5_000_000
+"""Edges at most, where rows are pooled."""
+STILL = 0.06
+"""Share of the distance of close pairs that particles move in the frames of a row, where these are pooled."""
+
+
+def samples_of(evidence: Evidence, times: int = 1) -> tuple[Rows, Rows, Rows]:
+    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy or few.
+
+    `times` as many edges as usual.
+    """
+    train, validation = halves(evidence)
+    more = times * (MORE if is_loud(evidence) else 1)
+    unseen = rows_of(evidence, validation, (1 if validation is evidence.validation else more) * MANY, 3)
+    few, seen = (rows_of(evidence, train, more * edges, k) for k, edges in enumerate((FEW, MANY), 1))
+    return few, seen, unseen
+
+
+def halves(evidence: Evidence) -> tuple[Subset | View | Receivers, Subset | View | Receivers]:
+    """Graphs that fits see, and graphs that choose."""
+    whole = joined_graphs(evidence.train, evidence.validation)
+    if is_scarce(evidence) and not isinstance(whole, View) and whole.trajectory is not None:
+        # a few runs cannot tell forms apart in noise: every second one of all judges the fits of the others
+        half = torch.unique(whole.trajectory, return_inverse=True)[1] % 2 == 0
+        return whole[half.nonzero()[:, 0]], whole[(~half).nonzero()[:, 0]]
+    return evidence.train, evidence.validation
+
+
+def frames_of_a_row(evidence: Evidence) -> int:
+    """Frames that make a row of the choice: several where single steps are mostly noise."""
+    if evidence.order != 1 or len(evidence.kernel) > 1 or evidence.spacing is None or not is_loud(evidence):
+        return 1
+    near = float(np.quantile(evidence.recording.edges.named["d"], 0.1))
+    step = evidence.noise * evidence.spacing * evidence.test.columns.dim**0.5
+    return int(np.clip((STILL * near / step) ** 2, 1, 50))
+
+
+def is_loud(evidence: Evidence) -> bool:
+    """Whether noise is a good part of the labels."""
+    return evidence.noise > LOUD * float(evidence.test.accelerations.abs().median())
+
+
+def is_scarce(evidence: Evidence) -> bool:
+    """Whether what was kept for validation is too little to choose by."""
+    of = None if isinstance(evidence.validation, View) else evidence.validation.trajectory
+    return is_loud(evidence) or (of is not None and len(torch.unique(of)) == 1)
+
+
+def every(evidence: Evidence) -> Motion:
+    """All rows that a fit may see, of large data a sample; in noise every row tells something."""
+    graphs = joined_graphs(evidence.train, evidence.validation)
+    more = WHOLE if frames_of_a_row(evidence) > 1 else MORE * ALL if is_loud(evidence) else ALL
+    return motion_of(evidence, graphs, more, 4, 1, evidence.kicked)
+
+
+def rows_of(
+    evidence: Evidence, graphs: Graphs, edges: int, draw: int, pool: int | None = None, whole: bool = False
+) -> Rows:
+    """A sample of graphs with what the network says of them."""
+    part = motion_of(evidence, graphs, edges, 100 * evidence.seed + draw, pool, whole)
+    if evidence.model.basis == ISOTROPIC:
+        found = pair_functions(evidence.model, part.graphs)
+        return Rows(part, Parts(found.functions, found.own).columns(part), found.functions)
+    c, own = pulled_apart(evidence.model, part.graphs, evidence.recording.pullback_kind)
+    return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
+
+
+def motion_of(
+    evidence: Evidence, graphs: Graphs, edges: int, draw: int, pool: int | None = None, whole: bool = False
+) -> Motion:
+    """A sample of graphs, relative to what each individual is used to where they are told apart."""
+    pool = frames_of_a_row(evidence) if pool is None else pool
+    frame = evidence.model.frame
+    usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
+    more = evidence.kicked, usual, pool, whole
+    found = motion(graphs, edges_of(evidence), evidence.kernel, edges, draw, *more)
+    return found if evidence.kinds is None else labelled(found, evidence.kinds)
+
+
+def edges_of(evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The edges of all graphs; None where receivers have their own."""
+    test = evidence.test
+    return None if isinstance(test, Receivers) else evidence.model.graph_of(test)[:2]
+
+
+def joined_graphs(one: Graphs, two: Graphs) -> Graphs:
+    """Both parts as one; the first alone where they stay on disk."""
+    if isinstance(one, Receivers) and isinstance(two, Receivers):
+        return one.joined(two)
+    if not isinstance(one, Subset) or not isinstance(two, Subset):
+        return one
+
+    def both(name: str) -> torch.Tensor | None:
+        parts = getattr(one, name), getattr(two, name)
+        return None if any(p is None for p in parts) else torch.cat(parts)
+
+    x, a = torch.cat([one.features, two.features]), torch.cat([one.accelerations, two.accelerations])
+    return replace(
+        one, features=x, accelerations=a, edge_mask=both("edge_mask"), trajectory=both("trajectory")
+    )
