@@ -187,6 +187,8 @@ class Case:
         box: tuple[str, ...] = ()
         if self.form is not None:
             path = self.form(folder / name, tracks, truth, rng)
+            if truth.box is not None:  # which such files hold; half of it is what `gnn-distill-data` proposes
+                box = (f"dataset.radius={0.499 * truth.box:.3g}",)
         else:
             path = folder / f"{name}.csv"
             tracks.table(rng, self.velocities).to_csv(path, index=False)

@@ -34,7 +34,7 @@ from gnn_distill.distil.motion.kicks import fitted, unkicked
 from gnn_distill.distil.motion.law import apart as laws_apart
 from gnn_distill.distil.motion.law import in_words, numbers, rival, spread, stated_potential, written
 from gnn_distill.distil.motion.points import entry, front, points_of
-from gnn_distill.distil.motion.rounds import Rounds
+from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import (
     ALL,
     MANY,
@@ -116,8 +116,10 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
 
     fresh = not is_scarce(evidence)
     choice = Search(few if curves is None else None, seen, unseen, evidence.order, forms, work.say, fresh)
-    chosen = Rounds(work, choice, points, evidence.noise / frames_of_a_row(evidence) ** 0.5).run()
-    classes = dict(seen.motion.groups)
+    rounds = Rounds(work, choice, points, evidence.noise / frames_of_a_row(evidence) ** 0.5)
+    chosen, classes = rounds.run(), dict(seen.motion.groups)
+    if hidden is None and curves is None and not classes and rounds.rest(chosen) >= DONE:
+        chosen = _looked_wider(evidence, choice, chosen)
     if hidden is None and len(groups.each) > 1:
         chosen, classes = settled(chosen, (seen, unseen), groups)
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
@@ -159,7 +161,7 @@ def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Fo
         return None
     functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
     spare = Search(*rows, evidence.order, lambda key: []).spare()
-    found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional)
+    found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional, is_loud(evidence))
     if found.mode == "none":
         work.say("  individuals: all alike, none has a strength of its own")
         return None
@@ -274,6 +276,13 @@ def _law(
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
+
+
+def _looked_wider(evidence: Evidence, choice: Search, chosen: Chosen) -> Chosen:
+    """What acts on single particles, asked of all rows: few of them may lie behind a wall."""
+    seen, unseen = (rows_of(evidence, part, ALL, 8) for part in halves(evidence))
+    own = replace(choice, seen=seen, unseen=unseen).own([], tuple(chosen.pairs.values()))
+    return replace(chosen, own=tuple(own))
 
 
 def _pair_by_pair(

@@ -17,7 +17,8 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.forms import FIT_POINTS
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.hidden.factor import Factors, asked, factorised
-from gnn_distill.distil.motion.fit import Form, typical
+from gnn_distill.distil.motion.choose import compared, rated
+from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.samples import Motion, Strengths
 from gnn_distill.distil.motion.search import Rows, alive, candidates
 from gnn_distill.distil.motion.strengths import Convention, Weighed, chosen, weighed
@@ -25,6 +26,8 @@ from gnn_distill.model.network import ParticleGNN
 
 FINALISTS = 3
 """Forms whose strengths are fitted to all rows, of those that fit a few rows best."""
+MORE = 1
+"""Numbers that a form may have beyond those of the simplest one, where noise is much."""
 NEAR = 2.0
 """Times the least error, within which the simpler forms are kept rather than the better ones."""
 FAINT = 0.1
@@ -63,6 +66,7 @@ def weigh(
     functions: Mapping[str, Array],
     spare: Sequence[Form],
     optional: bool,
+    noisy: bool,
 ) -> tuple[Weighed, Factors]:
     """The strengths that accelerations ask for; `mode` is `none` where individuals are all alike.
 
@@ -72,6 +76,7 @@ def weigh(
         functions: of the network on the edges of the second, each [E].
         spare: fields that stand beside each form.
         optional: whether there may be no strengths at all.
+        noisy: whether noise is a good part of the labels.
     """
     few, seen, unseen = rows
     start, factors = read_off(model, seen.motion)
@@ -94,9 +99,27 @@ def weigh(
     near = [form for error, form in found if error <= NEAR * found[0][0]]
     kept = [*sorted(near, key=lambda form: form.cost)[: FINALISTS - 1], found[0][1]]
     kept = [form for k, form in enumerate(kept) if form not in kept[:k]]
+    if noisy:  # where a few rows rank forms by chance
+        kept = ranked(seen.motion, [form for _, form in found], kept[0], beside[1], start)
     more = ("none",) * optional
     found_best, _ = chosen(seen.motion, unseen.motion, kept, (beside[1], beside[2]), starts, more)
     return found_best, factors
+
+
+def ranked(motion: Motion, forms: Sequence[Form], first: Form, beside: Array, start: Strengths) -> list[Form]:
+    """The forms that explain most of all rows: first with one form's strengths, the best with their own."""
+    known = weighed(motion, first, beside, "both", start).strengths
+    alike = motion.weighed(known)
+    fits = [fit(alike, form, beside) for form in forms if form.cost <= first.cost + MORE]
+    order = np.argsort([float(t.losses.mean()) for t in compared(fits, alike, beside)], kind="stable")
+    best = [replace(fits[k].form, start=tuple(fits[k].constants)) for k in order[: 2 * FINALISTS]]
+    own = [weighed(motion, form, beside, "both", known) for form in best]
+    errors = [w.predicted(motion, beside) - motion.labels for w in own]
+    losses = [float(t.losses.mean()) for t in rated([w.fit for w in own], errors, motion)]
+    return [
+        replace(best[k], start=tuple(own[k].fit.constants))
+        for k in np.argsort(losses, kind="stable")[:FINALISTS]
+    ]
 
 
 def convention(found: Weighed, names: Sequence[str], known: Mapping[str, Mapping[str, float]]) -> Convention:

@@ -18,7 +18,7 @@ from gnn_distill.distil.motion.fit import Form, Term, together
 from gnn_distill.distil.motion.samples import Strengths
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.strengths import Convention, chosen, drawn, weighed
-from gnn_distill.distil.motion.weigh import curve, read_off
+from gnn_distill.distil.motion.weigh import curve, ranked, read_off
 from gnn_distill.model.network import ISOTROPIC, ParticleGNN
 from gnn_distill.physics.variables import Columns
 
@@ -108,6 +108,16 @@ def test_strengths_come_out_of_accelerations_with_the_simplest_account_of_them(m
     assert found.fit.extra[0] == pytest.approx(-0.3, rel=0.02)
     assert scaled(found.strengths.source) == pytest.approx(scaled(source), rel=0.03)
     assert scaled(found.strengths.response) == pytest.approx(scaled(response), rel=0.03)
+
+
+def test_in_noise_forms_are_ranked_with_strengths_of_their_own():
+    part = rows(SOURCE, RESPONSE, noise=1.5, seed=2, graphs=3000)
+    right = form("exp(-0.6*d)/d")
+    forms = [form("1/d"), form("1/d**2"), form("exp(-d)"), form("1 - 0.1*d"), form("d"), right]
+    ones = Strengths(np.ones(COUNT), np.ones(COUNT))
+    found = ranked(part, forms, forms[1], trap(part), ones)
+    assert found[0].terms == right.terms and found[0].start[0] == pytest.approx(-1 / 1.3, rel=0.2)
+    assert len(found) == 3
 
 
 def test_intervals_hold_strengths_of_very_unlike_size():
