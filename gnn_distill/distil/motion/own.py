@@ -47,6 +47,8 @@ def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
             whole.append((turned, (v[1], -v[0])))
         whole.append((f"quadratic {name}", tuple(c * size for c in v)))
         whole.append((f"cubic {name}", tuple(c * size**2 for c in v)))
+        if name == "drag":  # Schienbein and Gruler 1993, Bull. Math. Biol. 55, 585
+            whole.append(("propulsion", tuple(c / size for c in v)))
     axes: list[tuple[str, tuple[sympy.Expr, ...]]] = []
     for k in range(dim):
         single = [sympy.S.One, *(c for _, v in vectors for c in v)]
