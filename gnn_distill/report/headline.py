@@ -143,6 +143,7 @@ def _terms(law: Mapping[str, Any]) -> Iterator[_Term]:
     dim = len(law.get("acceleration") or ())
     for key, text in (law.get("functions") or {}).items():
         vector, over = WAYS[key]
+        text = f"k12*({text})" if law.get("edges") else text  # a factor of each pair and run
         whole = times(tree(text), name("Δ×w" if key == "t" and dim == 3 else vector), over=over)
         parts = summands(whole)
         yield _Term(*parts[0], True, _place(law, key))
@@ -299,7 +300,7 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
     if used & {"s1", "s2"}:
         yield "s: strength of an individual as a source"
     if "k12" in used:
-        yield "k₁₂: number of the edge"
+        yield "k₁₂: factor of the pair in its run" if law.get("edges") else "k₁₂: number of the edge"
     if "t1" in used:
         yield "t: response of an individual as a receiver"
 

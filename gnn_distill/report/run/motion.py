@@ -212,9 +212,9 @@ def level(law: dict[str, Any], *, brief: bool = False) -> list[str]:
 
 
 def potential(law: dict[str, Any]) -> str:
-    """The potential of the pair force in one line; empty where there is none."""
+    """The potential of the pair force in one line; empty where there is none, or several."""
     known = law.get("potential") or {}
-    if not known.get("expression"):
+    if not known.get("expression") or law.get("laws"):  # each group has one of its own
         return ""
     where = f", {known['reference']}" if known.get("reference") else ""
     return f"U = {spoken(known['expression'])}{where}"

@@ -78,3 +78,10 @@ def test_the_figure_has_a_panel_for_each_group():
     assert titles[0].endswith("acceleration, A on A, B on B") and titles[1].endswith("A and B on each other")
     lines = {line.get_label(): line.get_ydata() for line in figure.axes[1].get_lines()}
     assert np.min(lines["the law"]) < -2 and np.max(lines["network: median"]) < 0
+
+
+def test_a_law_with_a_factor_of_each_pair_shows_it():
+    law = {"acceleration": ["-0.1*dx", "-0.1*dy"], "functions": {"u": "-0.1*d"}, "order": 2, "edges": {}}
+    assert "k₁₂" not in headline(law).text
+    shown = headline(law | {"edges": {"file": "law/edges.csv"}})
+    assert "k₁₂" in shown.text and any("factor of the pair" in line for line in shown.meanings)
