@@ -273,6 +273,11 @@ def _law(
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
     if hidden is not None:
         doubts += unsure(hidden, trust["level"] == "exact", is_loud(evidence), content["names"])
+    if curves is not None:
+        doubts.append(
+            "Noise is nearly all of a step: these are the simplest terms that the data do not refuse. "
+            "Others, for pairs or for single particles, may do as well"
+        )
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}

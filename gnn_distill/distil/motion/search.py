@@ -34,6 +34,8 @@ SCREENED, FINALISTS = 10, 5
 SPARE = ("trap", "rotation", "drag", "magnetic force")
 MOST = 6
 """Numbers of a form at most: what needs more is a curve, not a law."""
+RIVALS = 3
+"""Known forms that are named beside the chosen one, where noise is nearly all of the labels."""
 LEAST = 4
 """Forms that are fitted however long it takes."""
 PASSES = 2
@@ -301,7 +303,10 @@ class Search:
         fits = self._fits(self.seen.motion, (NOTHING, *forms), extra)
         found = compared([f for f in fits if holds(f, self.unseen.motion)], self.unseen.motion, unseen)
         chosen, level = simplest(found, self.unseen.motion)
-        return chosen, [t for t in level if t.order[0] <= chosen.order[0]], found
+        level = [t for t in level if t.order[0] <= chosen.order[0] + (self.few is None)]
+        if self.few is None:  # in noise a form may be the simplest although others are a little better
+            level = [t for t in level if t.fit.form.name][:RIVALS]
+        return chosen, level, found
 
 
 def _finalists(best: Tried, tried: Sequence[Tried]) -> list[Form]:
