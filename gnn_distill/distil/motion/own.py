@@ -20,6 +20,8 @@ from gnn_distill.physics.variables import AXES, PROPERTIES, VELOCITIES, Columns,
 
 MOST = 12
 """Terms at most."""
+FAINT = 2e-5
+"""Share of a typical label below which a term may stand for the errors of derivatives that are fitted."""
 SPAN = 1e-8
 """Share of a column's square that must lie outside of what others span."""
 EDGES = 0.003, 0.03
@@ -132,7 +134,8 @@ class _Selection:
         """Whether the terms of `other` explain more of unseen rows than those of `one`."""
         fits = [self.fitted(which) for which in (one, other)]
         before, after = compared(fits, self.unseen, self.pairs[1])
-        return beaten(before, after, typical(self.unseen.labels))
+        size, gain = typical(self.unseen.labels), float(before.losses.mean() - after.losses.mean())
+        return gain > (FAINT * size) ** 2 and beaten(before, after, size)
 
     def grown(self) -> list[int]:
         """Term after term, each the one that explains most of the rest, as long as unseen rows agree.
@@ -157,12 +160,14 @@ class _Selection:
         return chosen
 
     def pared(self, chosen: list[int]) -> list[int]:
-        """Without the terms that can be spared, the larger ones first."""
-        for k in sorted(chosen, key=lambda k: -self.choices[k].size):
-            fewer = [c for c in chosen if c != k]
-            if not self.better(fewer, chosen):
-                chosen = fewer
-        return chosen
+        """Without the terms that can be spared, one after another, each the one that is missed least."""
+        while True:
+            fewer = [[c for c in chosen if c != k] for k in chosen]
+            spared = [some for some in fewer if not self.better(some, chosen)]
+            if not spared:
+                return chosen
+            tried = compared([self.fitted(some) for some in spared], self.unseen, self.pairs[1])
+            chosen = spared[int(np.argmin([t.losses.mean() for t in tried]))]
 
     def gathered(self, chosen: list[int]) -> list[int]:
         """With one vector in the place of its components, where these have one factor."""

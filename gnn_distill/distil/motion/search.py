@@ -188,7 +188,7 @@ class Search:
                 best, level[key], tried[key] = self._choose(forms[key], told, known)
                 name, count = best.fit.form.name or "an equation of the search", len(forms[key])
                 self.say(f"  part {key} on unseen runs: {name}, the simplest of {count} that no other beats")
-                forms[key] = _finalists(best, tried[key])
+                forms[key] = _finalists(best, tried[key], simple=self.few is not None)
                 pairs.pop(key, None)
                 if best.fit.form.terms:
                     pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
@@ -309,10 +309,10 @@ class Search:
         return chosen, level, found
 
 
-def _finalists(best: Tried, tried: Sequence[Tried]) -> list[Form]:
-    """The chosen form, those as simple, those of the least losses; constants where fits have moved them."""
+def _finalists(best: Tried, tried: Sequence[Tried], simple: bool) -> list[Form]:
+    """The chosen form, those as simple if asked, those of the least losses; constants as fits moved them."""
     rated = _ranked([t for t in tried if t is not best])
-    rated = [best, *sorted(rated, key=lambda t: t.order[0] > best.order[0])]
+    rated = [best, *sorted(rated, key=lambda t: simple and t.order[0] > best.order[0])]
     return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in rated if t.fit.form.terms][:FINALISTS]
 
 
