@@ -40,7 +40,7 @@ def test_other_models_are_refused_with_the_fix(compose):
 
 def test_noise_alone_takes_any_model(compose, cache):
     experiment = build(compose("dataset=spring", "+dataset.noise=1e-3", *TINY, f"cache={cache}"), Reporter())
-    assert experiment.module.model.basis == "delta" and experiment.source.observed
+    assert experiment.module.model.basis == "polar" and experiment.source.observed
 
 
 def test_a_tiny_run_goes_through_all_stages(command_line, tmp_path, cache):
