@@ -38,10 +38,9 @@ from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import (
     ALL,
     MANY,
-    MORE,
+    digestible,
     edges_of,
     every,
-    frames_of_a_row,
     halves,
     is_loud,
     is_scarce,
@@ -49,7 +48,7 @@ from gnn_distill.distil.motion.sampling import (
     rows_of,
     samples_of,
 )
-from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates, nearest
+from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.shared import settled
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
 from gnn_distill.distil.motion.unlabelled import asked as asked_of
@@ -81,42 +80,42 @@ class Distilled:
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
     few, seen, unseen = samples_of(evidence)
-    asked = asked_of(evidence, few, halves(evidence), functools.partial(rows_of, pool=1))
+    asked = asked_of(evidence, few, halves(evidence), rows_of)
     if asked and asked.verdict == "kinds":
         work.say(f"  individuals: {asked.members}")
         evidence = replace(evidence, kinds=asked.label)
         few, seen, unseen = samples_of(evidence)
     hidden = _hidden(work, evidence, (few, seen, unseen)) if asked is None or asked.unsettled else None
-    if hidden is None and frames_of_a_row(evidence) > 1:
-        few, seen, unseen = samples_of(evidence, MORE)
     if hidden is not None:
         few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
     groups = found_groups(seen.motion)
     told = rows_of(evidence, evidence.test, 10 * settings.points, 6), settings.points, evidence.seed
     names, points = points_of(*told, seen.pairs, hidden, groups)
-    curves = None
+    curves, sides = None, (seen, unseen)
     if hidden is None and is_loud(evidence):
-        curves = drawn(Search(few, seen, unseen, evidence.order, lambda key: [], work.say), points)
+        search = Search(few, seen, unseen, evidence.order, lambda key: [], work.say)
+        whole = digestible(evidence) if seen.pairs == ["u"] and len(groups.each) <= 1 else None
+        curves, sides = drawn(search, points, whole)
     if curves is not None:
         work.say("  noise hides forces from the network: free curves of the labels stand in its place")
-        seen, unseen = (curves.of(rows) for rows in (seen, unseen))
         points = points | {key: curve.points(points[key]) for key, curve in curves.pairs.items()}
     elif hidden is None and len(groups.each) > 1:
         spare = Search(few, seen, unseen, evidence.order, lambda key: []).spare()
         alone = {key: points[key] for key in alive(seen, unseen)}
         apart = told_apart(groups, (few, seen, unseen), alone, spare)
         few, seen, unseen = (rows.grouped(apart) for rows in (few, seen, unseen))
+        sides = seen, unseen
         names, points = points_of(*told, seen.pairs, hidden, groups, seen.motion.groups)
-    known = alive(seen, unseen)
+    known = alive(*sides)
     fronts = {key: front(work, key, points[key], len(known)) for key in known}
 
     def forms(key: str) -> list[Form]:
         found = _forms(work.engine, points[key], fronts[key], key)
-        return found if curves is None else nearest(found, points[key])
+        return found if curves is None else curves.pairs[key].nearest(found, points[key])
 
     fresh = not is_scarce(evidence)
-    choice = Search(few if curves is None else None, seen, unseen, evidence.order, forms, work.say, fresh)
-    rounds = Rounds(work, choice, points, evidence.noise / frames_of_a_row(evidence) ** 0.5)
+    choice = Search(few if curves is None else None, *sides, evidence.order, forms, work.say, fresh)
+    rounds = Rounds(work, choice, points, 1.0 if sides[0].motion.count else evidence.noise)
     chosen, classes = rounds.run(), dict(seen.motion.groups)
     if hidden is None and curves is None and not classes and rounds.rest(chosen) >= DONE:
         chosen = _looked_wider(evidence, choice, chosen)
@@ -157,8 +156,8 @@ def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Fo
     """Strengths of individuals; None where these are not told apart, or are all alike."""
     if not evidence.individuals or evidence.model.basis != ISOTROPIC:
         return None
-    if evidence.optional and frames_of_a_row(evidence) > 1:  # a network of such labels knows no strengths
-        return None
+    if evidence.optional and evidence.order == 1 and is_loud(evidence):
+        return None  # a network of such labels knows no strengths
     functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
     spare = Search(*rows, evidence.order, lambda key: []).spare()
     found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional, is_loud(evidence))
@@ -228,9 +227,9 @@ def _law(
     """The law of the chosen forms, fitted to all runs but those for testing."""
     columns = evidence.test.columns
     seen, times = every(evidence).grouped(groups), sympy.S.One
-    test, pooled = (rows_of(evidence, evidence.test, ALL, 5, pool) for pool in (1, None))
-    pooled = pooled if curves is None else curves.of(pooled)
-    test, pooled = (replace(t, motion=t.motion.grouped(groups)) for t in (test, pooled))
+    test = rows_of(evidence, evidence.test, ALL, 5)
+    test = replace(test, motion=test.motion.grouped(groups))
+    judge = test if curves is None else curves.of(test)
     if hidden is None:
         last, kicks = fitted(seen, chosen.form)
         scatter = spread(last, seen, evidence.seed, kicks)
@@ -238,7 +237,7 @@ def _law(
         drawn, times = hidden.refitted(seen, chosen.form, evidence), hidden.times
         last, scatter = drawn.weighed.fit, drawn_spread(drawn)
         seen = seen.weighed(drawn.weighed.strengths)
-        test, pooled = (replace(t, motion=t.motion.weighed(drawn.weighed.strengths)) for t in (test, pooled))
+        test = judge = replace(test, motion=test.motion.weighed(drawn.weighed.strengths))
     law = written(last, columns, evidence.order, times, groups)
     off = errors(last, test.motion, test.told)
     rest = unexplained(off["test"]["mae"], test.motion, evidence.noise)
@@ -266,10 +265,10 @@ def _law(
     if hidden is not None:
         content |= described(drawn, hidden.factors, evidence, seen, rest)
     terms = [in_words(k) for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
-    both = [v - pooled.motion.labels for v in (last.predicted(pooled.motion), pooled.told)]
-    both = [unkicked(e, pooled.kicks, pooled.motion) for e in both]
-    mine, its = rated([last, last], both, pooled.motion)
-    worse = beaten(mine, its, typical(pooled.motion.labels))
+    both = [v - test.motion.labels for v in (last.predicted(test.motion), judge.told)]
+    both = [unkicked(e, judge.kicks, test.motion) for e in both]
+    mine, its = rated([last, last], both, test.motion)
+    worse = beaten(mine, its, typical(test.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
     if hidden is not None:
         doubts += unsure(hidden, trust["level"] == "exact", is_loud(evidence), content["names"])
@@ -298,7 +297,7 @@ def _pair_by_pair(
     if law is None or law[1]["trust"]["level"] == "exact" or edges is None:
         return law, None
     graphs = joined_graphs(joined_graphs(evidence.train, evidence.validation), evidence.test)
-    few, rows = (rows_of(evidence, graphs, most, 7, 1, True) for most in (MANY // 2, ALL))
+    few, rows = (rows_of(evidence, graphs, most, 7, True) for most in (MANY // 2, ALL))
     network = np.add.reduce(list(rows.network.values())).reshape(rows.motion.labels.shape)
     one, two = (side.cpu().numpy() for side in edges)
     more = functools.partial(candidates, points, None, "u")

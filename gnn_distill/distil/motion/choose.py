@@ -33,11 +33,13 @@ class Tried:
         fit: what was fitted.
         errors: on the rows that choose, shape [R, D].
         losses: mean loss of each unit, shape [U]; see `compared`.
+        count: labels that were fitted, where the rows are a digest of them; else 0.
     """
 
     fit: Fit
     errors: Array
     losses: Array
+    count: int = 0
 
     @property
     def order(self) -> tuple[int, bool, float]:
@@ -73,8 +75,10 @@ def rated(fits: Sequence[Fit], errors: Sequence[Array], unseen: Motion) -> list[
     count = np.bincount(of) * unseen.labels.shape[1]
     tried = []
     for f, e in zip(fits, errors, strict=True):
-        loss = 2 * scale**2 * (np.sqrt(1 + (np.minimum(np.abs(e), 1e100) / scale) ** 2) - 1) * trust
-        tried.append(Tried(f, e, np.bincount(of, loss.sum(axis=1), minlength=len(numbers)) / count))
+        off = np.minimum(np.abs(e), 1e100)
+        loss = off**2 if unseen.count else 2 * scale**2 * (np.sqrt(1 + (off / scale) ** 2) - 1) * trust
+        losses = np.bincount(of, loss.sum(axis=1), minlength=len(numbers)) / count
+        tried.append(Tried(f, e, losses, unseen.count))
     return tried
 
 
@@ -86,6 +90,8 @@ def beaten(one: Tried, other: Tried, size: float) -> bool:
         other: another one on the same rows.
         size: typical label.
     """
+    if other.count:
+        return likelier(one, other)
     if surprise(one, other) < CHANCE:
         return False
     worse, better = float(one.losses.mean()), float(other.losses.mean())
@@ -101,6 +107,16 @@ def surprise(one: Tried, other: Tried) -> float:
     return float(ratio.mean()) / max(error, 1e-12)
 
 
+def likelier(one: Tried, other: Tried) -> bool:
+    """Whether all rows together prefer `other`, by their likelihoods (Bayesian information criterion).
+
+    Unseen rows tell two forms apart by z errors only where fits of all rows differ by 4 z² and more in χ²:
+    they have noise of their own. Where noise is nearly all of the labels there are none to spare.
+    """
+    gain = float(one.losses.sum() - other.losses.sum())
+    return gain > max(CHANCE**2, (other.fit.numbers - one.fit.numbers) * np.log(other.count))
+
+
 def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]]:
     """The simplest fit that no other beats, and those that are level with it, best first."""
     size = typical(unseen.labels)
@@ -109,6 +125,8 @@ def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]
     standing = [t for t in standing if not any(beaten(t, o, size) for o in standing)] or [best]
     alike = [t for t in standing if t.order[:2] == standing[0].order[:2]]
     alike = [t for t in alike if typical(t.errors - standing[0].errors) <= ROUNDED * size]
+    if unseen.count:  # forms that noise does not tell apart
+        alike = [t for t in standing if t.order[:2] == standing[0].order[:2]]
     chosen = min(alike, key=lambda t: t.fit.form.size)  # the same function, written shorter
-    others = [t for t in standing[1:] if typical(t.errors - chosen.errors) > MATERIAL * size]
+    others = [t for t in standing if t is not chosen and typical(t.errors - chosen.errors) > MATERIAL * size]
     return chosen, sorted(others, key=lambda t: float(t.losses.mean()))

@@ -9,33 +9,49 @@ Shapes: R rows, D space dims, K splines, S points.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy
+from scipy.optimize import least_squares
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import compiled
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.motion.choose import beaten, compared
-from gnn_distill.distil.motion.fit import NOTHING, Fit, fit, together, typical
-from gnn_distill.distil.motion.search import Rows, Search
+from gnn_distill.distil.motion.choose import CHANCE, beaten, compared
+from gnn_distill.distil.motion.digest import digested
+from gnn_distill.distil.motion.fit import BAD, NOTHING, Fit, Form, bounds, fit, together, typical
+from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.distil.motion.search import SCREENED, Rows, Search
 from gnn_distill.distil.motion.target import Splines, columns, products
 
 COUNT = 10
 """Splines of a curve."""
 MOST = 8
 """Products of properties that are tried."""
+ENDS = 1e-4
+"""Share of the distances beyond each end of a curve in whose place forms stand."""
+PLACES = 1000
+"""Points at which forms are compared with a curve."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """`product` of properties times a curve of the distance: splines with factors [K]."""
+    """`product` of properties times a curve of the distance.
+
+    Attributes:
+        product: of properties.
+        splines: of the distance.
+        factors: of the splines, shape [K].
+        told: the inverse of the factors' covariance, beside all else that acts, shape [K, K].
+    """
 
     product: sympy.Expr
     splines: Splines
     factors: Array
+    told: Array
 
     def column(self, rows: Rows, along: str) -> Array:
         """Its contribution, shape [R D, 1]."""
@@ -47,6 +63,44 @@ class Curve:
         named = dict(zip(told.names, told.X.T, strict=True))
         product = np.broadcast_to(compiled(self.product)(named), len(told.X))
         return replace(told, y=product * (self.splines(named["r"]) @ self.factors))
+
+    def nearest(self, forms: Sequence[Form], told: Points, count: int = SCREENED) -> list[Form]:
+        """So many forms that come nearest to the curve in units of its errors, the simple ones among them.
+
+        Args:
+            forms: of its direction; those that are kept have their constants moved.
+            told: r and properties where these are compared.
+            count: how many are kept.
+        """
+        some = told.sample(PLACES, np.random.default_rng(0))
+        named = dict(zip(some.names, some.X.T, strict=True))
+        named |= {"d": named["r"]}
+        product = np.broadcast_to(compiled(self.product)(named), len(some.X))
+        splines = np.linalg.pinv(product[:, None] * self.splines(named["r"]))
+        values, vectors = np.linalg.eigh(self.told)
+        root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+
+        def rest(form: Form, constants: Sequence[float] | Array) -> Array:
+            given = {**named, **dict(zip(form.symbols, constants, strict=True))}
+            with np.errstate(all="ignore"):
+                parts = [np.broadcast_to(t.functions[0](given), len(some.X)) for t in form.terms]
+            whole = np.nan_to_num(
+                np.stack(parts, axis=1).astype(np.float64), nan=BAD, posinf=BAD, neginf=-BAD
+            )
+            table = root @ splines @ whole
+            return np.asarray(goal - table @ np.linalg.lstsq(table, goal, rcond=1e-12)[0])
+
+        goal, near = root @ self.factors, []
+        for form in forms:
+            found = np.array(form.start)
+            if form.symbols:
+                low, high = bounds(form)
+                ask = functools.partial(rest, form)
+                found = least_squares(ask, np.clip(found, low, high), bounds=(low, high), x_scale="jac").x
+            near.append((float(np.sum(rest(form, found) ** 2)), replace(form, start=tuple(found))))
+        near.sort(key=lambda one: one[0])
+        simple = sorted(near, key=lambda one: one[0] + CHANCE**2 * one[1].cost)[: count // 2]
+        return [form for _, form in [*simple, *(one for one in near if one not in simple)][:count]]
 
 
 @dataclass(frozen=True)
@@ -64,35 +118,65 @@ class Curves:
         return replace(rows, network={**rows.network, **parts})
 
 
-def drawn(search: Search, points: Mapping[str, Points]) -> Curves | None:
-    """Curves in the place of the network's functions; None where these tell unseen rows as much.
+def drawn(
+    search: Search, points: Mapping[str, Points], whole: tuple[Motion, Motion] | None = None
+) -> tuple[Curves | None, tuple[Rows, Rows]]:
+    """Curves in the place of the network's functions, or None, and rows with what stands there.
 
     Args:
-        search: with the rows.
+        search: with rows that no fit and rows that a fit may see.
         points: by direction, with the properties that a product may have.
+        whole: all rows, and some of them, where these are to be digested: curves then stay unless the network
+            tells more. Else only where they tell more than the network.
     """
-    found = [_with(search, "u", product) for product in products(points["u"])[:MOST]]
-    size = typical(search.unseen.motion.labels)
-    best = min(found, key=lambda one: one[1])[0]
+    found = [_with(search, "u", product, whole) for product in products(points["u"])[:MOST]]
+    best, used, _ = min(found, key=lambda one: one[2])
     seen, unseen = ([rows, best.of(rows)] for rows in (search.seen, search.unseen))
     fits = [fit(search.seen.motion, NOTHING, rows.beside(list(rows.network))) for rows in seen]
     beside = [rows.beside(list(rows.network)) for rows in unseen]
     network, curves = compared(fits, search.unseen.motion, beside)
-    return best if beaten(network, curves, size) else None
+    size = typical(search.unseen.motion.labels)
+    stays = beaten(network, curves, size) if whole is None else not beaten(curves, network, size)
+    if not stays:
+        return None, (search.seen, search.unseen)
+    if whole is not None:
+        return best, (best.of(used),) * 2
+    return best, (seen[1], unseen[1])
 
 
-def _with(search: Search, key: str, product: sympy.Expr) -> tuple[Curves, float]:
-    """A curve along one direction with this product, and its mean loss on unseen rows."""
-    apart = search.seen.motion.named["r"]
-    splines = Splines(apart[apart > 0], COUNT)
-
-    def free(rows: Rows) -> Rows:
-        table = columns(rows.motion, product, key, COUNT, splines)
-        return replace(rows, network={**rows.network, key: table})
-
-    seen, unseen = free(search.seen), free(search.unseen)
+def _with(
+    search: Search, key: str, product: sympy.Expr, whole: tuple[Motion, Motion] | None
+) -> tuple[Curves, Rows, float]:
+    """A curve along one direction with this product, the rows that it is of, and what of these it leaves."""
+    motion = search.seen.motion if whole is None else whole[0]
+    apart = motion.named["r"]
+    splines = Splines(apart[apart > 0], COUNT, 0.002 if whole is None else ENDS)
+    if whole is not None:
+        digest = digested(*whole, product, splines, search.fields())
+        rows = Rows(digest, {name: np.zeros((len(digest.labels), 1)) for name in search.seen.network})
+        search = replace(search, seen=rows, unseen=rows)
+    seen, unseen = (_free(rows, product, key, splines) for rows in (search.seen, search.unseen))
     own = together(*replace(search, seen=seen, unseen=unseen).own([key], ()))
-    whole = fit(search.seen.motion, own, seen.beside([key]))
-    tried = compared([whole], search.unseen.motion, unseen.beside([key]))[0]
-    alone = replace(whole, extra=np.zeros(0))
-    return Curves({key: Curve(product, splines, whole.extra[:COUNT])}, alone), float(tried.losses.mean())
+    beside = seen.beside([key])
+    fitted = fit(seen.motion, own, beside)
+    curve = Curve(product, splines, fitted.extra[:COUNT], _told(seen.motion, fitted, beside))
+    left = float(compared([fitted], unseen.motion, unseen.beside([key]))[0].losses.mean())
+    left = left if whole is None else digest.left
+    return Curves({key: curve}, replace(fitted, extra=np.zeros(0))), search.seen, left
+
+
+def _free(rows: Rows, product: sympy.Expr, key: str, splines: Splines) -> Rows:
+    """Rows with a product times each spline in the place of the network's part."""
+    table = columns(rows.motion, product, key, COUNT, splines)
+    return replace(rows, network={**rows.network, key: table})
+
+
+def _told(motion: Motion, whole: Fit, beside: Array) -> Array:
+    """What rows tell of the splines' factors, the others being unknown, shape [K, K]."""
+    error = whole.predicted(motion, beside) - motion.labels
+    others = np.concatenate([beside[:, COUNT:], whole.form.columns(motion, whole.constants)], axis=1)
+    size = np.repeat(np.sqrt(motion.trust), motion.labels.shape[1], axis=0)
+    size = size if motion.count else size / np.sqrt(np.mean(error**2))
+    own, others = size * beside[:, :COUNT], size * others
+    own = own - others @ np.linalg.lstsq(others, own, rcond=1e-12)[0]
+    return np.asarray(own.T @ own)

@@ -158,6 +158,11 @@ class Fit:
     factors: Array
     extra: Array
 
+    @property
+    def numbers(self) -> int:
+        """How many were fitted."""
+        return self.form.cost + len(self.extra)
+
     def predicted(self, motion: Motion, extra: Array | None = None) -> Array:
         """Values [R, D] of the form, and of further columns [R D, X]."""
         values = self.form.columns(motion, self.constants) @ self.factors
@@ -170,7 +175,8 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
     """The robust fit of a form to labels.
 
     Factors enter linearly, so for each choice of the other constants they follow (variable projection, Golub
-    and Pereyra 1973). Residuals count quadratically up to `TUNING` medians and linearly beyond.
+    and Pereyra 1973). Residuals count quadratically up to `TUNING` medians and linearly beyond,
+    those of a digest quadratically.
 
     Args:
         motion: the labels.
@@ -189,7 +195,7 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
         return np.nan_to_num(a, nan=BAD * size, posinf=BAD * size, neginf=-BAD * size)
 
     a = design(values)
-    factors, weight = _reweighted(a, y, trust)
+    factors, weight = _reweighted(a, y, trust, not motion.count)
     low, high = bounds(form)
     for _ in range(ROUNDS if len(values) else 0):
         root = np.sqrt(weight)
@@ -202,7 +208,7 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
         found = least_squares(residual, inside, bounds=(low, high), x_scale="jac", max_nfev=STEPS, ftol=1e-9)
         values = found.x
         a = design(values)
-        factors, weight = _reweighted(a, y, trust)
+        factors, weight = _reweighted(a, y, trust, not motion.count)
     count = len(form.terms)
     return Fit(form, values, factors[:count], factors[count:])
 
@@ -253,9 +259,11 @@ def _linear(a: Array, y: Array, root: Array) -> Array:
     return np.asarray(found / size)
 
 
-def _reweighted(a: Array, y: Array, trust: Array) -> tuple[Array, Array]:
-    """Factors [C] and weights [R D] of the robust fit of rows that are trusted so far."""
+def _reweighted(a: Array, y: Array, trust: Array, robust: bool) -> tuple[Array, Array]:
+    """Factors [C] and weights [R D] of the fit of rows that are trusted so far."""
     factors, weight = np.zeros(a.shape[1]), trust
+    if not robust:
+        return _linear(a, y, np.sqrt(trust)), trust
     for _ in range(REWEIGHTED):
         before = factors
         factors = _linear(a, y, np.sqrt(weight))

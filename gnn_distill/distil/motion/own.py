@@ -148,7 +148,9 @@ class _Selection:
         chosen: list[int] = []
         while len(chosen) < MOST:
             rest = (self.seen.labels - self.fitted(chosen).predicted(self.seen, self.pairs[0])).ravel()
-            weight = 1.0 / np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
+            weight = np.ones(len(rest))
+            if not self.seen.count:
+                weight /= np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
             basis = np.concatenate([self.pairs[0], table[:, chosen]], axis=1)
             free = alive & ~np.isin(np.arange(len(alive)), chosen)
             steps = _steps(basis, table * free, rest, np.sqrt(weight))

@@ -70,6 +70,7 @@ class Motion:
         strengths: what multiplies each pair's contribution; nothing if None.
         groups: by name, pairs that may have a law of their own: what is 1 for them and 0 for all others.
         factors: of each pair and frame besides, shape [E]; none if None.
+        count: numbers that rows are a digest of, each with an error of one; 0 where rows are labels.
     """
 
     edges: Edges
@@ -85,6 +86,7 @@ class Motion:
     strengths: Strengths | None = None
     groups: Mapping[str, sympy.Expr] = field(default_factory=dict)
     factors: Array | None = None
+    count: int = 0
 
     @functools.cached_property
     def labels(self) -> Array:

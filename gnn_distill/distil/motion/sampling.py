@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from gnn_distill.data.graphs import Subset, View
@@ -27,19 +26,14 @@ FEW, MANY, ALL = 15_000, 80_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
 LOUD, MORE = 0.3, 4
 """Share of noise in typical labels from which on so many times the edges are needed."""
-WHOLE = 5_000_000
-"""Edges at most, where rows are pooled."""
-STILL = 0.06
-"""Share of the distance of close pairs that particles move in the frames of a row, where these are pooled."""
+WHOLE, SAMPLED = 5_000_000, 400_000
+"""Edges at most of rows that are digested, and of those on which columns are looked at."""
 
 
-def samples_of(evidence: Evidence, times: int = 1) -> tuple[Rows, Rows, Rows]:
-    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy or few.
-
-    `times` as many edges as usual.
-    """
+def samples_of(evidence: Evidence) -> tuple[Rows, Rows, Rows]:
+    """Rows on which forms are screened, fitted and compared; all there are where labels are noisy or few."""
     train, validation = halves(evidence)
-    more = times * (MORE if is_loud(evidence) else 1)
+    more = MORE if is_loud(evidence) else 1
     unseen = rows_of(evidence, validation, (1 if validation is evidence.validation else more) * MANY, 3)
     few, seen = (rows_of(evidence, train, more * edges, k) for k, edges in enumerate((FEW, MANY), 1))
     return few, seen, unseen
@@ -55,13 +49,12 @@ def halves(evidence: Evidence) -> tuple[Subset | View | Receivers, Subset | View
     return evidence.train, evidence.validation
 
 
-def frames_of_a_row(evidence: Evidence) -> int:
-    """Frames that make a row of the choice: several where single steps are mostly noise."""
-    if evidence.order != 1 or len(evidence.kernel) > 1 or evidence.spacing is None or not is_loud(evidence):
-        return 1
-    near = float(np.quantile(evidence.recording.edges.named["d"], 0.1))
-    step = evidence.noise * evidence.spacing * evidence.test.columns.dim**0.5
-    return int(np.clip((STILL * near / step) ** 2, 1, 50))
+def digestible(evidence: Evidence) -> tuple[Motion, Motion] | None:
+    """All rows and a sample of them, where noise is nearly all of single steps; else None."""
+    if evidence.order != 1 or len(evidence.kernel) > 1 or not is_loud(evidence):
+        return None
+    graphs = joined_graphs(evidence.train, evidence.validation)
+    return every(evidence), motion_of(evidence, graphs, SAMPLED, 9)
 
 
 def is_loud(evidence: Evidence) -> bool:
@@ -78,15 +71,15 @@ def is_scarce(evidence: Evidence) -> bool:
 def every(evidence: Evidence) -> Motion:
     """All rows that a fit may see, of large data a sample; in noise every row tells something."""
     graphs = joined_graphs(evidence.train, evidence.validation)
-    more = WHOLE if frames_of_a_row(evidence) > 1 else MORE * ALL if is_loud(evidence) else ALL
-    return motion_of(evidence, graphs, more, 4, 1, evidence.kicked)
+    more = ALL
+    if is_loud(evidence):
+        more = MORE * ALL if evidence.order == 2 or len(evidence.kernel) > 1 else WHOLE
+    return motion_of(evidence, graphs, more, 4, evidence.kicked)
 
 
-def rows_of(
-    evidence: Evidence, graphs: Graphs, edges: int, draw: int, pool: int | None = None, whole: bool = False
-) -> Rows:
+def rows_of(evidence: Evidence, graphs: Graphs, edges: int, draw: int, whole: bool = False) -> Rows:
     """A sample of graphs with what the network says of them."""
-    part = motion_of(evidence, graphs, edges, 100 * evidence.seed + draw, pool, whole)
+    part = motion_of(evidence, graphs, edges, 100 * evidence.seed + draw, whole)
     if evidence.model.basis == ISOTROPIC:
         found = pair_functions(evidence.model, part.graphs)
         return Rows(part, Parts(found.functions, found.own).columns(part), found.functions)
@@ -94,14 +87,11 @@ def rows_of(
     return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
 
 
-def motion_of(
-    evidence: Evidence, graphs: Graphs, edges: int, draw: int, pool: int | None = None, whole: bool = False
-) -> Motion:
+def motion_of(evidence: Evidence, graphs: Graphs, edges: int, draw: int, whole: bool = False) -> Motion:
     """A sample of graphs, relative to what each individual is used to where they are told apart."""
-    pool = frames_of_a_row(evidence) if pool is None else pool
     frame = evidence.model.frame
     usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
-    more = evidence.kicked, usual, pool, whole
+    more = evidence.kicked, usual, whole
     found = motion(graphs, edges_of(evidence), evidence.kernel, edges, draw, *more)
     return found if evidence.kinds is None else labelled(found, evidence.kinds)
 

@@ -239,6 +239,10 @@ class Search:
         known = self._fields(self._varying("m1", "q1"))
         return [f for f in known if f.name.split(" × ")[0] in SPARE or f.name.startswith("1 along")]
 
+    def fields(self) -> list[Form]:
+        """Vector fields that may act on a particle."""
+        return self._fields(self._varying("m1", "q1", *self._kinds()))
+
     def _fields(self, varying: Sequence[str]) -> list[Form]:
         return fields(self.seen.motion.edges.columns, self.order, varying)
 
@@ -269,7 +273,7 @@ class Search:
             return []
         motion = self.seen.motion
         place = np.stack([motion.nodes.named[a] for a in AXES[: motion.edges.columns.dim]], axis=1)
-        choices = [*self._fields(self._varying("m1", "q1", *self._kinds())), *walls(place)]
+        choices = [*self.fields(), *walls(place)]
         pairs = self.seen.beside(told, forms), self.unseen.beside(told, forms)
         return selected(motion, self.unseen.motion, choices, pairs)
 
@@ -332,33 +336,6 @@ def alive(seen: Rows, unseen: Rows) -> list[str]:
         if not beaten(without, with_it, size):
             kept = rest
     return [k for k in kept if k != "own"]
-
-
-def nearest(forms: Sequence[Form], points: Points, count: int = SCREENED) -> list[Form]:
-    """So many forms that come nearest to points, the simple ones among them.
-
-    Args:
-        forms: of one direction, with constants to start from.
-        points: r and properties, and values of the function.
-        count: how many are kept.
-    """
-    named = dict(zip(points.names, points.X.T, strict=True))
-    named |= {"d": named["r"]}
-    off = []
-    for form in forms:
-        values = {**named, **dict(zip(form.symbols, form.start, strict=True))}
-        with np.errstate(all="ignore"):
-            parts = [np.broadcast_to(t.functions[0](values), len(points.y)) for t in form.terms]
-        table = np.stack(parts, axis=1).astype(np.float64)
-        if not np.isfinite(table).all():
-            off.append(np.inf)
-            continue
-        rest = points.y - table @ np.linalg.lstsq(table, points.y, rcond=None)[0]
-        off.append(float(np.sqrt(np.mean(points.weights * rest**2))))
-    near = sorted(range(len(forms)), key=lambda k: off[k])
-    short = sorted(near, key=lambda k: off[k] * 2.0 ** forms[k].cost)
-    kept = list(dict.fromkeys([*short[: count // 2], *near]))[:count]
-    return [forms[k] for k in kept if np.isfinite(off[k])]
 
 
 def candidates(

@@ -35,7 +35,6 @@ def motion(
     seed: int = 0,
     kicked: bool = False,
     usual: Array | None = None,
-    pool: int = 1,
     whole_runs: bool = False,
 ) -> Motion:
     """A sample of the graphs with at most about so many edges.
@@ -48,13 +47,10 @@ def motion(
         seed: of the draw.
         kicked: whether random forces act: segments are then longer, so that rows have earlier ones.
         usual: typical label of each individual in units of that of all, shape [K].
-        pool: frames whose mean label stands beside the first of them, where labels have no kernel. Where
-            single steps are mostly noise that takes next to nothing from what rows tell, and there are fewer
-            of them. (Beside the mean over all these frames it could not stand: later places know the noise.)
         whole_runs: whether segments are runs from end to end, as far as these are equally long.
     """
     if isinstance(graphs, Receivers):
-        return _of_receivers(graphs, kernel, edges, seed, kicked, usual, pool)
+        return _of_receivers(graphs, kernel, edges, seed, kicked, usual)
     if graph is None:
         raise TypeError("whole graphs need their edges")
     whole, index = (graphs.whole, graphs.index) if isinstance(graphs, View) else (graphs, slice(None))
@@ -73,10 +69,6 @@ def motion(
         if per_run
         else np.arange(count)
     )
-    pool = 1 if averaged else pool
-    if pool > 1:
-        whole_ones = np.concatenate([np.arange(s // pool) * pool for s in sizes])
-        starts = whole_ones + np.repeat(np.cumsum(sizes) - sizes, sizes // pool)
     per_graph = max(1, len(graph[0]))
     wanted = max(1, edges // (per_graph * length))
     drawn = np.sort(np.random.default_rng([seed, 5]).permutation(len(starts))[:wanted])
@@ -88,15 +80,7 @@ def motion(
     if some.edge_mask is not None:
         found = found.where(some.edge_mask.cpu().numpy().reshape(-1))
     x, a = (part.flatten(0, 1).double().cpu().numpy() for part in (some.features, some.accelerations))
-    for k in range(1, pool):
-        a += (
-            graphs[torch.from_numpy(order[starts[drawn] + k])]
-            .accelerations.flatten(0, 1)
-            .double()
-            .cpu()
-            .numpy()
-        )
-    nodes = Nodes(some.columns.own(x), a / pool)
+    nodes = Nodes(some.columns.own(x), a)
     lag = 2 * len(weights) - 1 if kicked and averaged else 0
     told = x[:, some.columns.individual].astype(np.int64) if some.columns.identity else None
     units, usual = np.repeat(unit, rows * n), None if told is None else usual
@@ -112,7 +96,6 @@ def _of_receivers(
     seed: int,
     kicked: bool,
     usual: Array | None,
-    pool: int,
 ) -> Motion:
     """A sample of receivers, in stretches of their tracks.
 
@@ -130,7 +113,7 @@ def _of_receivers(
     rows = rows[inside]
     begin = np.flatnonzero(np.diff(rows, prepend=-2) - 1 | np.diff(piece[rows], prepend=-2))
     size = np.diff(begin, append=len(rows))
-    many = [max(1, int(part * len(weights))) for part in LONG[0 if kicked else 2 :]] if half else [pool, 1]
+    many = [max(1, int(part * len(weights))) for part in LONG[0 if kicked else 2 :]] if half else [1]
     many = [m for m in many if (size // m * m).sum() >= KEPT * len(rows)] or [1]
     long, count = many[0], size // many[0]
     starts = np.repeat(begin, count) + long * (
@@ -141,15 +124,10 @@ def _of_receivers(
     drawn = np.sort(np.random.default_rng([seed, 5]).permutation(len(starts))[:wanted])
     first = rows[starts[drawn]]
     picked = (first[:, None] + np.arange(-half, long + half)).reshape(-1)
-    steps = torch.from_numpy(picked.reshape(len(first), -1))
-    if not half:  # the mean label of a stretch stands beside its first frame
-        picked, long = first, 1
     some = replace(graphs, index=torch.from_numpy(picked).to(graphs.device))
     found = edge_features(some.features, some.graph[:2], some.columns)
     nodes_x = some.features[0, : len(picked)]
     x, a = (part.double().cpu().numpy() for part in (nodes_x, some.accelerations[0]))
-    if not half:
-        a = table.labels[steps.to(table.labels.device)].double().mean(dim=1).cpu().numpy()
     of = _parts_of_units(unit[first], frame[first], piece[first])
     nodes = Nodes(some.columns.own(x), a)
     lag = 2 * len(weights) - 1 if kicked and half else 0

@@ -95,9 +95,10 @@ def columns(
 class Splines:
     """Cubic splines of the logarithm of the distance; distances beyond the ends count as the ends."""
 
-    def __init__(self, d: Array, count: int) -> None:
-        self.low, self.high = np.quantile(d, [0.002, 0.998])
-        inner = _spaced(d, count - 2, 0.002)
+    def __init__(self, d: Array, count: int, ends: float = 0.002) -> None:
+        self.count = count
+        self.low, self.high = np.quantile(d, [ends, 1 - ends])
+        inner = _spaced(d, count - 2, ends)
         self.knots = np.log(np.concatenate([[inner[0]] * 3, inner, [inner[-1]] * 3]))
 
     def __call__(self, r: Array) -> Array:

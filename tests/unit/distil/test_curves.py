@@ -1,14 +1,18 @@
 """Where noise hides forces from a network, free curves of the labels stand in its place."""
 
 import numpy as np
-import torch
+import sympy
 
-from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.data.graphs import Subset
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.motion.curves import drawn
-from gnn_distill.distil.motion.search import Rows, Search, nearest
-from gnn_distill.distil.motion.segments import motion
-from tests.unit.distil.test_motion import N, form, graphs, network, rows, yukawa
+from gnn_distill.distil.motion.choose import beaten, compared, simplest
+from gnn_distill.distil.motion.curves import COUNT, Curve, drawn
+from gnn_distill.distil.motion.digest import Digest, digested
+from gnn_distill.distil.motion.fit import NOTHING, Form, fit, together
+from gnn_distill.distil.motion.own import fields
+from gnn_distill.distil.motion.search import Rows, Search
+from gnn_distill.distil.motion.target import Splines
+from tests.unit.distil.test_motion import COLUMNS, form, graphs, network, rows, yukawa
 
 STILL = {"drag": 0.0, "field": 0.0}
 
@@ -28,8 +32,9 @@ def test_a_curve_finds_what_the_network_has_not_learned():
     seen, unseen = (blind(graphs(6000, noise, seed, **STILL)) for seed in (3, 4))
     search = Search(None, seen, unseen, 1, lambda key: [])
     r = np.linspace(0.5, 3.0, 40)
-    found = drawn(search, {"u": points(r, 0.0 * r)})
+    found, sides = drawn(search, {"u": points(r, 0.0 * r)})
     assert found is not None
+    np.testing.assert_array_equal(sides[1].told, found.of(unseen).told)
     assert found.own.form.name == "trap"
     told = found.pairs["u"].points(points(r, 0.0 * r)).y
     assert np.abs(told - yukawa(r)).mean() < 0.2 * yukawa(r).mean()
@@ -42,28 +47,62 @@ def test_a_network_that_tells_as_much_is_left_alone():
     seen, unseen = (rows(graphs(400, 0.5, seed, **STILL)) for seed in (3, 4))
     both = [Rows(part, {**network(part, 0.0), "own": -0.8 * place(part)}) for part in (seen, unseen)]
     r = np.linspace(0.5, 3.0, 40)
-    assert drawn(Search(None, *both, 1, lambda key: []), {"u": points(r, yukawa(r))}) is None
+    found, sides = drawn(Search(None, *both, 1, lambda key: []), {"u": points(r, yukawa(r))})
+    assert found is None and sides == tuple(both)
 
 
 def place(part):
     return np.stack([part.nodes.named[a] for a in "xy"], axis=1).reshape(-1, 1)
 
 
-def test_labels_of_several_frames_stand_beside_the_first_one():
-    data = graphs(40, 0.0, runs=4)
-    part = motion(data, complete_graph(N), pool=5)
-    first = torch.arange(0, 40, 5)
-    drawn_first = part.nodes.named["x"].reshape(-1, N)
-    order = [int(np.argmin(np.abs(data.features[first, 0, 0].numpy() - x))) for x in drawn_first[:, 0]]
-    labels = data.accelerations.reshape(8, 5, N, 2).mean(1).numpy()[order]
-    np.testing.assert_allclose(part.labels.reshape(-1, N, 2), labels, rtol=1e-5, atol=1e-6)
-    assert len(order) == 8 and part.frames == 1
+def soft(d: np.ndarray) -> np.ndarray:
+    """A force that is finite everywhere."""
+    return 1.7 * np.exp(-d / 0.9)
+
+
+def digest(noise: float, seed: int) -> Digest:
+    """Six thousand frames, digested."""
+    part = rows(graphs(6000, noise, seed, soft, **STILL))
+    sample = rows(graphs(600, 0.0, seed + 1, soft, **STILL))
+    known = [f for f in fields(part.edges.columns, 1, ()) if not f.symbols]
+    return digested(part, sample, sympy.S.One, Splines(part.named["r"], COUNT), known)
+
+
+def trap() -> Form:
+    return next(f for f in fields(COLUMNS, 1, ()) if f.name == "trap")
+
+
+def test_a_digest_tells_what_all_rows_tell():
+    law = together(form("1.2*exp(-1.3*d)"), trap())
+    whole, few = (fit(part, law) for part in (rows(graphs(6000, 3.0, 3, soft, **STILL)), digest(3.0, 3)))
+    np.testing.assert_allclose(few.factors, whole.factors, rtol=0.1)
+    np.testing.assert_allclose(few.constants, whole.constants, rtol=0.1)
+    np.testing.assert_allclose(few.factors, [1.7, -0.8], rtol=0.2)
+
+
+def test_errors_of_a_digest_are_one():
+    found = digest(3.0, 3)
+    rest = found.labels - fit(found, together(form("exp(-1.11*d)"), trap())).predicted(found)
+    assert 0.6 < np.mean(rest**2) < 1.6
+
+
+def test_all_rows_choose_where_half_of_them_could_not():
+    found = digest(8.0, 5)
+    forms = [NOTHING, form("1/d"), form("exp(-1.11*d)"), form("exp(-1.11*d)/d")]
+    tried = compared([fit(found, together(f, trap())) for f in forms], found)
+    chosen, level = simplest(tried, found)
+    assert chosen is tried[2]
+    assert all(beaten(t, chosen, 1.0) for t in tried[:2])
 
 
 def test_forms_are_ranked_by_how_near_they_come_to_a_curve():
-    r = np.linspace(0.4, 3.0, 60)
-    told = points(r, yukawa(r) * (1 + 0.02 * np.random.default_rng(0).normal(size=60)))
-    forms = [form("1/d"), form("exp(-1.11*d)*(1/d**2 + 1.11/d)"), form("log(d - 1)"), form("1/d**2")]
-    kept = nearest(forms, told, 2)
-    assert kept[0] is forms[1] or kept[1] is forms[1]
-    assert forms[2] not in nearest(forms, told, 4)  # no value at small distances
+    r = np.linspace(0.4, 3.0, 400)
+    splines = Splines(r, COUNT)
+    factors = np.linalg.lstsq(splines(r), yukawa(r), rcond=None)[0]
+    curve = Curve(sympy.S.One, splines, factors, splines(r).T @ splines(r) / 0.02**2)
+    forms = [form("1/d"), form("exp(-1.5*d)*(1/d**2 + 1.5/d)"), form("log(d - 1)"), form("1/d**2")]
+    kept = curve.nearest(forms, points(r, yukawa(r)), 2)
+    assert any(f.terms == forms[1].terms for f in kept)
+    moved = next(f for f in kept if f.terms == forms[1].terms)
+    assert len(moved.start) == len(forms[1].start)
+    assert all(f.terms != forms[2].terms for f in kept)  # no value at small distances
