@@ -18,8 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.markup import escape
 
 from gnn_distill.analyse.scores import analyse, selection_scores
+from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.summary import examples, summarise
 from gnn_distill.distil.law.assemble import distilled_law
+from gnn_distill.distil.law.central import particles_of
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.rollout import roll_out
@@ -254,6 +256,10 @@ def write_law(
     columns = experiment.datamodule.test.columns
     content = content | {"box": columns.box, "softening": columns.softening, "radius": experiment.data.radius}
     content["units"] = dict(experiment.data.units)
+    if isinstance(experiment.source, OwnData):
+        content["particles"] = particles_of(law, experiment.data.features, columns, content.get("kinds"))
+        d = experiment.evidence.recording.edges.named["d"]
+        content["distances"] = [float(d[d > 0].min()), float(d.max())] if d.any() else []
     export(law, content, directory.path / "law")
     rolled = None
     if "edges" not in content:  # whose factors of pairs are those of single runs

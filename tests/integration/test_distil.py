@@ -25,7 +25,7 @@ MANY = [
     "symbolic.probes=60",
     "symbolic.engine.max_length=8",
 ]
-EXPORTS = {"law.tex", "law_sympy.py", "law_numpy.py", "law.pt"}
+EXPORTS = {"law.tex", "law_sympy.py", "law_numpy.py", "law.pt", "README.txt"}
 
 
 @pytest.mark.slow

@@ -87,6 +87,33 @@ def test_two_further_columns_go_from_the_file_to_the_page(command_line, tmp_path
     page = (tmp_path / "run/report.html").read_text()
     assert (tmp_path / "run/figures/functions.png").exists() and "size" in page
     assert "Lengths in um, times in s." in page
+    assert not (tmp_path / "run/law/law.table").exists()
+    assert "more than 6 kinds of particles" in (tmp_path / "run/law/README.txt").read_text()
+
+
+def test_a_central_law_goes_to_lammps_and_ase(command_line, tmp_path: Path):
+    rng = np.random.default_rng(4)
+    x, masses = rng.uniform(-1.5, 1.5, (500, 1, 4, 3)), np.array([1.0, 2.0, 2.0, 1.0])
+    delta = x[:, :, :, None] - x[:, :, None]
+    d = np.linalg.norm(delta, axis=-1, keepdims=True) + np.eye(4)[..., None]
+    a = (3.0 * np.exp(-d) * delta / d).sum(3) / masses[:, None]
+    arrays = {"positions": x, "velocities": 0 * x, "accelerations": a, "masses": masses}
+    np.savez(tmp_path / "pairs.npz", **arrays)
+    tiny = [o for o in TINY if ".engine." not in o]
+    own = ["dataset=own", f"dataset.path={tmp_path}/pairs.npz", "hydra.run.dir=run", "dataset.hidden=0"]
+    law = ["symbolic=given", "symbolic.expression='2*exp(-r)/m1'"]
+    code, said = command_line(*tiny, *own, *law)
+    assert code == 0, said
+    told, lines = read_run(tmp_path / "run").law, (tmp_path / "run/law/law.table").read_text().splitlines()
+    assert told["particles"] == {"particle1": {"m": 1.0}, "particle2": {"m": 2.0}}
+    low, high = told["distances"]
+    assert 0 < low < 0.5 < 2.0 < high <= d.max()
+    start = lines.index("particle1_particle2") + 3
+    rows = np.array([line.split() for line in lines[start : start + 2000]], dtype=float)
+    assert rows[[0, -1], 1] == pytest.approx([low / 2, high])
+    assert rows[:, 3] == pytest.approx(3.0 * np.exp(-rows[:, 1]), rel=1e-4)
+    assert rows[:, 2] == pytest.approx(3.0 * np.exp(-rows[:, 1]), rel=1e-4)
+    assert "law_ase.py" in (tmp_path / "run/law/README.txt").read_text()
 
 
 @pytest.mark.parametrize("kind", ["table", "arrays", "path"])

@@ -79,7 +79,7 @@ def potential(law: Law, farthest: float | None = None, softening: float = SOFTEN
 
 def pull_of(law: Law, softening: float = SOFTENING) -> Pull | None:
     """The pair force of a law of second order if it is central and reciprocal, else None."""
-    radial = _radial(law) if law.order == 2 else None
+    radial = radial_of(law) if law.order == 2 else None
     if radial is None:
         return None
     names = {str(s) for s in radial.free_symbols}
@@ -97,7 +97,7 @@ def pull_of(law: Law, softening: float = SOFTENING) -> Pull | None:
     return None
 
 
-def _radial(law: Law) -> sympy.Expr | None:
+def radial_of(law: Law) -> sympy.Expr | None:
     """The factor f if all components are f·Δ/d."""
     if law.radial is not None:
         return law.radial

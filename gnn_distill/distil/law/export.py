@@ -1,4 +1,4 @@
-"""The law in the languages of others: LaTeX, sympy, NumPy, torch."""
+"""The law in the languages of others: LaTeX, sympy, NumPy, torch, LAMMPS, ASE."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ import torch
 from sympy.printing.numpy import NumPyPrinter
 
 from gnn_distill.distil.expressions.parse import rounded, write
+from gnn_distill.distil.law.calculator import in_ase
+from gnn_distill.distil.law.central import NoPotentialError, central, told
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.module import LawModule, strengths_of
+from gnn_distill.distil.law.table import in_lammps
 from gnn_distill.physics import variables
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import AXES, DELTAS, MOVING, RELATIVE, VELOCITIES, Bonds, sided
@@ -127,10 +130,24 @@ def _side_by_side(parts, like):
 ''')
 
 
-def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write `law.tex`, `law_sympy.py`, `law_numpy.py` and `law.pt` into `folder`.
+README = {
+    "law.tex": "LaTeX",
+    "law_sympy.py": "the expressions of sympy",
+    "law_numpy.py": "accelerations of any number of particles, with NumPy alone",
+    "law.pt": "a module of torch, gnn_distill.distil.law.module.LawModule",
+    "curves.csv": "free curves of the distance for pairs of kinds",
+    "edges.csv": "the factor of each pair",
+    "law.table": "forces and energies of pairs for LAMMPS, pair_style table; its head has the commands",
+    "law_ase.py": "LawCalculator: forces and energies of pairs for ASE",
+}
 
-    Beside them `curves.csv`, free curves of the distance, where individuals were found to be of kinds.
+
+def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write `law.tex`, `law_sympy.py`, `law_numpy.py`, `law.pt` and `README.txt` into `folder`.
+
+    Beside them `curves.csv`, free curves of the distance, where individuals were found to be of kinds; and
+    `law.table` and `law_ase.py`, where the forces of pairs have a potential of their distance. Where they
+    have none, `README.txt` says why.
 
     `law.pt` holds a `state_dict` of `gnn_distill.distil.law.module.LawModule` and what builds that module.
 
@@ -168,6 +185,14 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
             *(",".join(f"{v:.8g}" for v in row) for row in zip(*curves.values(), strict=True)),
         ]
         texts["curves.csv"] = "\n".join(rows) + "\n"
+    why = None
+    try:
+        texts |= for_dynamics(law, content)
+    except NoPotentialError as error:
+        why = str(error)
+        for name in ("law.table", "law_ase.py"):  # of an earlier law
+            (folder / name).unlink(missing_ok=True)
+    texts["README.txt"] = readme([*texts, "law.pt", *(["edges.csv"] if "edges" in content else [])], why)
     for name, text in texts.items():
         with atomic(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -176,6 +201,27 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
     with atomic(folder / "law.pt") as temporary:
         temporary.write_bytes(buffer.getbuffer())
     return [folder / name for name in (*texts, "law.pt")]
+
+
+def for_dynamics(law: Law, content: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of `law.table` and `law_ase.py`.
+
+    Raises:
+        NoPotentialError: the forces of pairs have no potential of their distance.
+    """
+    found = central(law, content)
+    sentences = told(found, law, content)
+    return {
+        "law.table": in_lammps(found, sentences),
+        "law_ase.py": in_ase(found, sentences, content.get("radius")),
+    }
+
+
+def readme(names: Sequence[str], why: str | None) -> str:
+    """What the files are, and why there are no tables where there are none."""
+    lines = [f"{name}: {what}" for name, what in README.items() if name in names]
+    missing = [] if why is None else [f"No law.table for LAMMPS and no law_ase.py for ASE: {why}."]
+    return "\n".join(["The distilled law.", "", *lines, *missing]) + "\n"
 
 
 def latex(law: Law, softening: float = SOFTENING) -> str:
