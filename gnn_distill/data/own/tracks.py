@@ -278,7 +278,10 @@ def _adjacency(path: Path, arrays: Mapping[str, Array], index: Any, shape: tuple
 def _box(path: Path, box: Array | None, dim: int) -> tuple[float | None, ...] | None:
     if box is None:
         return None
-    if box.shape not in {(), (dim,)} or (box <= 0).any():
+    if box.shape not in {(), (dim,)}:
+        fix = f"save its {dim} edges: a box that is tilted, or changes in time, cannot be used"
+        raise bad(path, f"box has shape {list(box.shape)}", fix)
+    if (box <= 0).any():
         raise bad(path, f"box is {box.tolist()}", f"save its {dim} edges, or leave it out")
     return tuple(float(edge) for edge in np.broadcast_to(box, dim))
 

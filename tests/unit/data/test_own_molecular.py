@@ -61,7 +61,7 @@ def test_dumps_of_lammps(tmp_path: Path, coordinates: str):
         (lambda s: "\n".join(s.splitlines()[:-2]), "line 4.. cannot be read .4 rows of 6"),
         (lambda s: s.replace("ITEM", "ITEMS"), "no line that begins with ITEM"),
         (lambda s: s.replace("ITEM: NUMBER OF ATOMS\n6", "ITEM: NUMBER OF ATOMS\nsix"), "block at line 3 "),
-        (lambda s: s.replace("-1.0 3.0", "-1.0 3.5", 1), r"the box changes in time \(4 to 4.5\)"),
+        (lambda s: s.replace("-1.0 3.0", "-1.0 3.5", 1), r"the box changes in time \(4 to 4.5 along x\)"),
     ],
 )
 def test_dumps_that_cannot_be_used(tmp_path: Path, change, message: str):
@@ -72,19 +72,80 @@ def test_dumps_that_cannot_be_used(tmp_path: Path, change, message: str):
         OwnData(str(path), time_step=0.02).load()
 
 
-def test_a_tilted_box_is_refused_and_open_sides_are_open(tmp_path: Path):
-    dump(tmp_path / "t.dump", tilt=" 0.5", bounds="xy xz yz pp pp pp")
-    with pytest.raises(InputError, match=r"t\.dump.*the box is tilted.*right angles"):
-        OwnData(str(tmp_path / "t.dump"), time_step=0.02).load()
-    dump(tmp_path / "t.dump", "unwrapped", bounds="pp ff ss")
-    assert OwnData(str(tmp_path / "t.dump"), time_step=0.02).load().box == (4.0, None, None)
+def changed(path: Path, before: str, after: str, frame: int) -> None:
+    """Write another text in the place of one, from this frame of a dump on."""
+    parts = path.read_text().split("ITEM: TIMESTEP")
+    whole = [part.replace(before, after) if k > frame else part for k, part in enumerate(parts)]
+    path.write_text("ITEM: TIMESTEP".join(whole))
 
 
-def write_extxyz(path: Path, symbols: str, **info: float) -> None:
+def test_boxes_of_dumps_that_are_tilted_are_refused_and_open_sides_are_open(tmp_path: Path):
+    path = tmp_path / "t.dump"
+    dump(path, tilt=" 0.5", bounds="xy xz yz pp pp pp")
+    with pytest.raises(InputError, match=r"t\.dump.*frame 0 is tilted \(xy = 0.5, .*right angles"):
+        OwnData(str(path), time_step=0.02).load()
+    dump(path, tilt=" 0.0", bounds="xy xz yz pp pp pp")
+    assert OwnData(str(path), time_step=0.02).load().box == tuple(BOX)
+    changed(path, "-1.0 3.0 0.0", "-1.0 3.0 0.25", 17)
+    with pytest.raises(InputError, match=r"t\.dump.*frame 17 is tilted \(xy = 0.25\)"):
+        OwnData(str(path), time_step=0.02).load()
+    dump(path, tilt=" 0.0 1.0", bounds="abc origin pp pp pp")
+    with pytest.raises(InputError, match=r"t\.dump.*frame 0 is a general, tilted one.*right angles"):
+        OwnData(str(path), time_step=0.02).load()
+    dump(path, "unwrapped", bounds="pp ff ss")
+    assert OwnData(str(path), time_step=0.02).load().box == (4.0, None, None)
+    dump(path, "unwrapped", bounds="")
+    data = OwnData(str(path), time_step=0.02).load()
+    assert data.box is None and any("does not say if it is periodic" in note for note in data.notes)
+
+
+def test_a_box_that_is_not_the_same_in_all_frames_and_files_is_refused(tmp_path: Path):
+    path = tmp_path / "t_1.dump"
+    dump(path)
+    changed(path, "pp pp pp", "pp pp ff", 14)
+    with pytest.raises(InputError, match=r"frame 0 is periodic along x, y, z, and frame 14 along x, y;"):
+        OwnData(str(path), time_step=0.02).load()
+    dump(path)
+    dump(tmp_path / "t_2.dump")
+    assert OwnData(str(tmp_path / "t_*.dump"), time_step=0.02).load().box == tuple(BOX)
+    changed(tmp_path / "t_2.dump", "-1.0 3.0", "-1.0 3.5", -1)
+    with pytest.raises(InputError, match=r"t_2\.dump.*box is \[4.5, 5.0, 6.0\], and in t_1\.dump \[4.0, 5.0"):
+        OwnData(str(tmp_path / "t_*.dump"), time_step=0.02).load()
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (lambda k: BOX * (1 + 0.001 * k), r"the box changes in time \(4 to 4.116 along x\)"),
+        (
+            lambda k: [[4, 0, 0], [0.4, 5, 0], [0, 0, 6]],
+            r"frame 0 is tilted \(vector 2 has x = 0.4\).*right ang",
+        ),
+        (lambda k: [[4, 0, 0], [0.4 * (k > 7), 5, 0], [0, 0, 6]], r"frame 8 is tilted"),
+        (lambda k: BOX * (k > 0), r"frame 0 is periodic along no axis, and frame 1 along x, y, z"),
+        (lambda k: BOX * (k < 29), r"frame 0 is periodic along x, y, z, and frame 29 along no axis"),
+    ],
+)
+def test_boxes_of_extended_xyz_that_change_or_are_tilted_are_refused(tmp_path: Path, cell, message: str):
+    write_extxyz(tmp_path / "t.extxyz", "Ar6", cell=cell)
+    with pytest.raises(InputError, match=rf"t\.extxyz.*{message}"):
+        OwnData(str(tmp_path / "t.extxyz")).load()
+
+
+@pytest.mark.parametrize("box", [np.tile(BOX, (FRAMES, 1)), np.diag(BOX)])
+def test_arrays_of_boxes_are_refused_by_their_shape(tmp_path: Path, box):
+    np.savez(tmp_path / "t.npz", positions=X, velocities=V, accelerations=F, box=box)
+    with pytest.raises(
+        InputError, match=r"t\.npz.*box has shape \[\d+, 3\]; save its 3 edges: a box that is tilted"
+    ):
+        OwnData(str(tmp_path / "t.npz"), time_step=0.1).load()
+
+
+def write_extxyz(path: Path, symbols: str, cell=lambda k: BOX, **info: float) -> None:
     ase, io = pytest.importorskip("ase"), pytest.importorskip("ase.io")
     frames = []
     for k in range(FRAMES):
-        atoms = ase.Atoms(symbols, positions=X[k], cell=BOX, pbc=True, info={"Time": 0.1 * k, **info})
+        atoms = ase.Atoms(symbols, positions=X[k], cell=cell(k), pbc=True, info={"Time": 0.1 * k, **info})
         atoms.arrays |= {"vel": V[k], "force": F[k]}
         frames.append(atoms)
     io.write(path, frames, format="extxyz")

@@ -6,6 +6,7 @@ Coordinates come inside the box, however they were written. Shape letters: F fra
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ import pandas as pd
 from gnn_distill.data.own.files.names import Heading, is_known
 from gnn_distill.data.own.files.text import Sheet
 from gnn_distill.data.own.tracks import bad
+from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES
 
+TILTS = ("xy", "xz", "yz")
 SAME = 1e-6  # of an edge, by which a box may change
 DUMP = "dump 1 all custom 100 tracks.lammpstrj id type x y z vx vy vz fx fy fz"
-RIGHT = "only boxes with right angles can be read: simulate in one, or unwrap positions and save a table"
+SIDES = re.compile("[pfsm]{2}")  # how LAMMPS says what the two faces across an axis are
+RIGHT = "only boxes with right angles, along the axes, can be read: simulate in one"
+UNSAID = "the file has a box and does not say if it is periodic: taken as open (else give dataset.box)"
 
 Array = npt.NDArray[Any]
 
@@ -41,9 +46,9 @@ def read_dump(path: Path) -> Sheet:
     steps: list[int] = []
     counts: list[int] = []
     bounds: list[list[list[float]]] = []
+    sides: list[list[str]] = []
     rows: list[str] = []
     names: list[str] = []
-    sides: list[str] = []
     start = 0
     try:
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
@@ -54,8 +59,10 @@ def read_dump(path: Path) -> Sheet:
                 case ["NUMBER", "OF", "ATOMS"]:
                     counts.append(int(body[0]))
                 case ["BOX", "BOUNDS", *said]:
-                    sides = [side for side in said if len(side) == 2]
-                    bounds.append([[float(cell) for cell in line.split()] for line in body])
+                    cells = [[float(cell) for cell in line.split()] for line in body]
+                    _check_tilt(path, "abc" in said, [row[2:] for row in cells], len(bounds))
+                    sides.append([side for side in said if SIDES.fullmatch(side)])
+                    bounds.append([row[:2] for row in cells])
                 case ["ATOMS", *columns]:
                     names = names or columns
                     if len(body) != counts[-1] or columns != names:
@@ -65,12 +72,13 @@ def read_dump(path: Path) -> Sheet:
         box = np.array(bounds)
         if not isinstance(table.index, pd.RangeIndex) or not len(steps) == len(counts) == len(box):
             raise ValueError("a row has too many cells, or a frame has no time, number or box")
+    except InputError:
+        raise
     except (ValueError, IndexError) as error:
         fix = f"write it again, with the same columns in all frames: {DUMP}"
         raise bad(path, f"the block at line {start + 1} cannot be read ({error})", fix) from error
-    if box.shape[2] == 3 and box[:, :, 2].any():
-        raise bad(path, "the box is tilted", RIGHT)
-    of, periodic = np.repeat(np.arange(len(steps)), counts), [side == "pp" for side in sides]
+    of, periodic = np.repeat(np.arange(len(steps)), counts), [side == "pp" for side in sides[0]]
+    _check_sides(path, [[side == "pp" for side in frame] for frame in sides])
     edges = box[:, :, 1] - box[:, :, 0]
     for k, axis in enumerate(AXES):
         low, edge = box[of, k, 0], edges[of, k]
@@ -82,7 +90,33 @@ def read_dump(path: Path) -> Sheet:
     table = table.drop(columns=other, errors="ignore").assign(frame=np.repeat(steps, counts))
     if "id" not in table:
         table["id"] = np.concatenate([np.arange(count) for count in counts])
-    return Sheet(table, box=_box(path, edges, periodic))
+    return Sheet(table, notes=() if periodic else (UNSAID,), box=_box(path, edges, periodic))
+
+
+def _check_tilt(path: Path, general: bool, tilts: Sequence[Sequence[float]], frame: int) -> None:
+    """Refuse boxes whose edges are not along the axes.
+
+    Args:
+        path: the file.
+        general: whether edges are given as vectors.
+        tilts: what stands after the bounds, axis by axis: xy, xz and yz.
+        frame: number of the frame.
+    """
+    if general:
+        raise bad(path, f"the box of frame {frame} is a general, tilted one", RIGHT)
+    tilt = [f"{name} = {cell:g}" for name, row in zip(TILTS, tilts, strict=False) for cell in row if cell]
+    if tilt:
+        raise bad(path, f"the box of frame {frame} is tilted ({', '.join(tilt)})", RIGHT)
+
+
+def _check_sides(path: Path, periodic: Sequence[Sequence[bool]]) -> None:
+    """Refuse boxes that are periodic in some frames and open in others."""
+    first, *others = [[axis for axis, wraps in zip(AXES, frame, strict=False) if wraps] for frame in periodic]
+    k = next((k for k, axes in enumerate(others, 1) if axes != first), None)
+    if k is not None:
+        along = [", ".join(axes) or "no axis" for axes in (first, others[k - 1])]
+        problem = f"frame 0 is periodic along {along[0]}, and frame {k} along {along[1]}"
+        raise bad(path, problem, "cut out frames with the same box")
 
 
 def _coordinate(table: pd.DataFrame, axis: str, low: Array, edge: Array) -> Array | None:
@@ -100,8 +134,9 @@ def _box(path: Path, edges: Array, periodic: Sequence[bool]) -> tuple[float | No
     for k, edge in enumerate(found):
         if edge is not None and not edge > 0:
             raise bad(path, f"the edge of the box along {AXES[k]} is {edge:g}", "write the box as it was")
-        if edge is not None and np.abs(edges[:, k] - edge).max() > SAME * edge:
-            problem = f"the box changes in time ({edges[:, k].min():.6g} to {edges[:, k].max():.6g})"
+        if edge is not None and not np.allclose(edges[:, k], edge, rtol=SAME, atol=0.0):
+            span = f"{edges[:, k].min():.6g} to {edges[:, k].max():.6g}"
+            problem = f"the box changes in time ({span} along {AXES[k]})"
             raise bad(path, problem, "simulate at constant volume, or cut out frames with the same box")
     return None if all(edge is None for edge in found) else tuple(found)
 
@@ -118,22 +153,21 @@ def read_xyz(path: Path) -> Sheet:
         from ase.io import iread
     except ImportError:
         raise bad(path, "reading XYZ needs ASE", "pip install 'gnn_distill[md]', or save a table") from None
-    tables, cells, periodic = [], [], np.zeros(3, dtype=bool)
+    tables, cells, sides = [], [], []
     try:
         for k, atoms in enumerate(iread(path, index=":", format="extxyz")):
             tables.append(_frame(atoms, k))
             cells.append(np.array(atoms.cell))
-            periodic = atoms.pbc & atoms.cell.any(1)
+            sides.append(atoms.pbc & atoms.cell.any(1))
     except Exception as error:  # a damaged file can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         problem = f"frame {len(tables)} cannot be read ({reason})"
         raise bad(path, problem, "write it again, or save a table") from error
     if not tables:
         raise bad(path, "there are no frames in it", "write it again, or save a table")
-    box = np.array(cells)
-    if (box * (1 - np.eye(3)))[:, periodic].any():
-        raise bad(path, "the box is tilted", RIGHT)
-    table, edges = pd.concat(tables, ignore_index=True), np.diagonal(box, axis1=1, axis2=2)
+    _check_sides(path, sides)
+    periodic, edges = sides[0], _right_edges(path, np.array(cells), sides[0])
+    table = pd.concat(tables, ignore_index=True)
     for k, axis in enumerate(AXES):
         if periodic[k]:
             table[axis] = np.mod(table[axis], edges[0, k])
@@ -147,6 +181,17 @@ def read_xyz(path: Path) -> Sheet:
             table["mass"] = table["element"].map(masses)
             notes.append(f"masses are those of the elements, in u: {told}")
     return Sheet(table, notes=tuple(notes), box=_box(path, edges, [bool(wraps) for wraps in periodic]))
+
+
+def _right_edges(path: Path, cells: Array, periodic: Array) -> Array:
+    """Edges [F, D] of boxes whose periodic vectors [F, D, D] are along the axes; others are refused."""
+    off = np.abs(cells * (1 - np.eye(len(periodic)))) * periodic[:, None]
+    tilted = off > SAME * np.abs(cells).max(axis=(1, 2), keepdims=True)
+    if tilted.any():
+        frame, vector, axis = np.argwhere(tilted)[0]
+        value = f"vector {vector + 1} has {AXES[axis]} = {cells[frame, vector, axis]:g}"
+        raise bad(path, f"the box of frame {frame} is tilted ({value})", RIGHT)
+    return np.diagonal(cells, axis1=1, axis2=2)
 
 
 def _frame(atoms: Any, number: int) -> pd.DataFrame:

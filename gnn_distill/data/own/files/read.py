@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gnn_distill.data.own.files.arrays import gathered, read_h5, read_npy, read_npz, read_pt
 from gnn_distill.data.own.files.assemble import assemble
 from gnn_distill.data.own.files.columns import Table, Wanted, understood
-from gnn_distill.data.own.files.molecular import read_dump, read_xyz
+from gnn_distill.data.own.files.molecular import SAME, read_dump, read_xyz
 from gnn_distill.data.own.files.tables import joined, named, read_parquet
 from gnn_distill.data.own.files.text import Sheet, read_text
 from gnn_distill.data.own.tracks import Contents, bad
@@ -29,6 +31,7 @@ ARRAYS: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 """What reads arrays, by the ending of their file."""
 ENDINGS = (*TABLES, *ARRAYS)
+Box = tuple[float | None, ...] | None
 
 
 def read(paths: Sequence[Path], wanted: Wanted) -> Contents:
@@ -68,7 +71,18 @@ def table_of(paths: Sequence[Path], wanted: Wanted) -> Table | None:
     for path in paths:
         name = path.stem if path.stem not in parts else str(path)
         parts[name] = named(_opened(TABLES, path), path, wanted.time_step)
+    first, *others = (part.box for part in parts.values())
+    for path, box in zip(paths[1:], others, strict=True):
+        if not _same(box, first):
+            problem = f"its box is {box and [*box]}, and in {paths[0].name} {first and [*first]}"
+            raise bad(path, problem, "give runs in the same box together, and others in a run of their own")
     return understood(joined(parts), paths[0], wanted)
+
+
+def _same(one: Box, other: Box) -> bool:
+    """Whether two boxes have the same edges."""
+    a, b = (np.array([np.nan if edge is None else edge for edge in box or ()]) for box in (one, other))
+    return len(a) == len(b) and np.allclose(a, b, rtol=SAME, atol=0.0, equal_nan=True)
 
 
 def _opened(readers: dict[str, Callable[[Path], Any]], path: Path) -> Any:
