@@ -7,6 +7,7 @@ Examples:
   gnn-distill-data tracks.csv
   gnn-distill-data runs/*.csv dataset.time_step=0.04
   gnn-distill-data dump.lammpstrj dataset.time_step=0.002 dataset.radius=2.2
+  gnn-distill-data run.xtc dataset.topology=system.gro
 """
 
 from __future__ import annotations

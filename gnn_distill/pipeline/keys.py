@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_object
@@ -63,5 +64,7 @@ def sources(dataset: dict[str, Any]) -> dict[str, str]:
         found["source"] = fingerprint(kind.source())
     with contextlib.suppress(InputError):
         hashes = [file_hash(file) for file in files_of(path, ENDINGS)] if path else []
+        topology = Path(dataset.get("topology") or "").expanduser()
+        hashes += [file_hash(topology)] if topology.is_file() else []
         found |= {"content": hashes[0] if len(hashes) == 1 else fingerprint(*hashes)} if hashes else {}
     return found

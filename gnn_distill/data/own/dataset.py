@@ -65,14 +65,14 @@ class OwnData:
 
     Args:
         path: a file, a folder, a pattern such as `runs/*.csv`, or a list; each file is a run of its own.
+        topology: file that says what the atoms of a DCD, XTC, TRR or NetCDF trajectory are.
         dim: space dimensions D, 2 or 3; None takes those of the file.
         features: columns of a table that are further inputs.
         units: of length, time, mass and charge, as words for page and figures.
         time_step: time between frames, where the file does not say it and derivatives are needed.
         dynamics: second_order (labels are accelerations) or first_order (overdamped: labels are velocities,
             and no velocity is an input); auto finds out which, and says how.
-        window: frames of the polynomial fit that derives what is missing, odd; auto takes the number with the
-            least error.
+        window: frames of the fit that derives what is missing, odd; auto takes those of the least error.
         order: degree of its polynomials, at least 2 and less than `window`.
         drop_edges: leave out the first and last `window // 2` frames of a trajectory where something is
             derived; the fit there is one-sided and several times worse.
@@ -81,9 +81,8 @@ class OwnData:
         neighbours: senders per receiver, for `nearest`.
         radius: largest distance of an interaction; alone it chooses `cutoff`.
         box: edges of the periodic box, null along an open axis.
-        blocks: contiguous blocks of time that each trajectory is cut into, so that a split has units to
-            share out; None is 1, for a file of fewer than three trajectories 20, or down to 6 where windows
-            are wide.
+        blocks: of time that each trajectory is cut into, for a split to share out; None is 1, for a file of
+            fewer than three trajectories 20, or down to 6 where windows are wide.
         every: keep each k-th frame, after derivation.
         law: the true law, if it is known: the results are then compared with it.
         seed: of the run; the data do not depend on it.
@@ -93,6 +92,7 @@ class OwnData:
     """
 
     path: str | list[str] | None = None
+    topology: str | None = None
     dim: int | None = None
     features: list[str] | None = None
     units: dict[str, str] | None = None
@@ -188,7 +188,7 @@ class OwnData:
     def wanted(self) -> Wanted:
         """What is said about the files."""
         units = {name: str(unit) for name, unit in (self.units or {}).items()}
-        return Wanted(self.dim, tuple(self.features or ()), self.time_step, units)
+        return Wanted(self.dim, tuple(self.features or ()), self.time_step, units, self.topology)
 
     def load(self) -> ParticleData:
         """Read the file, derive what is missing, cut and thin.

@@ -34,12 +34,14 @@ class Wanted:
         features: headings of further columns that are inputs.
         time_step: time between frames.
         units: of length, time, mass, charge, as text.
+        topology: file that says what the atoms of a binary trajectory are.
     """
 
     dim: int | None = None
     features: tuple[str, ...] = ()
     time_step: float | None = None
     units: Mapping[str, str] = field(default_factory=dict)
+    topology: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ SAME = 1e-6  # of an edge, by which a box may change
 DUMP = "dump 1 all custom 100 tracks.lammpstrj id type x y z vx vy vz fx fy fz"
 SIDES = re.compile("[pfsm]{2}")  # how LAMMPS says what the two faces across an axis are
 RIGHT = "only boxes with right angles, along the axes, can be read: simulate in one"
+OF_ELEMENTS = "masses are those of the elements, in u: "
 UNSAID = "the file has a box and does not say if it is periodic: taken as open (else give dataset.box)"
 
 Array = npt.NDArray[Any]
@@ -78,7 +79,7 @@ def read_dump(path: Path) -> Sheet:
         fix = f"write it again, with the same columns in all frames: {DUMP}"
         raise bad(path, f"the block at line {start + 1} cannot be read ({error})", fix) from error
     of, periodic = np.repeat(np.arange(len(steps)), counts), [side == "pp" for side in sides[0]]
-    _check_sides(path, [[side == "pp" for side in frame] for frame in sides])
+    check_sides(path, [[side == "pp" for side in frame] for frame in sides])
     edges = box[:, :, 1] - box[:, :, 0]
     for k, axis in enumerate(AXES):
         low, edge = box[of, k, 0], edges[of, k]
@@ -90,7 +91,7 @@ def read_dump(path: Path) -> Sheet:
     table = table.drop(columns=other, errors="ignore").assign(frame=np.repeat(steps, counts))
     if "id" not in table:
         table["id"] = np.concatenate([np.arange(count) for count in counts])
-    return Sheet(table, notes=() if periodic else (UNSAID,), box=_box(path, edges, periodic))
+    return Sheet(table, notes=() if periodic else (UNSAID,), box=edges_of_box(path, edges, periodic))
 
 
 def _check_tilt(path: Path, general: bool, tilts: Sequence[Sequence[float]], frame: int) -> None:
@@ -109,8 +110,8 @@ def _check_tilt(path: Path, general: bool, tilts: Sequence[Sequence[float]], fra
         raise bad(path, f"the box of frame {frame} is tilted ({', '.join(tilt)})", RIGHT)
 
 
-def _check_sides(path: Path, periodic: Sequence[Sequence[bool]]) -> None:
-    """Refuse boxes that are periodic in some frames and open in others."""
+def check_sides(path: Path, periodic: Sequence[Sequence[bool]]) -> None:
+    """Refuse boxes that are periodic in some frames and open in others; which axes are, frame by frame."""
     first, *others = [[axis for axis, wraps in zip(AXES, frame, strict=False) if wraps] for frame in periodic]
     k = next((k for k, axes in enumerate(others, 1) if axes != first), None)
     if k is not None:
@@ -128,8 +129,12 @@ def _coordinate(table: pd.DataFrame, axis: str, low: Array, edge: Array) -> Arra
     return None
 
 
-def _box(path: Path, edges: Array, periodic: Sequence[bool]) -> tuple[float | None, ...] | None:
-    """Edges of the box from those of all frames [F, D]; None along open axes."""
+def edges_of_box(path: Path, edges: Array, periodic: Sequence[bool]) -> tuple[float | None, ...] | None:
+    """Edges of the box from those of all frames [F, D]; None along open axes.
+
+    Raises:
+        InputError: the box changes in time.
+    """
     found = [float(edges[0, k]) if wraps else None for k, wraps in enumerate(periodic)]
     for k, edge in enumerate(found):
         if edge is not None and not edge > 0:
@@ -165,22 +170,28 @@ def read_xyz(path: Path) -> Sheet:
         raise bad(path, problem, "write it again, or save a table") from error
     if not tables:
         raise bad(path, "there are no frames in it", "write it again, or save a table")
-    _check_sides(path, sides)
+    check_sides(path, sides)
     periodic, edges = sides[0], _right_edges(path, np.array(cells), sides[0])
     table = pd.concat(tables, ignore_index=True)
     for k, axis in enumerate(AXES):
         if periodic[k]:
             table[axis] = np.mod(table[axis], edges[0, k])
     notes = []
-    if "mass" not in table and table["element"].nunique() > 1:
-        from ase.data import atomic_masses, atomic_numbers
+    masses = {} if "mass" in table else masses_of(table["element"].unique())
+    if len(masses) > 1:
+        table["mass"] = table["element"].map(masses)
+        notes.append(OF_ELEMENTS + ", ".join(f"{name} {mass:g}" for name, mass in masses.items()))
+    return Sheet(
+        table, notes=tuple(notes), box=edges_of_box(path, edges, [bool(wraps) for wraps in periodic])
+    )
 
-        masses = {name: float(atomic_masses[atomic_numbers[name]]) for name in table["element"].unique()}
-        if "X" not in masses:
-            told = ", ".join(f"{name} {mass:g}" for name, mass in masses.items())
-            table["mass"] = table["element"].map(masses)
-            notes.append(f"masses are those of the elements, in u: {told}")
-    return Sheet(table, notes=tuple(notes), box=_box(path, edges, [bool(wraps) for wraps in periodic]))
+
+def masses_of(elements: Iterable[str]) -> dict[str, float]:
+    """Masses of the elements, in u; none where one of them is no element. Needs ASE."""
+    from ase.data import atomic_masses, atomic_numbers
+
+    known = {name: atomic_numbers.get(name, 0) for name in elements}
+    return {name: float(atomic_masses[k]) for name, k in known.items()} if all(known.values()) else {}
 
 
 def _right_edges(path: Path, cells: Array, periodic: Array) -> Array:

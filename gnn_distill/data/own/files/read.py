@@ -14,7 +14,9 @@ from gnn_distill.data.own.files.columns import Table, Wanted, understood
 from gnn_distill.data.own.files.molecular import SAME, read_dump, read_xyz
 from gnn_distill.data.own.files.tables import joined, named, read_parquet
 from gnn_distill.data.own.files.text import Sheet, read_text
+from gnn_distill.data.own.files.trajectories import BINARY, read_trajectory
 from gnn_distill.data.own.tracks import Contents, bad
+from gnn_distill.errors import InputError
 
 TABLES: dict[str, Callable[[Path], Sheet]] = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".dat"), read_text),
@@ -30,7 +32,7 @@ ARRAYS: dict[str, Callable[[Path], dict[str, Any]]] = {
     **dict.fromkeys((".h5", ".hdf5"), read_h5),
 }
 """What reads arrays, by the ending of their file."""
-ENDINGS = (*TABLES, *ARRAYS)
+ENDINGS = (*TABLES, *BINARY, *ARRAYS)
 Box = tuple[float | None, ...] | None
 
 
@@ -61,7 +63,10 @@ def table_of(paths: Sequence[Path], wanted: Wanted) -> Table | None:
     Raises:
         InputError: as `read`.
     """
-    tables = [path for path in paths if path.suffix.lower() in TABLES]
+    tables = [path for path in paths if path.suffix.lower() not in ARRAYS]
+    if wanted.topology is not None and not all(path.suffix.lower() in BINARY for path in paths):
+        fix = f"it goes with trajectories that end in {', '.join(BINARY)}: leave the key out"
+        raise InputError("dataset.topology", wanted.topology, fix)
     if not tables:
         return None
     if len(tables) < len(paths):
@@ -70,13 +75,20 @@ def table_of(paths: Sequence[Path], wanted: Wanted) -> Table | None:
     parts = {}
     for path in paths:
         name = path.stem if path.stem not in parts else str(path)
-        parts[name] = named(_opened(TABLES, path), path, wanted.time_step)
+        parts[name] = named(_table(path, wanted), path, wanted.time_step)
     first, *others = (part.box for part in parts.values())
     for path, box in zip(paths[1:], others, strict=True):
         if not _same(box, first):
             problem = f"its box is {box and [*box]}, and in {paths[0].name} {first and [*first]}"
             raise bad(path, problem, "give runs in the same box together, and others in a run of their own")
     return understood(joined(parts), paths[0], wanted)
+
+
+def _table(path: Path, wanted: Wanted) -> Sheet:
+    if path.suffix.lower() in BINARY:
+        return read_trajectory(path, wanted.topology, wanted.time_step)
+    sheet: Sheet = _opened(TABLES, path)
+    return sheet
 
 
 def _same(one: Box, other: Box) -> bool:
