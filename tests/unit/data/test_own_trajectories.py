@@ -154,6 +154,18 @@ def test_times_of_a_dcd_are_told_and_can_be_given(tmp_path: Path):
     assert data.spacing == pytest.approx(0.25)
 
 
+def test_a_dcd_of_lammps_is_in_units_of_its_own(tmp_path: Path):
+    path = tmp_path / "t.dcd"
+    topology, whole = write(path), path.read_bytes()
+    path.write_bytes(whole[:100] + b"Written by LAMMPS" + whole[117:])  # its title
+    table = rows_of(path, topology)
+    assert table.clock == "frame" and table.units == {"mass": "u"}
+    assert table.notes[0].startswith("LAMMPS wrote it in units of its own")
+    assert table.box == pytest.approx(tuple(BOX), rel=1e-6)
+    with pytest.raises(InputError, match=r"dataset\.time_step"):
+        OwnData(str(path), topology=topology, blocks=3).load()
+
+
 def test_what_is_derived_from_a_trajectory_is_right(tmp_path: Path):
     topology = write(tmp_path / "t.trr")
     options: dict[str, Any] = {"blocks": 1, "window": 7, "dynamics": "second_order"}

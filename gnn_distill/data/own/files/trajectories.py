@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ BINARY = {".dcd": "DCD", ".xtc": "XTC", ".trr": "TRR", ".nc": "NCDF", ".ncdf": "
 """Formats by the endings of files, as MDAnalysis calls them."""
 FORCE = 100.0
 """u Å/ps² in a kJ/(mol Å)."""
+LAMMPS, HEADER = b"LAMMPS", 512
+"""What stands within so many first bytes of a DCD that LAMMPS wrote, which does not convert to Å and ps."""
 RIGHT_ANGLE = 1e-3  # degrees by which one may be rounded
 MASS = "mass (u)"
 UNITS = "units are those of MDAnalysis: Å, ps, u, e; velocities are in Å/ps, forces in u Å/ps²"
@@ -73,8 +76,22 @@ def read_trajectory(path: Path, topology: str | None, time_step: float | None) -
         universe = _opened(MDAnalysis, about, topology)
         frames = _read(universe, link, path, topology)
         timed = not any("no dt information" in str(warning.message) for warning in said)
-        timed = timed and not (path.suffix.lower() == ".dcd" and time_step is not None)
-        return _sheet(path, universe.atoms, frames, timed)
+        foreign = path.suffix.lower() == ".dcd" and LAMMPS in _head(path)
+        timed = timed and not foreign and not (path.suffix.lower() == ".dcd" and time_step is not None)
+        sheet = _sheet(path, universe.atoms, frames, timed)
+        return _in_units_of_lammps(sheet) if foreign else sheet
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEADER)
+
+
+def _in_units_of_lammps(sheet: Sheet) -> Sheet:
+    """The same where LAMMPS wrote its numbers as they are, be they of `units lj`, `real` or others."""
+    rows = sheet.rows.rename(columns={f"{axis} (Å)": axis for axis in AXES})
+    told = "LAMMPS wrote it in units of its own: lengths are as they are, times of the header are left out"
+    return replace(sheet, rows=rows, notes=(told, *sheet.notes[1:]))
 
 
 @contextlib.contextmanager
