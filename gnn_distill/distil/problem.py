@@ -96,6 +96,7 @@ class Evidence:
         individuals: their names, where they are told apart, see `gnn_distill.data.graphs.ParticleData`;
             `known` and `optional` likewise.
         kinds: number of the kind of each, as far as laws differ between kinds, shape [K].
+        reach: distance beyond which pairs do not act; None where none was found.
     """
 
     model: ParticleGNN
@@ -115,6 +116,7 @@ class Evidence:
     known: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     optional: bool = True
     kinds: Index | None = None
+    reach: float | None = None
 
     @property
     def kicked(self) -> bool:

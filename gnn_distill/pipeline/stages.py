@@ -254,7 +254,8 @@ def write_law(
 ) -> dict[str, Any]:
     """Export the law and let it run beside the network; returns `content` with what came of that."""
     columns = experiment.datamodule.test.columns
-    content = content | {"box": columns.box, "softening": columns.softening, "radius": experiment.data.radius}
+    radius = content.get("radius") or experiment.data.radius
+    content = content | {"box": columns.box, "softening": columns.softening, "radius": radius}
     content["units"] = dict(experiment.data.units)
     if isinstance(experiment.source, OwnData):
         content["particles"] = particles_of(law, experiment.data.features, columns, content.get("kinds"))

@@ -40,6 +40,7 @@ import numpy as np
 
 SOFTENING = $softening
 BOX = $box  # edges of the periodic box of the data, None along an open axis
+RADIUS = $radius  # from this distance on pairs do not act; None where all do
 STRENGTHS = $strengths  # what individuals bring, by label
 BROUGHT = $brought  # its names: strengths as a source, s, and as a receiver, t; 1 or 0 for each kind
 KINDS = $kinds  # columns of `features` that are 1 for particles of a kind, by its label
@@ -113,7 +114,8 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
             known |= {name: 1.0 * np.isclose(k, number) for name, number in EDGES.items()}
         with np.errstate(all="ignore"):
             found = _side_by_side(pair(**known, **properties(1, i), **properties(2, j)), d)
-        np.add.at(total, i, np.where(d[:, None] == 0, 0.0, found))  # no direction, so no force
+        acts = (d > 0) & (RADIUS is None or d < RADIUS)  # without a direction there is no force, either
+        np.add.at(total, i, np.where(acts[:, None], found, 0.0))
     places = dict(zip($places, np.concatenate([x, v], axis=1).T))
     return total + _side_by_side(own(**places, **properties(1, slice(None))), m)
 
@@ -163,7 +165,7 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
     }
     built |= {"hidden": found} if (found := strengths_of(content)) else {}
     built |= {"kinds": kinds} if (kinds := list(content.get("hidden_kinds") or ())) else {}
-    built |= {"bonds": content["bonds"]} if content.get("bonds") else {}
+    built |= {key: content[key] for key in ("bonds", "radius") if content.get(key)}
     each = [f"% {label}, receiver first\n{latex(Law.of(one), softening)}" for label, one in laws.items()]
     texts = {
         "law.tex": "\n".join(each) or latex(law, softening),
@@ -177,6 +179,7 @@ def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
             content.get("kinds"),
             content.get("bonds"),
             content.get("hidden_kinds") or (),
+            content.get("radius"),
         ),
     }
     if curves := content.get("hidden_curves"):
@@ -295,6 +298,7 @@ def in_numpy(
     kinds: Mapping[str, str] | None = None,
     bonds: tuple[int, Sequence[float]] | None = None,
     unlabelled: Sequence[str] = (),
+    radius: float | None = None,
 ) -> str:
     """A Python module that needs NumPy only: accelerations of n particles, or velocities in first order.
 
@@ -308,6 +312,7 @@ def in_numpy(
         kinds: columns among `further` that are 1 for the particles of a kind, by its label.
         bonds: number of particles, and numbers of edges that are kinds; None where edges are alike.
         unlabelled: names of the kinds that individuals are of.
+        radius: distance from which on pairs do not act; None where all do.
     """
     used, dim = names(law), len(law.components)
     alone = law.one_body or (sympy.S.Zero,) * dim
@@ -322,6 +327,7 @@ def in_numpy(
     return NUMPY_FILE.substitute(
         quantity=_quantity(law),
         box=None if box is None else list(box),
+        radius=radius,
         softening=softening,
         further=columns,
         strengths=dict(strengths or {}),

@@ -51,6 +51,7 @@ class LawModule(nn.Module):
             and as receiver, and 1 or 0 for each of `kinds`; none where the law reads none.
         kinds: names of the kinds that individuals are of.
         bonds: of how many particles features hold the numbers of edges, and which numbers are kinds.
+        radius: distance from which on pairs do not act; None where all do.
     """
 
     strengths: Tensor
@@ -67,9 +68,10 @@ class LawModule(nn.Module):
         hidden: Sequence[Sequence[float]] = (),
         kinds: Sequence[str] = (),
         bonds: tuple[int, Sequence[float]] | None = None,
+        radius: float | None = None,
     ) -> None:
         super().__init__()
-        self.order, self.kinds = order, tuple(kinds)
+        self.order, self.kinds, self.radius = order, tuple(kinds), radius
         space = tuple(further), tuple(box) if box else None, softening, len(hidden) > 0
         known = None if bonds is None else Bonds(bonds[0], tuple(bonds[1]))
         self.columns = Columns(len(acceleration), *space, known)
@@ -91,7 +93,7 @@ class LawModule(nn.Module):
         lists: dict[str, Any] = {key: law.get(key) or () for key in ("one_body", "further", "box")}
         softening, order = law.get("softening", SOFTENING), law.get("order", 2)
         lists |= {"hidden": strengths_of(law), "kinds": law.get("hidden_kinds") or ()}
-        lists |= {"bonds": law.get("bonds")}
+        lists |= {"bonds": law.get("bonds"), "radius": law.get("radius")}
         return cls(law["acceleration"], edges=edges, softening=softening, order=order, **lists)
 
     def forward(self, x: Tensor, edge_mask: Tensor | None = None) -> Tensor:
@@ -122,6 +124,8 @@ class LawModule(nn.Module):
             named |= self._brought(one, 1) | self._brought(two, 2)
         pairs = _stacked(self._pair, named, like=d)
         pairs = torch.where((delta == 0).all(-1, keepdim=True), 0.0, pairs)  # no direction, so no force
+        if self.radius is not None:
+            pairs = torch.where(d[..., None] < self.radius, pairs, 0.0)
         if edge_mask is not None:
             pairs = torch.where(edge_mask[..., None], pairs, 0.0)
         total = pairs.new_zeros(*x.shape[:2], columns.dim).index_add(1, receiver, pairs)

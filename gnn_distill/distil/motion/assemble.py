@@ -34,6 +34,7 @@ from gnn_distill.distil.motion.kicks import fitted, unkicked
 from gnn_distill.distil.motion.law import apart as laws_apart
 from gnn_distill.distil.motion.law import in_words, numbers, rival, spread, stated_potential, written
 from gnn_distill.distil.motion.points import entry, front, points_of
+from gnn_distill.distil.motion.reach import nearer
 from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import (
     ALL,
@@ -116,7 +117,14 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     fresh = not is_scarce(evidence)
     choice = Search(few if curves is None else None, *sides, evidence.order, forms, work.say, fresh)
     rounds = Rounds(work, choice, points, 1.0 if sides[0].motion.count else evidence.noise)
-    chosen, classes = rounds.run(), dict(seen.motion.groups)
+    chosen, classes = choice.run(), dict(seen.motion.groups)
+    if hidden is None and curves is None and not classes and rounds.rest(chosen) >= DONE:
+        if cut := nearer(rounds, chosen):
+            reach, rounds, chosen = cut
+            work.say(f"  pairs act up to a distance of {reach:.4g}")
+            evidence, choice = replace(evidence, reach=reach), rounds.search
+            seen, unseen = choice.seen, choice.unseen
+    chosen = rounds.run(chosen)
     if hidden is None and curves is None and not classes and rounds.rest(chosen) >= DONE:
         chosen = _looked_wider(evidence, choice, chosen)
     if hidden is None and len(groups.each) > 1:
@@ -196,7 +204,7 @@ def central_law(
     size, _ = along(X[:, axes], found.problem.values)
     points = Points(X[:, inputs], size, np.ones(len(X)), names)
     choice = Search(few, seen, unseen, 2, lambda key: _forms(work.engine, points, joint.front, key), work.say)
-    chosen = Rounds(work, choice, {"u": points}, evidence.noise).run()
+    chosen = Rounds(work, choice, {"u": points}, evidence.noise).run(choice.run())
     if not chosen.form.terms:
         return None
     columns, test = evidence.test.columns, evidence.test
@@ -257,6 +265,7 @@ def _law(
         "box": columns.box and list(columns.box),
         "bonds": columns.bonds and [columns.bonds.count, list(columns.bonds.kinds)],
         "softening": columns.softening,
+        "radius": evidence.reach,
         "r2_truth": _truth(law, evidence),
         **off,
     }

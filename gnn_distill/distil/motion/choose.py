@@ -125,8 +125,8 @@ def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]
     standing = [t for t in standing if not any(beaten(t, o, size) for o in standing)] or [best]
     alike = [t for t in standing if t.order[:2] == standing[0].order[:2]]
     alike = [t for t in alike if typical(t.errors - standing[0].errors) <= ROUNDED * size]
-    if unseen.count:  # forms that noise does not tell apart
+    if unseen.count:  # all that noise does not tell apart
         alike = [t for t in standing if t.order[:2] == standing[0].order[:2]]
-    chosen = min(alike, key=lambda t: t.fit.form.size)  # the same function, written shorter
+    chosen = min(alike, key=lambda t: (0 if unseen.count else t.fit.form.place, t.fit.form.size))
     others = [t for t in standing if t is not chosen and typical(t.errors - chosen.errors) > MATERIAL * size]
     return chosen, sorted(others, key=lambda t: float(t.losses.mean()))

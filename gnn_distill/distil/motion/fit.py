@@ -88,6 +88,7 @@ class Form:
         symbols: of the constants that are no factors, [P].
         start: their values, shape [P].
         size: complexity of the expression.
+        place: in the list of known laws, where special ones stand before general ones.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Form:
     symbols: tuple[str, ...] = ()
     start: tuple[float, ...] = ()
     size: int = 0
+    place: int = 0
 
     @classmethod
     def of(cls, expression: sympy.Expr, along: str, name: str = "", size: int = 0) -> Form:

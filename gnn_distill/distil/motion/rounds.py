@@ -48,9 +48,9 @@ class Rounds:
     points: Mapping[str, Points]
     noise: float = 0.0
 
-    def run(self) -> Chosen:
-        """The forms that are chosen in the first round, bettered by further ones."""
-        chosen, seconds = self.search.run(), float(getattr(self.work.engine, "seconds", 0.0))
+    def run(self, chosen: Chosen) -> Chosen:
+        """The forms that were chosen in the first round, bettered by further ones."""
+        seconds = float(getattr(self.work.engine, "seconds", 0.0))
         known = list(chosen.tried)  # a network that explains nothing suggests nothing, either
         if not known or seconds <= 0 or self.rest(chosen) < DONE:
             return chosen

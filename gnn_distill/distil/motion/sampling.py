@@ -79,10 +79,12 @@ def every(evidence: Evidence) -> Motion:
 
 def rows_of(evidence: Evidence, graphs: Graphs, edges: int, draw: int, whole: bool = False) -> Rows:
     """A sample of graphs with what the network says of them."""
-    part = motion_of(evidence, graphs, edges, 100 * evidence.seed + draw, whole)
+    all_pairs = replace(evidence, reach=None)
+    part = motion_of(all_pairs, graphs, edges, 100 * evidence.seed + draw, whole)
     if evidence.model.basis == ISOTROPIC:
         found = pair_functions(evidence.model, part.graphs)
-        return Rows(part, Parts(found.functions, found.own).columns(part), found.functions)
+        rows = Rows(part, Parts(found.functions, found.own).columns(part), found.functions)
+        return rows if evidence.reach is None else rows.nearer(evidence.reach)
     c, own = pulled_apart(evidence.model, part.graphs, evidence.recording.pullback_kind)
     return Rows(part, Parts({"u": (c * part.directions["u"]).sum(axis=1)}, own).columns(part))
 
@@ -93,6 +95,8 @@ def motion_of(evidence: Evidence, graphs: Graphs, edges: int, draw: int, whole: 
     usual = frame.loudness.double().cpu().numpy() if frame is not None and evidence.individuals else None
     more = evidence.kicked, usual, whole
     found = motion(graphs, edges_of(evidence), evidence.kernel, edges, draw, *more)
+    if evidence.reach is not None:
+        found = replace(found, edges=found.edges.where(found.named["d"] < evidence.reach))
     return found if evidence.kinds is None else labelled(found, evidence.kinds)
 
 

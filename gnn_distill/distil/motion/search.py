@@ -116,6 +116,12 @@ class Rows:
         pairs = [column for key, column in self.network.items() if key[:1] in ("u", "t")]
         return innovations(self.motion, np.concatenate([np.zeros((self.motion.labels.size, 0)), *pairs], 1))
 
+    def nearer(self, reach: float) -> Rows:
+        """The same rows where only pairs nearer than this act."""
+        near = self.motion.named["d"] < reach
+        motion = replace(self.motion, edges=self.motion.edges.where(near))
+        return Rows(motion, self.network, {k: f[near] for k, f in self.functions.items()})
+
     def weighed(self, strengths: Strengths, u: Array) -> Rows:
         """The same rows with these strengths of individuals, and another word for the part along Δ/d."""
         return Rows(self.motion.weighed(strengths), {**self.network, "u": u.reshape(-1, 1)})
@@ -350,10 +356,10 @@ def candidates(
         more: further known laws by name, see `gnn_distill.distil.engines.forms.FormsEngine`.
     """
     found = []
-    for guess in guesses(trim(points), more):
+    for k, guess in enumerate(guesses(trim(points), more)):
         terms = tuple(Term((t,), along) for t in guess.terms)
         size = sum(complexity(t) for t in guess.terms) + 2 * len(guess.terms) - 1
-        found.append(Form(guess.name, terms, tuple(guess.constants), tuple(guess.constants.values()), size))
+        found.append(Form(guess.name, terms, (*guess.constants,), (*guess.constants.values(),), size, k))
     for equation in () if front is None else front.equations:
         if equation.expression.free_symbols:
             expression = min(equation.expression, plain(equation.expression), key=complexity)

@@ -148,6 +148,7 @@ CASES = {
         ("-0.5*x", "-0.5*y", "0.1 - 0.5*z"),
         {"order": 1},
     ),
+    "cut off": (("dx/d**3", "dy/d**3"), (), {"radius": 1.6}),
     "in a box": (("dx*(d**(-14) - d**(-8))", "dy*(d**(-14) - d**(-8))"), (), {"box": (3.0, None)}),
     "not softened": (("m2*dx/r**2", "m2*dy/r**2"), (), {"softening": 0.0}),
     "driven along a column": (
@@ -172,11 +173,14 @@ def test_every_export_computes_the_same(case, tmp_path):
     rng = np.random.default_rng(5)
     x = torch.from_numpy(rng.uniform(-2, 2, (1, 5, columns.count)))
     x[..., columns.constant] = x[..., columns.constant].abs() + 0.3
-    edges = edge_features(x, complete_graph(5), columns)
-    one = x[0].numpy()
+    edges, reach = edge_features(x, complete_graph(5), columns), more.get("radius")
+    within = np.linalg.norm(edges.delta, axis=1) < (reach or np.inf)
+    assert within.any() and within.all() == (reach is None)
+    edges, one = edges.where(within), x[0].numpy()
     expected = law.accelerations(edges, Nodes(columns.own(one), np.zeros((5, dim))))
     assert np.isfinite(expected).all() and np.abs(expected).min() > 1e-4
     content = law.to_dict() | {"further": list(further), "box": box, "softening": columns.softening}
+    content["radius"] = reach
     module = LawModule.from_law(content)
     assert module(x)[0].detach().numpy() == pytest.approx(expected, rel=1e-12, abs=1e-12)
     found = written(tmp_path, law, content)

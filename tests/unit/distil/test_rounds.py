@@ -69,7 +69,7 @@ def found(pair, told=None, wrong: float = 0.03, noise: float = 0.0, shuffled: bo
         rows.append(Rows(part, {"u": part.pairs(f[:, None] * part.directions["u"]).reshape(-1, 1)}))
     points = Points(np.stack(columns, axis=1), f, np.ones(len(f)), NAMES)
     search = Search(*rows, 2, lambda key: candidates(points, None, key))
-    chosen = Rounds(Work(Still(seconds=seconds), 0), search, {"u": points}, noise).run()
+    chosen = Rounds(Work(Still(seconds=seconds), 0), search, {"u": points}, noise).run(search.run())
     return chosen, parts
 
 
