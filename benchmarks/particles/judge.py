@@ -131,11 +131,13 @@ def kinds(law: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any]:
     }
     row["labels"] = sum(means.get(k) == truth["kinds"][n] for n, k in told.items()) / len(told)
     row["sure"] = min(one["sure"] for one in law["hidden"].values())
-    row["curves"] = {}
+    row["curves"], free = {}, law.get("hidden_curves")
+    if free is None:
+        return row
     for one, two in itertools.product(names, repeat=2):
         true = truth["laws"][f"{means[one]}-{means[two]}"]
         d, f = np.array(true["d"]), np.array(true["f"])
-        curve = np.interp(d, law["hidden_curves"]["d"], law["hidden_curves"][f"u {one}-{two}"])
+        curve = np.interp(d, free["d"], free[f"u {one}-{two}"])
         off = np.abs(curve - f) / np.maximum(np.abs(f), 1e-3 * np.abs(f).max())
         row["curves"][f"{one}-{two}"] = float(np.median(off))
     return row

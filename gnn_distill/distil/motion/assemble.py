@@ -129,6 +129,10 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
         chosen = _looked_wider(evidence, choice, chosen)
     if hidden is None and len(groups.each) > 1:
         chosen, classes = settled(chosen, (seen, unseen), groups)
+        if chosen.own:  # what stood for errors of earlier forms may go
+            sides = tuple(replace(rows, motion=rows.motion.grouped(classes)) for rows in (seen, unseen))
+            choice = replace(choice, seen=sides[0], unseen=sides[1])
+            chosen = replace(chosen, own=tuple(choice.own([], tuple(chosen.pairs.values()))))
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
     law = _law(evidence, chosen, hidden, curves, classes) if chosen.form.terms else None

@@ -111,10 +111,11 @@ def likelier(one: Tried, other: Tried) -> bool:
     """Whether all rows together prefer `other`, by their likelihoods (Bayesian information criterion).
 
     Unseen rows tell two forms apart by z errors only where fits of all rows differ by 4 z² and more in χ²:
-    they have noise of their own. Where noise is nearly all of the labels there are none to spare.
+    they have noise of their own. Where noise is nearly all of the labels there are none to spare. The choice
+    among some dozens of forms of as many numbers counts as one more.
     """
     gain = float(one.losses.sum() - other.losses.sum())
-    return gain > max(CHANCE**2, (other.fit.numbers - one.fit.numbers) * np.log(other.count))
+    return gain > max(1, other.fit.numbers - one.fit.numbers) * np.log(other.count)
 
 
 def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]]:

@@ -24,13 +24,15 @@ from gnn_distill.distil.motion.choose import CHANCE, beaten, compared
 from gnn_distill.distil.motion.digest import digested
 from gnn_distill.distil.motion.fit import BAD, NOTHING, Fit, Form, bounds, fit, together, typical
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.distil.motion.search import SCREENED, Rows, Search
+from gnn_distill.distil.motion.search import Rows, Search
 from gnn_distill.distil.motion.target import Splines, columns, products
 
 COUNT = 10
 """Splines of a curve."""
 MOST = 8
 """Products of properties that are tried."""
+NEAREST = 20
+"""Forms that are fitted of those that come near to a curve."""
 ENDS = 1e-4
 """Share of the distances beyond each end of a curve in whose place forms stand."""
 PLACES = 1000
@@ -64,7 +66,7 @@ class Curve:
         product = np.broadcast_to(compiled(self.product)(named), len(told.X))
         return replace(told, y=product * (self.splines(named["r"]) @ self.factors))
 
-    def nearest(self, forms: Sequence[Form], told: Points, count: int = SCREENED) -> list[Form]:
+    def nearest(self, forms: Sequence[Form], told: Points, count: int = NEAREST) -> list[Form]:
         """So many forms that come nearest to the curve in units of its errors, the simple ones among them.
 
         Args:

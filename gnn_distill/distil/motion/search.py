@@ -194,7 +194,8 @@ class Search:
                 best, level[key], tried[key] = self._choose(forms[key], told, known)
                 name, count = best.fit.form.name or "an equation of the search", len(forms[key])
                 self.say(f"  part {key} on unseen runs: {name}, the simplest of {count} that no other beats")
-                forms[key] = _finalists(best, tried[key], simple=self.few is not None)
+                simple = self.few is not None or self.seen.motion.count > 0
+                forms[key] = _finalists(best, tried[key], simple)
                 pairs.pop(key, None)
                 if best.fit.form.terms:
                     pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
@@ -286,7 +287,7 @@ class Search:
     def _screened(self, forms: Sequence[Form], told: Sequence[str], known: Sequence[Form]) -> list[Form]:
         """The forms that fit a few rows best, their constants moved there."""
         if self.few is None:
-            return list(forms)[:SCREENED]
+            return list(forms)
         motion, extra = self.few.motion, self.few.beside(told, known)
         fits = self._fits(motion, forms, extra)
         rated = sorted(compared(fits, motion, extra), key=lambda t: float(t.losses.mean()))
