@@ -80,17 +80,24 @@ def test_a_few_labels_that_are_far_off_move_nothing():
     assert found.factors == pytest.approx(clean.factors, rel=0.1)
 
 
-def test_particles_that_drive_themselves_are_told_from_those_that_are_slowed():
+@pytest.mark.parametrize(
+    ("drive", "told"),
+    [
+        (lambda v: v / v.norm(dim=-1, keepdim=True), {"drag", "propulsion"}),
+        (lambda v: v.sign() * torch.tensor([1.0, 0.0]), {"drag", "drive along x"}),
+    ],
+)
+def test_particles_that_drive_themselves_are_told_from_those_that_are_slowed(drive, told):
     parts = []
     for seed in (0, 1):
         data = graphs(trap=0.0, field=0.0, drag=0.8, seed=seed)
         v = data.features[..., COLUMNS.velocity]
-        pushed = data.accelerations + 1.1 * v / v.norm(dim=-1, keepdim=True)
+        pushed = data.accelerations + 1.1 * drive(v)
         noise = 0.05 * torch.randn(pushed.shape, generator=torch.Generator().manual_seed(seed))
         parts.append(rows(dataclasses.replace(data, accelerations=pushed + noise)))
     pairs = network(parts[0])["u"], network(parts[1])["u"]
     found = selected(*parts, fields(COLUMNS, 2, ["m1", "q1"]), pairs)
-    assert {f.name for f in found} == {"drag", "propulsion"}
+    assert {f.name for f in found} == told
 
 
 def test_the_one_body_terms_that_act_are_selected_and_no_others():
