@@ -103,7 +103,8 @@ def _model(form: Form) -> _Model:
     amplitudes = [a for a in map(sympy.Symbol, AMPLITUDES) if text.has(a)]
     terms = tuple(text.diff(a) for a in amplitudes) or (text,)  # without an amplitude it gets one in front
     rest = text.xreplace({a: sympy.S.Zero for a in amplitudes}) if amplitudes else sympy.S.Zero
-    if rest != 0 or any(t.has(a) for t in terms for a in amplitudes) or not text.has(R):
+    nothing = not text.has(R) and text not in amplitudes
+    if rest != 0 or any(t.has(a) for t in terms for a in amplitudes) or nothing:
         raise InputError(key, form.formula, "use r, and A B C as factors of whole terms only: A*exp(-r/L)")
     used = tuple(n for n in letters if text.has(sympy.Symbol(n)))
     return _Model(form.name, terms, used, tuple(map(compiled, terms)))

@@ -22,6 +22,7 @@ class Form(NamedTuple):
 
 
 KNOWN = (
+    Form("constant", "A", "strings; alignment with all within a radius"),
     Form("spring without rest length", "A*r", "Hooke"),
     Form("inverse distance", "A/r", "line charges, vortices"),
     Form("inverse square", "A/r**2", "Newton, Coulomb"),

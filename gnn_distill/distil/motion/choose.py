@@ -17,6 +17,9 @@ from gnn_distill.distil.motion.samples import Motion
 CHANCE = 3.0
 """A form is beaten where another one's loss is smaller by so many standard errors of the logarithm of their
 ratio, paired over units, …"""
+HARM, FEWEST = 0.005, 2.0
+"""… or where what some units lose is at most this share of what others gain, and so many carry the gain: what
+only few particles ever meet, as a wall, helps few units much and harms none, …"""
 CLEAR = 0.1
 """… and its errors are larger by this share, …"""
 MATERIAL = 0.003
@@ -92,7 +95,7 @@ def beaten(one: Tried, other: Tried, size: float) -> bool:
     """
     if other.count:
         return likelier(one, other)
-    if surprise(one, other) < CHANCE:
+    if surprise(one, other) < CHANCE and not harmless(one, other):
         return False
     worse, better = float(one.losses.mean()), float(other.losses.mean())
     if worse < (ROUNDED * size) ** 2:
@@ -105,6 +108,13 @@ def surprise(one: Tried, other: Tried) -> float:
     ratio = np.log(np.maximum(one.losses, 1e-300) / np.maximum(other.losses, 1e-300))
     error = float(ratio.std(ddof=1)) / np.sqrt(len(ratio)) if len(ratio) > 1 else np.inf
     return float(ratio.mean()) / max(error, 1e-12)
+
+
+def harmless(one: Tried, other: Tried) -> bool:
+    """Whether `other` is better in several units and worse in none, as far as that counts beside the gain."""
+    gain = one.losses - other.losses
+    total, harm = float(gain.sum()), float(np.maximum(-gain, 0.0).sum())
+    return total > 0 and harm <= HARM * total and total**2 >= FEWEST * float((gain**2).sum())
 
 
 def likelier(one: Tried, other: Tried) -> bool:

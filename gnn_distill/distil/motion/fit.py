@@ -23,6 +23,8 @@ from gnn_distill.physics.variables import MOVING, RELATIVE, VELOCITIES
 ROUNDS, REWEIGHTED, STEPS = 2, 8, 15
 SETTLED = 1e-5
 """Relative change of factors at which they are not weighted anew."""
+LARGEST = 300.0
+"""Exponent of e in a law, at most."""
 BAD = 1e6
 """In the place of what is not finite, in typical labels."""
 WIDER, HELD = (0.5, 1.0, 2.0), 5000
@@ -218,7 +220,8 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
 def holds(found: Fit, motion: Motion) -> bool:
     """Whether a pair law is finite on pairs nearer and farther than those of the data, too.
 
-    A root or a logarithm may have no value where no fit has looked.
+    A root or a logarithm may have no value where no fit has looked. An exponential of large numbers, as of a
+    step that is taken for a steep slope, has no value that can be written down.
     """
     constants = dict(zip(found.form.symbols, found.constants, strict=True))
     apart = motion.named["d"] > 0
@@ -230,6 +233,9 @@ def holds(found: Fit, motion: Motion) -> bool:
                 some = {n: v[here[:: max(1, len(here) // HELD)]] for n, v in motion.named.items()}
                 stretched = {n: factor * v if n in ("d", "r") else v for n, v in some.items()}
                 if not np.isfinite(term.functions[0]({**stretched, **constants})).all():
+                    return False
+                powers = (p.args[0] for p in term.forms[0].atoms(sympy.exp))
+                if any(np.max(compiled(p)({**some, **constants}), initial=0.0) > LARGEST for p in powers):
                     return False
     return True
 

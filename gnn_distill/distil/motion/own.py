@@ -55,10 +55,10 @@ def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
     for k in range(dim):
         single = [sympy.S.One, *(c for _, v in vectors for c in v)]
         axes += [(f"{e} along {AXES[k]}", _along(e, k, dim)) for e in single]
-        if order == 2:  # walkers of two streams
-            axes.append((f"drive along {AXES[k]}", _along(speed[k] / sympy.Abs(speed[k]), k, dim)))
         further = [sympy.Symbol(sided(name, 1)) for name in columns.further]
         axes += [(f"{e} along {AXES[k]}", _along(e, k, dim)) for e in further]
+        if order == 2:  # walkers of two streams, whose headings nobody recorded
+            axes.append((f"drive along {AXES[k]}", _along(speed[k] / sympy.Abs(speed[k]), k, dim)))
     m, q = sympy.Symbol("m1"), sympy.Symbol("q1")
     factors = [sympy.S.One]
     factors += [1 / m] if "m1" in varying else []

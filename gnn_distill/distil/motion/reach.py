@@ -54,10 +54,11 @@ def nearer(rounds: Rounds, chosen: Chosen) -> tuple[float, Rounds, Chosen] | Non
 
 def ended(search: Search, chosen: Chosen) -> float | None:
     """The distance beyond which the forms that were tried had better not act; None where there is none."""
-    if list(chosen.pairs) != ["u"]:
+    if len(chosen.pairs) != 1 or search.seen.motion.groups:
         return None
-    tried = sorted(chosen.tried.get("u", []), key=lambda t: float(t.losses.mean()))
-    forms = [chosen.pairs["u"], *(t.fit.form for t in tried if t.fit.form.terms)][:TRIED]
+    ((key, form),) = chosen.pairs.items()
+    tried = sorted(chosen.tried.get(key, []), key=lambda t: float(t.losses.mean()))
+    forms = [form, *(t.fit.form for t in tried if t.fit.form.terms)][:TRIED]
     found = [_cut(search, form, chosen.own) for form in forms]
     reach, cut = min(found, key=lambda one: float(np.mean(np.abs(one[1][0]))))
     whole = fit(search.seen.motion, chosen.form, search.seen.beside([]))

@@ -48,7 +48,7 @@ def chosen(engine, front_of):
     points = Points(np.stack([part.named[n] for n in NAMES], axis=1), f, np.ones(len(f)), NAMES)
     front = front_of(points)
     search = Search(*rows, 2, lambda key: _forms(engine, points, front, key))
-    return Rounds(Work(engine, 0), search, {"u": points}).run(), parts
+    return Rounds(Work(engine, 0), search, {"u": points}).run(search.run()), parts
 
 
 def test_what_pysr_finds_is_refitted_and_chosen_on_accelerations():

@@ -245,3 +245,18 @@ def test_labels_that_are_averages_are_compared_with_averages(window: int):
 
 def rows_of_two(data: Subset) -> Motion:
     return motion(data, complete_graph(2))
+
+
+def test_a_wall_that_few_particles_have_met_is_found_and_none_where_none_is():
+    def rows_with(wall: float, noise: float, seed: int) -> Motion:
+        data = graphs(noise=noise, seed=seed, drag=0, trap=0, field=0)
+        x = data.features[..., :2]
+        beyond = (x - torch.tensor([wall, 9.0])).clamp(min=0)
+        return rows(dataclasses.replace(data, accelerations=data.accelerations - 6.0 * beyond))
+
+    met = [rows_with(2.7, 1e-4, seed) for seed in (3, 4)]
+    place = np.stack([met[0].nodes.named[a] for a in "xy"], axis=1)
+    assert 2 < (place[:, 0] > 2.7).sum() < 12
+    for parts, told in ((met, ["soft wall at high x"]), ([rows_with(9.0, 0.3, s) for s in (3, 4)], [])):
+        pairs = network(parts[0], 0)["u"], network(parts[1], 0)["u"]
+        assert [f.name for f in selected(*parts, walls(place), pairs)] == told
