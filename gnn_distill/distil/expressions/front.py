@@ -13,6 +13,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.parse import parse, rounded, write
 from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.expressions.safe import tried
 from gnn_distill.errors import InputError
 
 Loss = Callable[[Array, Array], float]
@@ -100,10 +101,16 @@ class Front:
         names: Sequence[str],
         loss: Loss,
     ) -> Front:
-        """The front of `expressions` on the points X [S, K], y [S]; dominated ones are dropped."""
-        losses = {e: float(loss(evaluate(e, X, names), y)) for e in dict.fromkeys(expressions)}
-        rated = [(complexity(e), max(v, SMALLEST_LOSS), e) for e, v in losses.items() if math.isfinite(v)]
-        return cls.from_rated(rated, names)
+        """The front of `expressions` on the points X [S, K], y [S].
+
+        Those that are dominated are dropped, and so are those that cannot be worked out.
+        """
+
+        def sized(e: sympy.Expr) -> tuple[int, float]:
+            return complexity(e), max(float(loss(evaluate(e, X, names), y)), SMALLEST_LOSS)
+
+        rated = [(*tried(sized, (0, math.inf), e), e) for e in dict.fromkeys(expressions)]
+        return cls.from_rated([each for each in rated if math.isfinite(each[1])], names)
 
     @classmethod
     def on(cls, points: Points, expressions: Iterable[sympy.Expr]) -> Front:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 
 import sympy
+from mpmath.libmp import NoConvergence
 from sympy.printing.str import StrPrinter
 
 from gnn_distill.errors import InputError
@@ -23,6 +24,19 @@ MAX_LENGTH = 4000
 MAX_DEPTH = 100
 MAX_EXPONENT = 20
 MAX_NUMBER = 1e200  # constants of lengths in metres to the power of 12 are as large
+
+NO_VALUE = (
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    sympy.PolynomialError,
+    NoConvergence,
+)
+"""What SymPy raises where an expression cannot be worked out."""
 
 R = sympy.Symbol("r")
 """The distance of a pair, softened."""
@@ -126,7 +140,7 @@ def _fold(node: ast.expr, build: Callable[[], sympy.Expr]) -> sympy.Expr:
         size = float(result)
     except InputError:
         raise
-    except (TypeError, OverflowError, ZeroDivisionError, ValueError):
+    except NO_VALUE:
         size = math.nan
     if not abs(size) <= MAX_NUMBER:
         raise InputError("expression", _show(node), "use numbers that are real and finite")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sympy
 
+from gnn_distill.distil.expressions.safe import tried
+
 LONG = 40
 """Nodes beyond which nothing is cancelled: it may take longer than it is worth."""
 
@@ -19,7 +21,7 @@ def plain(expression: sympy.Expr) -> sympy.Expr:
     if not symbols or nodes > LONG or not expression.is_rational_function(*symbols):
         return expression
     number, parts = sympy.S.One, []
-    for factor in sympy.Mul.make_args(sympy.cancel(expression)):
+    for factor in sympy.Mul.make_args(tried(sympy.cancel, expression, expression)):
         base, power = factor.as_base_exp()
         if base.is_Add and power.is_Integer:
             first = max(base.args, key=sympy.total_degree)

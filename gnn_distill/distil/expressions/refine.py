@@ -19,8 +19,9 @@ from scipy.optimize import least_squares
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.evaluate import Template, evaluate
 from gnn_distill.distil.expressions.front import Front, complexity
-from gnn_distill.distil.expressions.parse import MAX_EXPONENT
+from gnn_distill.distil.expressions.parse import parse_all, write
 from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.expressions.safe import put, rebuilt, tried
 from gnn_distill.physics.variables import DELTAS
 
 SCREEN_POINTS = 500
@@ -86,12 +87,16 @@ def template(expression: sympy.Expr) -> Template:
 def refit(expression: sympy.Expr, points: Points, *, steps: int = THOROUGH) -> Fitted:
     """Fit the constants of an equation by least squares with a soft-L1 loss.
 
-    The residual is measured in units of its median size, so that outliers count linearly.
+    The residual is measured in units of its median size, so that outliers count linearly. The loss of an
+    equation that cannot be worked out is infinite.
     """
-    if expression.has(*UNSOUND):
-        return Fitted(expression, np.inf)
-    parts = template(expression)
-    return _rated(parts.filled(_solve(parts, points, steps)), points)
+
+    def fitted() -> Fitted:
+        parts = template(expression)
+        return _rated(parts.filled(_solve(parts, points, steps)), points)
+
+    hopeless = Fitted(expression, np.inf)
+    return hopeless if expression.has(*UNSOUND) else tried(fitted, hopeless)
 
 
 def _solve(parts: Template, points: Points, steps: int) -> Array:
@@ -136,28 +141,29 @@ def deletions(expression: sympy.Expr) -> Iterator[sympy.Expr]:
     for i, arg in enumerate(args):
         for smaller in deletions(arg):
             parts = (*args[:i], smaller, *args[i + 1 :])
-            # a number to the power of a large one would be worked out, digit by digit, for hours
-            if not (expression.is_Pow and parts[1].is_number and not _modest(parts[1])):
-                yield expression.func(*parts)
-
-
-def _modest(exponent: sympy.Expr) -> bool:
-    """Whether a number is real and small enough for an exponent; SymPy may not see that an i cancels."""
-    value = complex(exponent)
-    return abs(value) <= MAX_EXPONENT and value.imag == 0
+            if (whole := tried(rebuilt, None, expression, parts)) is not None:
+                yield whole
 
 
 def writings(expression: sympy.Expr) -> list[sympy.Expr]:
     """The same function written differently: as it is, multiplied out, common factors in front."""
-    expanded = sympy.expand(expression)
-    return list(dict.fromkeys([expression, expanded, factored(expression), factored(expanded)]))
+
+    def forms() -> list[sympy.Expr]:
+        expanded = sympy.expand(expression)
+        return [expression, expanded, factored(expression), factored(expanded)]
+
+    return list(dict.fromkeys(tried(forms, [expression])))
 
 
 def _lean(expression: sympy.Expr) -> list[sympy.Expr]:
     """The forms that are worth a fit: constants that say the same twice make it slow and no better."""
-    most = max(MOST_CONSTANTS, len(template(expression).symbols))
-    short = [f for f in writings(expression) if len(str(f)) < LONGEST]
-    return [f for f in short if len(template(f).symbols) <= most]
+
+    def lean() -> list[sympy.Expr]:
+        most = max(MOST_CONSTANTS, len(template(expression).symbols))
+        short = [f for f in writings(expression) if len(str(f)) < LONGEST]
+        return [f for f in short if len(template(f).symbols) <= most]
+
+    return tried(lean, [])
 
 
 def factored(expression: sympy.Expr) -> sympy.Expr:
@@ -194,12 +200,16 @@ def mixed(expression: sympy.Expr, names: Sequence[str]) -> Iterator[sympy.Expr]:
     for delta in deltas:
         blend = delta + sum((0.05 * d for d in deltas if d != delta), sympy.S.Zero)
         dropped = {d: sympy.S.Zero for d in deltas if d != delta}
-        for alone in dict.fromkeys([expression, sympy.expand(expression).xreplace(dropped)]):
+        for alone in dict.fromkeys([expression, put(sympy.expand(expression), dropped)]):
             terms = sympy.Add.make_args(alone)
             along = sympy.Add(*[t for t in terms if t.has(delta)])
             if along != 0:
                 rest = sympy.Add(*[t for t in terms if not t.has(delta)])
-                yield factored(along).xreplace({delta: blend}) + rest + MIX_OFFSET
+                yield put(factored(along), {delta: blend}) + rest + MIX_OFFSET
+
+
+def _mixtures(expression: sympy.Expr, names: Sequence[str]) -> list[sympy.Expr]:
+    return tried(lambda: list(mixed(expression, names)), [])
 
 
 def pare(start: Fitted, points: Points, hopeless: Callable[[Fitted], bool]) -> list[Fitted]:
@@ -237,7 +247,7 @@ def _shorter(expression: sympy.Expr, points: Points, seen: set[sympy.Expr]) -> l
     options = [e for e in dict.fromkeys(deletions(expression)) if e not in seen]
     options = [e for e in options if e.free_symbols and not e.has(*UNSOUND)]
     seen.update(options)
-    ranked = sorted(options, key=lambda e: _straight_loss(e, points))[:SCREENED]
+    ranked = sorted(options, key=lambda e: tried(_straight_loss, np.inf, e, points))[:SCREENED]
     fits = [refit(e, points, steps=QUICK) for e in ranked]
     return [f for f in fits if np.isfinite(f.loss)]
 
@@ -274,19 +284,20 @@ def clean_front(
     fits = [_rated(e, fit_points) for e in clean] + [refit(e, fit_points) for e in written]
     # a message shows a mixture of axes: what was found along one of them is tried along all
     starts = [e.expression for e in _front(fits, points.names).equations if e.expression not in clean]
-    blends = dict.fromkeys(b for e in starts[: -STARTS - 1 : -1] for b in mixed(e, points.names))
+    best = starts[: -STARTS - 1 : -1]
+    blends = dict.fromkeys(b for e in best for b in _mixtures(e, points.names))
     fits += [refit(e, fit_points) for e in blends]
     fits += _pared(fits, fit_points, clean)
     # the same function may be shorter when it is written in another way; constants stay
     good = [e.expression for e in _front(fits, points.names).equations]
     short = [f for f in dict.fromkeys(f for e in good for f in writings(e)) if len(str(f)) < LONGEST]
     flat = sympy.Float(float(np.median(points.y)))  # what every equation is measured against
-    return Front.on(points, [flat, *filter(_readable, short or good)])
+    return Front.on(points, [flat, *(e for e in short or good if _readable(e, points.names))])
 
 
-def _readable(expression: sympy.Expr) -> bool:
-    """Whether `parse` would read it back: fits may have moved an exponent beyond what it takes."""
-    return all(abs(p.exp) <= MAX_EXPONENT for p in expression.atoms(sympy.Pow) if p.exp.is_number)
+def _readable(expression: sympy.Expr, names: Sequence[str]) -> bool:
+    """Whether `parse` would read it back: fits may have moved its numbers beyond what it takes."""
+    return bool(tried(lambda: parse_all([write(expression)], names), []))
 
 
 def _pared(fits: Sequence[Fitted], points: Points, clean: Sequence[sympy.Expr]) -> list[Fitted]:

@@ -26,6 +26,7 @@ import sympy
 from scipy.optimize import least_squares
 
 from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.parse import NO_VALUE
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import ONE_BODY, SOFTENING, ForceLaw
 from gnn_distill.physics.variables import DELTAS
@@ -257,7 +258,7 @@ def same_symbolically(expression: sympy.Expr, law: ForceLaw, member: Member, del
             return False
         (n1, d1), (n2, d2) = pairs
         left, right = (_coefficients(e, law.charges == "sign") for e in (n1 * d2, n2 * d1))
-    except (TypeError, AttributeError, ValueError, ZeroDivisionError, sympy.PolynomialError):
+    except NO_VALUE:
         return False
     keys = sorted(left.keys() | right.keys())
     u, v = (np.array([side.get(k, 0.0) for k in keys]) for side in (left, right))

@@ -6,6 +6,7 @@ import pytest
 
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.parse import parse
+from gnn_distill.distil.verdict import family
 from gnn_distill.distil.verdict.family import constant_inputs, force_scale, fresh_points
 from gnn_distill.distil.verdict.judge import data_ranges, judge, judge_equation
 from gnn_distill.errors import InputError
@@ -198,6 +199,15 @@ def test_algebra_confirms_rational_equations():
     assert verdict_on(Coulomb(), "pullback", "dx/(q1*q2*m1*r**3)").symbolic
     beyond = verdict_on(InverseDistance(), "pullback", "-m2*dx/sqrt(r**4)")
     assert beyond.recovered and not beyond.symbolic
+
+
+def test_what_sympy_cannot_put_together_is_judged_by_numbers_alone(monkeypatch):
+    def fails(expression):
+        raise OverflowError("too many digits in integer")
+
+    monkeypatch.setattr(family.sympy, "together", fails)
+    verdict = verdict_on(Spring(), "pullback", "2*dx/(r*m1) - 2*dx/m1")
+    assert verdict.recovered and not verdict.symbolic
 
 
 def test_each_axis_must_be_its_own():

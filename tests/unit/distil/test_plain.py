@@ -18,3 +18,12 @@ def test_a_common_factor_goes_and_brackets_lead_with_one():
 def test_other_expressions_stay(text: str):
     expression = sympy.sympify(text)
     assert plain(expression) == expression
+
+
+def test_what_sympy_cannot_cancel_stays(monkeypatch):
+    def fails(expression):
+        raise sympy.PolynomialError("as sympy may")
+
+    monkeypatch.setattr(sympy, "cancel", fails)
+    r = sympy.Symbol("r")
+    assert plain(2.0 * r / (r + 1)).equals(2.0 * r / (r + 1))

@@ -1,8 +1,10 @@
+import time
+
 import numpy as np
 import pytest
 import sympy
 
-from gnn_distill.distil.expressions import refine
+from gnn_distill.distil.expressions import front, refine
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.parse import parse
@@ -154,3 +156,28 @@ def test_a_front_holds_only_what_can_be_read_back():
     points = Points(r[:, None], r**30, np.ones(200), ("r",))
     front = clean_front([parse("1.1*r**19.5", ("r",)), parse("2.0*r", ("r",))], points, points)
     assert len(Front.from_dict(front.to_dict()).equations) == len(front.equations) > 1
+
+
+@pytest.mark.parametrize("text", ["dx + m2*tanh(exp(exp(50.0*r)))", "m1 + dx*cos(exp(1000000.0*r))"])
+def test_a_number_too_large_to_work_out_ends_a_deletion_and_no_search(text):
+    """tanh of exp(exp(50)) is an OverflowError in sympy, cos of exp(1000000) takes ten seconds."""
+    begun = time.monotonic()
+    found = list(deletions(parse(text, NAMES)))
+    assert len(found) >= 5 and all(e.free_symbols for e in found)
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("error", [OverflowError, TypeError, RecursionError, sympy.PolynomialError])
+@pytest.mark.parametrize("part", ["template", "factored", "mixed", "rebuilt", "evaluate", "complexity"])
+def test_an_equation_that_sympy_fails_at_is_dropped_and_the_others_stay(monkeypatch, part, error):
+    def failing(expression, *more, **keys):
+        if expression.has(sympy.tanh):
+            raise error("as sympy may")
+        return working(expression, *more, **keys)
+
+    module = front if part in ("evaluate", "complexity") else refine
+    working = getattr(module, part)
+    monkeypatch.setattr(module, part, failing)
+    points = points_of("dx*m2/r**3", count=300)
+    found = clean_front([parse("dx*tanh(dy)", NAMES), parse("2.0*dx*m2/r**3", NAMES)], points, points)
+    assert found.best.loss < 1e-9
