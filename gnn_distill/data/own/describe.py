@@ -103,6 +103,9 @@ def _of_table(table: Table) -> list[tuple[str, str]]:
 
 def _of_arrays(seen: Observed) -> list[tuple[str, str]]:
     sims, frames, n, dim = seen.positions.shape
+    if who := seen.sighted:
+        sims, n = len(np.unique(who.run)), len(np.unique(who.particle))
+        frames = len(np.unique(who.frame)) // sims
     held = [name for name in ("velocities", "accelerations") if getattr(seen, name) is not None]
     held += [name for name in ("masses", "charges") if np.ptp(getattr(seen, name)) > 0] + [*seen.names]
     times = seen.times

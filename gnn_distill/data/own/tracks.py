@@ -160,13 +160,14 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
     notes = [*contents.notes, *_turned(numbers, dim)]
     given = numbers["positions"].shape
     _check_positions(path, given, dim, alone=contents.sighted is not None)
+    lost = _lost(path, numbers)
     shape = (1, *given)[-4:]  # a file of one trajectory may leave its axis out
     for name in (name for name in (*VECTORS, "forces") if name in numbers):
         if numbers[name].shape != given:
             problem = f"{name} has shape {numbers[name].shape} but positions has {given}"
             raise bad(path, problem, f"save {name} for the same frames and particles as positions")
         numbers[name] = numbers[name].reshape(shape)
-    n = shape[2]
+    sims, n = shape[0], shape[2]
     masses = _per_particle(path, "masses", numbers.get("masses", np.ones(n))[..., None], given)[..., 0]
     charges = _per_particle(path, "charges", numbers.get("charges", np.zeros(n))[..., None], given)[..., 0]
     features = numbers.get("features", np.zeros((n, 0)))
@@ -184,7 +185,8 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
     times, counted = (None, "frames" in numbers) if contents.sighted else _clock(path, numbers, shape[:2])
     names = column_names(contents.columns or ("",) * features.shape[-1])
     other = [f"{c} is {n}" for c, n in zip(contents.columns, names, strict=False) if c != n]
-    return Observed(
+    numbered = np.tile(np.arange(n).astype(str), (sims, 1))
+    seen = Observed(
         path=path,
         positions=numbers["positions"],
         velocities=numbers.get("velocities"),
@@ -197,27 +199,28 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
         counted=counted,
         edge_index=None if edges is None else _edges(path, edges, n),
         notes=(*notes, *([f"in equations {', '.join(other)}"] if other else [])),
-        edges=_adjacency(path, numbers, edges, (shape[0], n)),
+        edges=_adjacency(path, numbers, edges, (sims, n)),
         doubts=contents.doubts,
         box=contents.box or _box(path, numbers.get("box"), shape[-1]),
         units=contents.units,
-        labels=_labels(contents, shape[0], n),
+        labels=numbered if contents.labels is None else contents.labels,
         sighted=contents.sighted,
     )
+    return as_table(seen, lost.reshape(shape[:3])) if lost.any() else seen
 
 
-def as_table(seen: Observed) -> Observed:
-    """Frames that hold the same particles, as a table of sightings."""
+def as_table(seen: Observed, lost: npt.NDArray[np.bool_] | None = None) -> Observed:
+    """Frames that hold the same particles as a table of sightings, less those that are `lost` [S, T, n]."""
     sims, frames, n = seen.positions.shape[:3]
-    run, particle, frame = (part.reshape(-1) for part in np.indices((sims, n, frames)))
+    kept = slice(None) if lost is None else ~np.moveaxis(lost, 2, 1).reshape(-1)
+    run, particle, frame = (part.reshape(-1)[kept] for part in np.indices((sims, n, frames)))
     times = np.broadcast_to(np.arange(frames) if seen.times is None else seen.times, (sims, frames))
-    who = Sighted(run, particle, run * frames + frame, times[run, frame].astype(np.float64))
-
-    def rows(part: Array | None) -> Array | None:
-        return None if part is None else np.moveaxis(part, 2, 1).reshape(1, len(run), 1, *part.shape[3:])
-
-    names = ("positions", "velocities", "accelerations", "masses", "charges", "features")
-    found: dict[str, Any] = {name: rows(getattr(seen, name)) for name in names}
+    number = np.unique(run * frames + frame, return_inverse=True)[1].reshape(-1)
+    who = Sighted(run, particle, number, times[run, frame].astype(np.float64))
+    found: dict[str, Any] = {}
+    for name in ("positions", "velocities", "accelerations", "masses", "charges", "features"):
+        part = getattr(seen, name)
+        found[name] = None if part is None else part[run, frame, particle][None, :, None]
     found["labels"] = None if seen.labels is None else seen.labels[run, particle][None]
     return replace(seen, **found, times=None, counted=seen.counted or seen.times is None, sighted=who)
 
@@ -286,11 +289,6 @@ def _box(path: Path, box: Array | None, dim: int) -> tuple[float | None, ...] | 
     return tuple(float(edge) for edge in np.broadcast_to(box, dim))
 
 
-def _labels(contents: Contents, runs: int, n: int) -> npt.NDArray[np.str_]:
-    """Of the particles [S, n]; their numbers where a file has none."""
-    return np.tile(np.arange(n).astype(str), (runs, 1)) if contents.labels is None else contents.labels
-
-
 def first_true(wrong: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """Index of the first entry that is true."""
     return tuple(int(k) for k in np.argwhere(wrong)[0])
@@ -313,12 +311,25 @@ def _numbers(path: Path, name: str, value: Any) -> Array:
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
         raise bad(path, f"{name} holds values of type {array.dtype}", "save real numbers")
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        first = first_true(~np.isfinite(array))
-        problem = f"{name} holds {array[first]} at index {list(first)} (shape {array.shape})"
-        raise bad(path, problem, "fill the gap by interpolation, or cut these frames out")
-    return array
+    return array.astype(np.float64)
+
+
+def _lost(path: Path, numbers: dict[str, Array]) -> npt.NDArray[np.bool_]:
+    """Where no coordinate is a number, [S, T, n] or [T, n]: there particles were not seen.
+
+    NaN of other arrays at those places become 1, which nobody reads; all others are refused.
+    """
+    lost = np.asarray(np.isnan(numbers["positions"]).all(-1))
+    lost &= ~np.all(lost, axis=(-2, -1), keepdims=True)  # a run without any position is none
+    for name, array in numbers.items():
+        if array.shape[: lost.ndim] == lost.shape:
+            array = numbers[name] = np.where((np.isnan(array).T & lost.T).T, 1.0, array)
+        if not np.isfinite(array).all():
+            first = first_true(~np.isfinite(array))
+            problem = f"{name} holds {array[first]} at index {list(first)} (shape {array.shape})"
+            fix = "cut these frames out; a particle that was not seen has NaN in all its coordinates"
+            raise bad(path, problem, fix)
+    return lost
 
 
 def _check_positions(path: Path, shape: tuple[int, ...], dim: int | None, alone: bool) -> None:

@@ -63,6 +63,17 @@ def test_gaps_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert "particles come and go: 229 sightings in 4 tracks, of 5 unbroken pieces" in text
 
 
+def test_particles_of_an_array_with_gaps_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture):
+    x = spiral(tmp_path / "t.csv")[["x", "y"]].to_numpy().reshape(60, 4, 2)
+    x[20:22, 1], x[50:, 2] = np.nan, np.nan
+    np.save(tmp_path / "x.npy", x)
+    code, text = told(
+        capsys, str(tmp_path / "x.npy"), "dataset.time_step=0.1", "dataset.dynamics=second_order"
+    )
+    assert code == 0 and "particles 4, in 2 dimensions" in text and "runs 1, of 60 frames" in text
+    assert "particles come and go: 228 sightings in 4 tracks, of 5 unbroken pieces" in text
+
+
 def test_the_time_step_that_velocities_tell_is_proposed(tmp_path: Path, capsys: pytest.CaptureFixture):
     table = spiral(tmp_path / "t.csv", "frame")
     rate = 1 + 0.3 * table.particle

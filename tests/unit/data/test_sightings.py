@@ -274,6 +274,43 @@ def test_a_row_without_a_position_is_no_sighting(tmp_path: Path):
     assert np.array_equal(first.accelerations, second.accelerations, equal_nan=True)
 
 
+def test_a_place_that_is_nan_in_an_array_is_no_sighting(tmp_path: Path):
+    table = tracks().sort_values(["run", "time", "particle"])
+    gone = (table["particle"] == 2) & table["time"].between(2.95, 3.05) | (table["time"] < 0.25)
+    gone |= (table["particle"] == 4) & (table["time"] > 4)
+    x = table[["x", "y"]].mask(gone).to_numpy().reshape(4, 60, 6, 2)
+    np.savez(tmp_path / "t.npz", positions=x, times=0.1 * np.arange(60))
+    rows = load(tmp_path / "t.csv", table[~gone])
+    data = OwnData(str(tmp_path / "t.npz"), **OPTIONS).load()
+    assert data.sightings is not None and rows.sightings is not None
+    assert np.array_equal(data.accelerations, rows.accelerations, equal_nan=True)
+    assert np.array_equal(data.features[..., :4], rows.features[..., :4])
+    assert np.array_equal(data.sightings.frame, rows.sightings.frame)
+
+
+def test_where_a_particle_is_not_seen_other_arrays_may_be_nan(tmp_path: Path):
+    x = np.random.default_rng(0).normal(size=(30, 2, 7))  # frames, coordinates, particles
+    x[4:9, :, 3] = np.nan
+    arrays = {"positions": x, "velocities": 2 * x, "forces": 3 * x}
+    np.savez(tmp_path / "x.npz", **arrays)
+    data = OwnData(str(tmp_path / "x.npz")).load()
+    assert data.sightings is not None and data.features.shape[1] == 30 * 7 - 5
+    np.testing.assert_allclose(data.features[..., 2:4], 2 * data.features[..., :2])
+    np.testing.assert_allclose(data.accelerations, 3 * data.features[..., :2], rtol=1e-6)
+    arrays["forces"][0, 1, 2] = np.nan
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InputError, match=r"forces holds nan at index \[0, 2, 1\].*NaN in all its coord"):
+        OwnData(str(tmp_path / "x.npz")).load()
+
+
+def test_a_run_without_any_position_is_refused(tmp_path: Path):
+    x = np.random.default_rng(0).normal(size=(2, 30, 3, 2))
+    x[1] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(InputError, match=r"positions holds nan at index \[1, 0, 0, 0\]"):
+        OwnData(str(tmp_path / "x.npy"), time_step=0.1).load()
+
+
 def test_frames_may_hold_any_number_of_particles(tmp_path: Path):
     table = tracks()
     table = table[(table["particle"] != 3) | (table["time"] < 2.05)]  # one leaves
