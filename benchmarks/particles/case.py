@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gnn_distill.data.own.box import rounded_down
+
 GRID, SIGHTINGS = 40, 200  # distances and particles at which the truth is written
 
 
@@ -188,7 +190,7 @@ class Case:
         if self.form is not None:
             path = self.form(folder / name, tracks, truth, rng)
             if truth.box is not None:  # which such files hold; half of it is what `gnn-distill-data` proposes
-                box = (f"dataset.radius={0.499 * truth.box:.3g}",)
+                box = (f"dataset.radius={rounded_down(truth.box / 2):g}",)
         else:
             path = folder / f"{name}.csv"
             tracks.table(rng, self.velocities).to_csv(path, index=False)

@@ -5,6 +5,7 @@ Shape letters: S trajectories, T frames, n particles, D space dims.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,6 +45,22 @@ def check_box(box: Sequence[float | None] | None, positions: Array) -> Box | Non
             fix = f"{seen}: give the box as the simulation had it, and positions inside of it"
             raise InputError("dataset.box", list(box), fix)
     return tuple(box)
+
+
+def half(box: Sequence[float | None] | None) -> float:
+    """Half of the shortest edge, beyond which pairs have several images; infinite where space is open."""
+    return min((edge / 2 for edge in box or () if edge is not None), default=math.inf)
+
+
+def rounded_down(value: float, figures: int = 3) -> float:
+    """The largest number of so many figures that is not above `value` > 0.
+
+    >>> rounded_down(1.71908)
+    1.71
+    """
+    near = float(f"{value:.{figures}g}")
+    step = 10.0 ** (math.floor(math.log10(value)) + 1 - figures)
+    return near if near <= value else float(f"{near - step:.{figures}g}")
 
 
 def unwrapped(positions: Array, box: Box | None) -> Array:

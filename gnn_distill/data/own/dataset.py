@@ -16,7 +16,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import check_velocities, implied_step
 from gnn_distill.data.own.bonds import bonds
-from gnn_distill.data.own.box import Box, brought_home, check_box, check_edges, unwrapped
+from gnn_distill.data.own.box import Box, brought_home, check_box, check_edges, half, rounded_down, unwrapped
 from gnn_distill.data.own.contents import doubts as doubts_of
 from gnn_distill.data.own.contents import extent, particles, runs
 from gnn_distill.data.own.derive import blocks_of, spacing
@@ -165,9 +165,8 @@ class OwnData:
                 raise InputError(f"dataset.{key}", value, fix)
 
     def _check_radius(self, box: Sequence[float | None] | None) -> None:
-        edges = [edge for edge in box or () if edge is not None]
-        if self.radius is not None and edges and self.radius > min(edges) / 2:
-            fix = f"half the shortest edge of the box, {min(edges) / 2:g}, is the most"
+        if self.radius is not None and self.radius > (most := half(box)):
+            fix = f"half the shortest edge of the box, {rounded_down(most, 6):g}, is the most"
             raise InputError("dataset.radius", self.radius, fix)
 
     def _hidden(self) -> Hidden:

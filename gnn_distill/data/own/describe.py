@@ -11,7 +11,7 @@ import pandas as pd
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import implied_step
-from gnn_distill.data.own.box import check_box, unwrapped
+from gnn_distill.data.own.box import check_box, half, rounded_down, unwrapped
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.files.assemble import assemble
 from gnn_distill.data.own.files.columns import VECTORS, Table
@@ -124,11 +124,9 @@ def _of_arrays(seen: Observed) -> list[tuple[str, str]]:
 def _wanted(source: OwnData, seen: Observed) -> list[str]:
     """Keys that the file needs, or that help: in a box only pairs closer than half of it are sure."""
     box = check_box(source.box or seen.box, seen.positions)
-    half = min((edge / 2 for edge in box or () if edge is not None), default=None)
-    keys = []
-    if half is not None and source.radius is None and source.graph is None:
-        short = float(f"{half:.3g}")
-        keys.append(f"dataset.radius={short if short <= half else float(f'{0.995 * half:.3g}'):g}")
+    keys, most = [], half(box)
+    if np.isfinite(most) and source.radius is None and source.graph is None:
+        keys.append(f"dataset.radius={rounded_down(most):g}")
     unknown = seen.counted or (seen.times is None and seen.sighted is None)
     if source.time_step is None and unknown and seen.accelerations is None:
         step = None if seen.sighted else implied_step(seen, unwrapped(seen.positions, box))

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import chain
-from gnn_distill.data.own.box import Box
+from gnn_distill.data.own.box import Box, half, rounded_down
 from gnn_distill.data.own.tracks import Observed, bad
 from gnn_distill.errors import InputError, check_int
 
@@ -140,8 +140,8 @@ def typical_radius(frame: Index, positions: Array, box: Box | None) -> float:
         tree.query(tree.data, min(NEIGHBOURS + 1, len(rows)))[0][:, -1]
         for rows, tree in _trees(frame, positions, box, picked)
     ]
-    edges = [edge / 2 for edge in box or () if edge is not None]
-    return float(f"{min([float(np.median(np.concatenate(apart))), *edges]):.3g}")
+    usual, most = float(f"{float(np.median(np.concatenate(apart))):.3g}"), half(box)
+    return usual if usual <= most else rounded_down(most)
 
 
 def _trees(
