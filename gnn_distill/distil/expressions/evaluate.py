@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -62,6 +62,26 @@ NUMPY = Backend(
 )
 
 
+def directed(backend: Backend, where: Callable[[Any, Any, Any], Any]) -> Backend:
+    """The same, but 0 to a negative power is 0: at rest v/|v| has no direction, and counts nothing.
+
+    Args:
+        backend: whose arrays they are.
+        where: of a condition, the values where it is true, and those elsewhere.
+    """
+
+    def power(base: Any, exponent: Any) -> Any:
+        none = (base == 0) & (exponent < 0)
+        return where(none, 0.0, backend.power(where(none, 1.0, base), exponent))
+
+    def whole_power(base: Any, exponent: int) -> Any:
+        if exponent >= 0:
+            return backend.whole_power(base, exponent)
+        return where(base == 0, 0.0, backend.whole_power(where(base == 0, 1.0, base), exponent))
+
+    return replace(backend, power=power, whole_power=whole_power)
+
+
 def compiled(expression: sympy.Expr, backend: Backend = NUMPY) -> Function:
     """A function from {variable name: values} to the values of `expression`.
 
@@ -97,10 +117,10 @@ def evaluate(expression: sympy.Expr, X: Array, names: Sequence[str]) -> Array:
     return at(expression, dict(zip(names, np.asarray(X, dtype=np.float64).T, strict=True)), len(X))
 
 
-def at(expression: sympy.Expr, columns: Mapping[str, Array], count: int) -> Array:
+def at(expression: sympy.Expr, columns: Mapping[str, Array], count: int, backend: Backend = NUMPY) -> Array:
     """The same at `count` points whose columns are given by name, each of shape [count]."""
     try:
-        function = compiled(expression)
+        function = compiled(expression, backend)
     except TypeError:
         return np.full(count, np.nan)
     if missing := {str(s) for s in expression.free_symbols} - columns.keys():

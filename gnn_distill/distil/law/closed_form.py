@@ -18,7 +18,7 @@ import sympy
 from gnn_distill.analyse.gauge import Gauge
 from gnn_distill.analyse.linear import TRIM, r_squared
 from gnn_distill.arrays import Array
-from gnn_distill.distil.expressions.evaluate import at, constants
+from gnn_distill.distil.expressions.evaluate import NUMPY, at, constants, directed
 from gnn_distill.distil.expressions.front import complexity
 from gnn_distill.distil.expressions.parse import R, parse, rounded, write
 from gnn_distill.distil.expressions.refine import writings
@@ -98,10 +98,11 @@ class Law:
         return np.where((edges.delta == 0).all(axis=1, keepdims=True), 0.0, found)
 
     def alone(self, nodes: Nodes) -> Array:
-        """One-body accelerations, shape [N, D]."""
+        """One-body accelerations, shape [N, D]; a vector of no length has no direction, as v/|v| at rest."""
         if not self.one_body:
             return np.zeros_like(nodes.acceleration)
-        return np.stack([at(f, nodes.named, len(nodes)) for f in self.one_body], axis=1)
+        own = directed(NUMPY, np.where)
+        return np.stack([at(f, nodes.named, len(nodes), own) for f in self.one_body], axis=1)
 
     def accelerations(self, edges: Edges, nodes: Nodes) -> Array:
         """Accelerations of the nodes that `edges` arrive at, shape [N, D]."""

@@ -58,7 +58,7 @@ def own($own_names):
     """What is there without a partner, by components."""
     return $own
 
-
+$inverse
 def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edges=None, features=None):
     """The $quantity of n particles by components, shape [n, $dim].
 
@@ -142,6 +142,14 @@ README = {
     "law.table": "forces and energies of pairs for LAMMPS, pair_style table; its head has the commands",
     "law_ase.py": "LawCalculator: forces and energies of pairs for ASE",
 }
+
+INVERSE = '''
+def _inverse(base, power):
+    """base ** -power, and 0 where base is 0: at rest v/|v| has no direction, and counts nothing."""
+    return np.where(base == 0, 0.0, np.where(base == 0, 1.0, base) ** -power)
+
+'''
+_INVERSE = sympy.Function("_inverse")
 
 
 def export(law: Law, content: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -348,7 +356,17 @@ def in_numpy(
         pair_names=_parameters(law.components),
         pair=_in_numpy(law.components),
         own_names=_parameters(alone),
-        own=_in_numpy(alone),
+        own=_in_numpy(directed := [_directed(f) for f in alone]),
+        inverse=INVERSE if any(f.has(_INVERSE) for f in directed) else "",
+    )
+
+
+def _directed(term: sympy.Expr) -> sympy.Expr:
+    """With `_inverse` in the place of negative powers of what may be 0, such as a speed."""
+    places = {*map(sympy.Symbol, (*AXES, *VELOCITIES))}
+    return term.replace(
+        lambda p: p.is_Pow and bool(p.exp.is_negative) and not places.isdisjoint(p.free_symbols),
+        lambda p: _INVERSE(p.base, -p.exp),
     )
 
 
@@ -359,5 +377,6 @@ def _parameters(terms: Sequence[sympy.Expr]) -> str:
 
 
 def _in_numpy(terms: Sequence[sympy.Expr]) -> str:
-    printer = NumPyPrinter({"fully_qualified_modules": True})
+    own = {"_inverse": "_inverse"}
+    printer = NumPyPrinter({"fully_qualified_modules": True, "user_functions": own})
     return ", ".join(printer.doprint(f).replace("numpy.", "np.") for f in terms)

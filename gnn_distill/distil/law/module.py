@@ -13,7 +13,7 @@ import sympy
 import torch
 from torch import Tensor, nn
 
-from gnn_distill.distil.expressions.evaluate import Backend, Function, compiled, constants, replaced
+from gnn_distill.distil.expressions.evaluate import Backend, Function, compiled, constants, directed, replaced
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Bonds, Columns, sided
@@ -84,7 +84,8 @@ class LawModule(nn.Module):
         self.constants = nn.Parameter(torch.tensor([float(c) for c in numbers], dtype=torch.float64))
         names = {c: sympy.Symbol(f"c{k}") for k, c in enumerate(numbers)}
         self._pair = [compiled(replaced(f, names), TORCH) for f in pair]
-        self._alone = [compiled(replaced(f, names), TORCH) for f in alone]
+        own = directed(TORCH, torch.where)
+        self._alone = [compiled(replaced(f, names), own) for f in alone]
         self._edges = edges
 
     @classmethod

@@ -206,6 +206,24 @@ def test_every_export_computes_the_same(case, tmp_path):
         assert (mass * expected).sum(axis=0) == pytest.approx(np.zeros(dim), abs=1e-12)
 
 
+@pytest.mark.parametrize("size", ["sqrt(vx**2 + vy**2)", "(vx**2 + vy**2)**0.5", "(vx**2 + vy**2)"])
+def test_what_drives_along_the_velocity_drives_nobody_at_rest(size, tmp_path, recwarn):
+    alone = tuple(parse(f"3.0*{v}/{size} - 0.5*{v} + 0.25/m1") for v in ("vx", "vy"))
+    law = Law(tuple(map(parse, ("0.0*dx", "0.0*dy"))), alone)
+    x, v = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), np.array([[0.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    expected = 3.0 * v - 0.5 * v + 0.25
+    columns, rows = Columns(2), torch.zeros(1, 3, 6, dtype=torch.float64)
+    rows[..., columns.position], rows[..., columns.velocity] = torch.from_numpy(x), torch.from_numpy(v)
+    rows[..., columns.mass] = 1.0
+    assert law.alone(Nodes(columns.own(rows[0].numpy()), np.zeros((3, 2)))) == pytest.approx(expected)
+    assert written(tmp_path, law, law.to_dict()).law_numpy.acceleration(x, v) == pytest.approx(expected)
+    rows.requires_grad_()
+    found = LawModule.from_law(law.to_dict())(rows)
+    assert found[0].detach().numpy() == pytest.approx(expected)
+    found.sum().backward()
+    assert rows.grad.isfinite().all() and not recwarn.list
+
+
 def test_what_is_not_given_is_at_rest_of_mass_one_and_without_charge(tmp_path):
     law = Law(tuple(map(parse, ("dx/m1 - wx + q2", "dy/m1 - wy"))), (parse("m1"), parse("vy")))
     a = written(tmp_path, law, law.to_dict()).law_numpy.acceleration
