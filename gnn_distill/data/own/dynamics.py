@@ -64,7 +64,7 @@ def judge_steps(x: Array) -> Verdict | None:
     share = diffusive_share(x)
     if share is None:
         seen = "between neighbouring frames positions only scatter, and no motion is seen beside it"
-        raise InputError("dataset.dynamics", "auto", f"{seen}: track more exactly, or {CHOOSE}")
+        raise InputError("dataset.dynamics", "auto", f"{seen}: track more exactly or more often, or {CHOOSE}")
     value, low, high = (100 * s for s in share)
     seen = f"diffusion makes {value:.0f} % ({low:.0f} to {high:.0f}) of the change of steps"
     if low > 100 * DIFFUSIVE:

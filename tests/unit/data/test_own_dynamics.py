@@ -113,7 +113,7 @@ def circles() -> np.ndarray:
     ("tracks", "seen"),
     [
         (circles(), "unexplained"),  # velocity and acceleration are both functions of the position
-        (np.random.default_rng(3).normal(size=(400, 4, 2)), "only scatter"),
+        (np.random.default_rng(3).normal(size=(400, 4, 2)), "only scatter.*more often"),
         (inertial(18, sims=2, frames=900, drag=14.0, heat=1.0)[0], "diffusion makes"),  # no inertia within dt
     ],
     ids=["circles", "white noise", "drag as fast as frames"],
