@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gnn_distill.arrays import Array
+from gnn_distill.data.own.pieces import clock
 from gnn_distill.data.own.tracks import Observed, bad
 
 CLOSE = 0.9  # correlation from which on a factor is read off
@@ -132,8 +133,11 @@ def implied_step(seen: Observed, x: Array) -> float | None:
     """The time from one frame to the next that velocities and positions together say; None for none."""
     if seen.velocities is None:
         return None
-    frames = np.ones(len(x)) if seen.times is None else np.diff(seen.times).mean(1)
-    found = agreement(x, seen.velocities, frames)
+    frames, v = np.ones(len(x)) if seen.times is None else np.diff(seen.times).mean(1), seen.velocities
+    if seen.sighted is not None:
+        pieces = clock(seen, None, needed=False).pieces
+        frames, x, v = pieces.times, pieces.sample(x), pieces.sample(v)
+    found = agreement(x, v, frames)
     clear = found is not None and found.correlation > CLOSE and found.factor > 0
     return found.factor if found is not None and clear else None
 

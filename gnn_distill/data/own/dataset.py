@@ -263,7 +263,7 @@ class OwnData:
         except InputError as error:
             if not needed:
                 return None
-            asked = error.key == "dataset.time_step" and self.time_step is None and seen.sighted is None
+            asked = error.key == "dataset.time_step" and self.time_step is None
             implied = implied_step(seen, unwrapped(seen.positions, box)) if asked else None
             if implied is None:
                 raise

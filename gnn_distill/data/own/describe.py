@@ -129,7 +129,7 @@ def _wanted(source: OwnData, seen: Observed) -> list[str]:
         keys.append(f"dataset.radius={rounded_down(most):g}")
     unknown = seen.counted or (seen.times is None and seen.sighted is None)
     if source.time_step is None and unknown and seen.accelerations is None:
-        step = None if seen.sighted else implied_step(seen, unwrapped(seen.positions, box))
+        step = implied_step(seen, unwrapped(seen.positions, box))
         keys.append(f"dataset.time_step={'TIME' if step is None else format(step, '.4g')}")
     return keys
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gnn_distill.data.own.agree import agreement
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.own.describe import describe
 from gnn_distill.errors import InputError
 
 DT = 0.05
@@ -74,3 +76,21 @@ def test_the_time_step_is_guessed_from_velocities(tmp_path: Path):
     with pytest.raises(InputError, match=r"dataset.time_step=0.01; velocities .* say about 0.005"):
         load(tmp_path, arrays)
     assert load(tmp_path, arrays, time_step=DT / 10).frames > 0
+
+
+def test_the_time_step_is_guessed_where_particles_come_and_go(tmp_path: Path):
+    arrays = springs() | {"frames": 10 * np.arange(60)}
+    del arrays["times"], arrays["accelerations"]
+    arrays["positions"][0, 20:23, 1] = np.nan
+    with pytest.raises(InputError, match=r"dataset.time_step=0.01; velocities .* say about 0.005"):
+        load(tmp_path, arrays)
+    frames, n = 40, 4
+    t, k = 0.25 * np.arange(frames)[:, None], np.arange(n)
+    frame, particle = np.indices((frames, n))
+    columns = {"frame": frame, "particle": particle, "x": np.cos(t + k), "y": np.sin(t + k)}
+    columns |= {"vx": -5 * np.sin(t + k), "vy": 5 * np.cos(t + k)}
+    table = pd.DataFrame({name: column.reshape(-1) for name, column in columns.items()})
+    table.drop(index=[45, 46, 90]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(InputError, match=r"dataset.time_step=0.01; velocities .* say about 0.05"):
+        OwnData(str(tmp_path / "t.csv")).load()
+    assert "dataset.time_step=0.05" in describe(OwnData(str(tmp_path / "t.csv"))).keys
