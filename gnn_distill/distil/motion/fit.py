@@ -14,7 +14,7 @@ import sympy
 from scipy.optimize import least_squares
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.expressions.evaluate import Function, compiled
+from gnn_distill.distil.expressions.evaluate import NUMPY, Function, compiled, directed
 from gnn_distill.distil.expressions.parse import MAX_EXPONENT
 from gnn_distill.distil.expressions.refine import template
 from gnn_distill.distil.motion.samples import Motion
@@ -48,7 +48,8 @@ class Term:
     functions: tuple[Function, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "functions", tuple(map(compiled, self.forms)))
+        backend = directed(NUMPY, np.where) if self.along is None else NUMPY
+        object.__setattr__(self, "functions", tuple(compiled(f, backend) for f in self.forms))
 
     @property
     def moving(self) -> bool:

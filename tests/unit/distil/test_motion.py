@@ -80,18 +80,22 @@ def test_a_few_labels_that_are_far_off_move_nothing():
     assert found.factors == pytest.approx(clean.factors, rel=0.1)
 
 
+@pytest.mark.parametrize("standing", [0, 5])
 @pytest.mark.parametrize(
     ("drive", "told"),
     [
-        (lambda v: v / v.norm(dim=-1, keepdim=True), {"drag", "propulsion"}),
+        (lambda v: v / v.norm(dim=-1, keepdim=True).clamp(min=1e-12), {"drag", "propulsion"}),
         (lambda v: v.sign() * torch.tensor([1.0, 0.0]), {"drag", "drive along x"}),
     ],
 )
-def test_particles_that_drive_themselves_are_told_from_those_that_are_slowed(drive, told):
+def test_particles_that_drive_themselves_are_told_from_those_that_are_slowed(drive, told, standing: int):
     parts = []
     for seed in (0, 1):
         data = graphs(trap=0.0, field=0.0, drag=0.8, seed=seed)
         v = data.features[..., COLUMNS.velocity]
+        rest = torch.arange(len(v)) < standing  # those who stand are not driven
+        data.accelerations[rest] += 0.8 * v[rest]
+        v[rest] = 0.0
         pushed = data.accelerations + 1.1 * drive(v)
         noise = 0.05 * torch.randn(pushed.shape, generator=torch.Generator().manual_seed(seed))
         parts.append(rows(dataclasses.replace(data, accelerations=pushed + noise)))
