@@ -130,8 +130,8 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     if hidden is None and len(groups.each) > 1:
         chosen, classes = settled(chosen, (seen, unseen), groups)
         if chosen.own:  # what stood for errors of earlier forms may go
-            sides = tuple(replace(rows, motion=rows.motion.grouped(classes)) for rows in (seen, unseen))
-            choice = replace(choice, seen=sides[0], unseen=sides[1])
+            seen, unseen = (replace(rows, motion=rows.motion.grouped(classes)) for rows in (seen, unseen))
+            choice = replace(choice, seen=seen, unseen=unseen)
             chosen = replace(chosen, own=tuple(choice.own([], tuple(chosen.pairs.values()))))
     found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
     found |= {"mass_slope": None, "joint": None, "also": {}}
