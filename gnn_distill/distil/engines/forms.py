@@ -257,7 +257,7 @@ class _Problem:
         product = self.product(values[count:])
         terms = tuple(term.xreplace(put) * product for term in fit.model.terms)
         starts = {n: float(v) for n, k, v in zip(letters, loose, fit.constants, strict=True) if k}
-        return Guess(fit.model.name, terms, starts)
+        return Guess(fit.model.name, terms, starts, loose[:count].count(False))
 
     def named(self, fit: _Fit, unit: sympy.Expr) -> Iterator[_Named]:
         """The equation in its shortest form with fewest constants; none that would not be read back."""
@@ -282,11 +282,13 @@ class Guess(NamedTuple):
         name: what the form is called.
         terms: summands up to their factors, in r, properties and letters of constants.
         constants: first values of those letters.
+        settled: exponents that were made whole.
     """
 
     name: str
     terms: tuple[sympy.Expr, ...]
     constants: dict[str, float]
+    settled: int
 
 
 def guesses(points: Points, more: Mapping[str, str] | None = None, seed: int = 0) -> list[Guess]:

@@ -14,11 +14,19 @@ _NEAR = "((r + R - Abs(r - R))/2)"  # the smaller one of r and R: constant beyon
 
 
 class Form(NamedTuple):
-    """A known pair law: its name, f(r) in the letters above (positive repels), and where it is at home."""
+    """A known pair law.
+
+    Attributes:
+        name: what it is called.
+        formula: f(r) in the letters above, positive where it repels.
+        source: where it is at home.
+        potential: of which f is the slope, where that is the shorter word, in letters of any meaning.
+    """
 
     name: str
     formula: str
     source: str = "yours"
+    potential: str = ""
 
 
 KNOWN = (
@@ -32,19 +40,29 @@ KNOWN = (
     Form("inverse square with background", "A/r**2 + B*r", "one-component plasma"),
     Form("spring", "A*(r - R)", "Hooke"),
     Form("logarithm", "A*log(r/R)", "cell and animal aggregation"),
-    Form("Plummer", "A*r/(r**2 + s**2)**1.5", "Plummer 1911"),
+    Form("Plummer", "A*r/(r**2 + s**2)**1.5", "Plummer 1911", "A/(r**2 + s)**0.5"),
     Form("softened power law", "A*r/(r**2 + s**2)**n", "softened gravity"),
     Form("Cucker-Smale", "A/(r**2 + s**2)**n", "flocking, Cucker and Smale 2007"),
     Form("exponential", "A*exp(-r/L)", "social force, Helbing and Molnar 1995"),
     Form("r times exponential", "A*r*exp(-r/L)", "swarms"),
     Form("Gaussian", "A*exp(-r**2/(2*s**2))", "smooth repulsion"),
-    Form("force of a Gaussian potential", "A*r*exp(-r**2/(2*s**2))", "Stillinger 1976, polymer coils"),
-    Form("screened Coulomb (Yukawa)", "A*exp(-r/L)*(1/r**2 + 1/(L*r))", "Debye and Hückel 1923"),
+    Form(
+        "force of a Gaussian potential",
+        "A*r*exp(-r**2/(2*s**2))",
+        "Stillinger 1976, polymer coils",
+        "A*exp(-r**2/s)",
+    ),
+    Form(
+        "screened Coulomb (Yukawa)",
+        "A*exp(-r/L)*(1/r**2 + 1/(L*r))",
+        "Debye and Hückel 1923",
+        "A*exp(-r/L)/r",
+    ),
     Form("exponential over r", "A*exp(-r/L)/r", "the Yukawa potential's shape"),
     Form("screened inverse square", "A*exp(-r/L)/r**2", "dusty plasmas"),
     Form("Morse", "A*(exp(-2*(r - R)/L) - exp(-(r - R)/L))", "Morse 1929"),
     Form("two exponentials", "A*exp(-r/L) + B*exp(-r/s)", "D'Orsogna et al. 2006"),
-    Form("Lennard-Jones", "A*(2*(s/r)**12 - (s/r)**6)/r", "Jones 1924"),
+    Form("Lennard-Jones", "A*(2*(s/r)**12 - (s/r)**6)/r", "Jones 1924", "A*(s/r**12 - 1/r**6)"),
     Form("Mie", "A*((R/r)**n - (R/r)**k)*R/r", "Mie 1903; no force at R"),
     Form("Buckingham", "A*exp(-r/L) + B/r**7", "Buckingham 1938"),
     Form("logistic", "A/(1 + exp((r - R)/L))", "smooth step"),

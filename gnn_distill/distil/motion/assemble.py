@@ -95,7 +95,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     curves, sides = None, (seen, unseen)
     if hidden is None and is_loud(evidence):
         search = Search(few, seen, unseen, evidence.order, lambda key: [], work.say)
-        whole = digestible(evidence) if seen.pairs == ["u"] and len(groups.each) <= 1 else None
+        whole = digestible(evidence) if len(groups.each) <= 1 else None
         curves, sides = drawn(search, points, whole)
     if curves is not None:
         work.say("  noise hides forces from the network: free curves of the labels stand in its place")

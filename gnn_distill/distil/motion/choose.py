@@ -24,6 +24,8 @@ CLEAR = 0.1
 """… and its errors are larger by this share, …"""
 MATERIAL = 0.003
 """… or larger by what is this share of the labels: a law that noise hides is told by small differences."""
+LETTER = 2 * np.log(2)
+"""What a letter or an operator of a form costs in χ², where noise does not tell forms apart: one bit."""
 ROUNDED = 1e-6
 """Errors below this share of the labels are those of single precision: no form is better than another."""
 
@@ -48,10 +50,12 @@ class Tried:
     def order(self) -> tuple[int, bool, float]:
         """The simpler, the lower: numbers that were fitted, a name, the size of an expression without one.
 
-        Known laws of as many numbers are equally simple; the less they leave, the lower.
+        Known laws of as many numbers are equally simple; the less they leave, the lower. Where all rows were
+        fitted, exponents that they chose are numbers, too.
         """
         form = self.fit.form
-        return form.cost, not form.name, float(self.losses.mean()) if form.name else form.size
+        numbers = form.cost + (form.settled if self.count else 0)
+        return numbers, not form.name, float(self.losses.mean()) if form.name else form.size
 
 
 def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | list[Array] | None = None) -> list[Tried]:
@@ -125,7 +129,7 @@ def likelier(one: Tried, other: Tried) -> bool:
     among some dozens of forms of as many numbers counts as one more.
     """
     gain = float(one.losses.sum() - other.losses.sum())
-    return gain > max(1, other.fit.numbers - one.fit.numbers) * np.log(other.count)
+    return gain > (1 + max(0, other.fit.numbers - one.fit.numbers)) * np.log(other.count)
 
 
 def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]]:
@@ -135,9 +139,10 @@ def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]
     standing = sorted((t for t in tried if t is best or not beaten(t, best, size)), key=lambda t: t.order)
     standing = [t for t in standing if not any(beaten(t, o, size) for o in standing)] or [best]
     alike = [t for t in standing if t.order[:2] == standing[0].order[:2]]
-    alike = [t for t in alike if typical(t.errors - standing[0].errors) <= ROUNDED * size]
-    if unseen.count:  # all that noise does not tell apart
-        alike = [t for t in standing if t.order[:2] == standing[0].order[:2]]
-    chosen = min(alike, key=lambda t: (0 if unseen.count else t.fit.form.place, t.fit.form.size))
+    if unseen.count:
+        chosen = min(alike, key=lambda t: float(t.losses.sum()) + LETTER * t.fit.form.size)
+    else:
+        same = [t for t in alike if typical(t.errors - standing[0].errors) <= ROUNDED * size]
+        chosen = min(same, key=lambda t: (t.fit.form.place, t.fit.form.size))
     others = [t for t in standing if t is not chosen and typical(t.errors - chosen.errors) > MATERIAL * size]
     return chosen, sorted(others, key=lambda t: float(t.losses.mean()))

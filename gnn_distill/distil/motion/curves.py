@@ -22,7 +22,7 @@ from gnn_distill.distil.expressions.evaluate import compiled
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.choose import CHANCE, beaten, compared
 from gnn_distill.distil.motion.digest import digested
-from gnn_distill.distil.motion.fit import BAD, NOTHING, Fit, Form, bounds, fit, together, typical
+from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, bounds, fit, together, typical
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import Rows, Search
 from gnn_distill.distil.motion.target import Splines, columns, products
@@ -33,6 +33,8 @@ MOST = 8
 """Products of properties that are tried."""
 NEAREST = 20
 """Forms that are fitted of those that come near to a curve."""
+LARGE = 1e20
+"""In the place of values of forms that are not finite."""
 ENDS = 1e-4
 """Share of the distances beyond each end of a curve in whose place forms stand."""
 PLACES = 1000
@@ -86,10 +88,8 @@ class Curve:
             given = {**named, **dict(zip(form.symbols, constants, strict=True))}
             with np.errstate(all="ignore"):
                 parts = [np.broadcast_to(t.functions[0](given), len(some.X)) for t in form.terms]
-            whole = np.nan_to_num(
-                np.stack(parts, axis=1).astype(np.float64), nan=BAD, posinf=BAD, neginf=-BAD
-            )
-            table = root @ splines @ whole
+            whole = np.nan_to_num(np.stack(parts, axis=1).astype(np.float64), nan=LARGE)
+            table = root @ splines @ np.clip(whole, -LARGE, LARGE)
             return np.asarray(goal - table @ np.linalg.lstsq(table, goal, rcond=1e-12)[0])
 
         goal, near = root @ self.factors, []

@@ -20,6 +20,7 @@ from scipy.interpolate import BSpline
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.fit import Form
+from gnn_distill.distil.motion.kicks import innovations
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.target import Splines, columns
 from gnn_distill.physics.variables import AXES
@@ -80,14 +81,17 @@ def digested(
     """
     ends = _knots(rows)
     whole, part = (_columns(motion, product, splines, known, ends) for motion in (rows, sample))
+    kicks = innovations(rows, whole[:, : splines.count])
+    weight = np.repeat(np.sqrt(rows.trust), rows.labels.shape[1], axis=0)
+    whole, y = (_without(weight * column, weight * kicks) for column in (whole, rows.labels.reshape(-1, 1)))
     size = np.maximum(np.linalg.norm(whole, axis=0), 1e-300)
-    whole, part = whole / size, part / size
+    whole /= size
+    part /= size
     values, vectors = np.linalg.eigh(whole.T @ whole)
     kept = values > ALIKE * values[-1]
     scale, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    y = rows.labels.ravel()
-    products = vectors.T @ (whole.T @ y) / scale
-    rest = y - whole @ (vectors @ (products / scale))
+    products = vectors.T @ (whole.T @ y[:, 0]) / scale
+    rest = y[:, 0] - whole @ (vectors @ (products / scale))
     error = np.sqrt(np.mean(rest**2) * _together(rows, whole @ (vectors / scale), rest))
     inward = scale[:, None] * vectors.T @ np.linalg.pinv(part, rcond=ALIKE**0.5) / error
     taken = {f.name: getattr(sample, f.name) for f in fields(Motion)}
@@ -116,6 +120,13 @@ def _columns(
     return np.concatenate(parts, axis=1)
 
 
+def _without(columns: Array, kicks: Array) -> Array:
+    """Columns [R D, C] without what random forces add to them."""
+    if not kicks.any():
+        return columns
+    return np.asarray(columns - kicks @ np.linalg.lstsq(kicks, columns, rcond=None)[0])
+
+
 def _knots(motion: Motion) -> list[Array]:
     """Where curves of each coordinate bend."""
     shares = np.unique([*KNOTS, *(1.0 - np.array(KNOTS))])
@@ -129,7 +140,7 @@ def _together(motion: Motion, orthogonal: Array, rest: Array) -> float:
     Quasi-likelihood: D. R. Anderson, K. P. Burnham and G. C. White 1994, Ecology 75, 1780.
     """
     dim = motion.labels.shape[1]
-    _, of = np.unique(motion.unit, return_inverse=True)
+    _, of = np.unique(motion.pieces, return_inverse=True)
     score = (orthogonal * rest[:, None]).reshape(-1, dim, orthogonal.shape[1]).sum(axis=1)
     sums = np.stack([np.bincount(of, column) for column in score.T])
     return max(1.0, float((sums**2).sum() / (len(sums) * np.mean(rest**2))))

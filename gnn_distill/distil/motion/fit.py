@@ -92,6 +92,7 @@ class Form:
         start: their values, shape [P].
         size: complexity of the expression.
         place: in the list of known laws, where special ones stand before general ones.
+        settled: further numbers that data have chosen, as exponents that were made whole.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Form:
     start: tuple[float, ...] = ()
     size: int = 0
     place: int = 0
+    settled: int = 0
 
     @classmethod
     def of(cls, expression: sympy.Expr, along: str, name: str = "", size: int = 0) -> Form:
@@ -144,7 +146,8 @@ def together(*forms: Form) -> Form:
         terms += [Term(tuple(f.xreplace(new) for f in t.forms), t.along) for t in form.terms]
         symbols += map(str, new.values())
     start, name = tuple(v for f in forms for v in f.start), " + ".join(f.name for f in forms)
-    return Form(name, tuple(terms), tuple(symbols), start, sum(f.size for f in forms))
+    size, settled = sum(f.size for f in forms), sum(f.settled for f in forms)
+    return Form(name, tuple(terms), tuple(symbols), start, size, settled=settled)
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,8 @@ class Fit:
 
     @property
     def numbers(self) -> int:
-        """How many were fitted."""
-        return self.form.cost + len(self.extra)
+        """How many were fitted, or chosen by the data."""
+        return self.form.cost + self.form.settled + len(self.extra)
 
     def predicted(self, motion: Motion, extra: Array | None = None) -> Array:
         """Values [R, D] of the form, and of further columns [R D, X]."""

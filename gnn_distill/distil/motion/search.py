@@ -19,7 +19,9 @@ import sympy
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.forms import guesses
+from gnn_distill.distil.engines.textbook import AMPLITUDES, EXPONENTS, KNOWN, LENGTHS
 from gnn_distill.distil.expressions.front import Front, complexity
+from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.plain import plain
 from gnn_distill.distil.expressions.points import Points, trim
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
@@ -345,6 +347,19 @@ def alive(seen: Rows, unseen: Rows) -> list[str]:
     return [k for k in kept if k != "own"]
 
 
+@functools.cache
+def spared(name: str) -> int:
+    """By how much the potential of a known law is shorter than its force."""
+    known = {form.name: form for form in KNOWN if form.potential}
+    if name not in known:
+        return 0
+    letters = ("r", *AMPLITUDES, *LENGTHS, *EXPONENTS)
+    force, potential = (
+        complexity(parse(text, letters)) for text in (known[name].formula, known[name].potential)
+    )
+    return force - potential
+
+
 def candidates(
     points: Points, front: Front | None, along: str, more: Mapping[str, str] | None = None
 ) -> list[Form]:
@@ -359,8 +374,9 @@ def candidates(
     found = []
     for k, guess in enumerate(guesses(trim(points), more)):
         terms = tuple(Term((t,), along) for t in guess.terms)
-        size = sum(complexity(t) for t in guess.terms) + 2 * len(guess.terms) - 1
-        found.append(Form(guess.name, terms, (*guess.constants,), (*guess.constants.values(),), size, k))
+        size = sum(complexity(t) for t in guess.terms) + 2 * len(guess.terms) - 1 - spared(guess.name)
+        start = (*guess.constants.values(),)
+        found.append(Form(guess.name, terms, (*guess.constants,), start, size, k, guess.settled))
     for equation in () if front is None else front.equations:
         if equation.expression.free_symbols:
             expression = min(equation.expression, plain(equation.expression), key=complexity)

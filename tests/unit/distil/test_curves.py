@@ -1,5 +1,7 @@
 """Where noise hides forces from a network, free curves of the labels stand in its place."""
 
+from dataclasses import replace
+
 import numpy as np
 import sympy
 
@@ -7,7 +9,7 @@ from gnn_distill.data.graphs import Subset
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.choose import beaten, compared, simplest
 from gnn_distill.distil.motion.curves import COUNT, Curve, drawn
-from gnn_distill.distil.motion.digest import Digest, digested
+from gnn_distill.distil.motion.digest import Digest, _without, digested
 from gnn_distill.distil.motion.fit import NOTHING, Form, fit, together
 from gnn_distill.distil.motion.own import fields
 from gnn_distill.distil.motion.search import Rows, Search
@@ -106,3 +108,20 @@ def test_forms_are_ranked_by_how_near_they_come_to_a_curve():
     moved = next(f for f in kept if f.terms == forms[1].terms)
     assert len(moved.start) == len(forms[1].start)
     assert all(f.terms != forms[2].terms for f in kept)  # no value at small distances
+
+
+def test_the_choice_among_forms_that_noise_hides_goes_by_their_length_in_bits():
+    found = digest(3.0, 3)
+    one = fit(found, together(form("exp(-1.11*d)"), trap()))
+    shorter, longer = (replace(one, form=replace(one.form, name=str(size), size=size)) for size in (5, 9))
+    assert simplest(compared([longer, shorter], found), found)[0].fit is shorter
+    settled = replace(shorter, form=replace(shorter.form, settled=1))  # an exponent that data have chosen
+    assert simplest(compared([longer, settled], found), found)[0].fit is longer
+
+
+def test_kicks_are_taken_out_of_a_digest():
+    rng = np.random.default_rng(0)
+    kicks, other = rng.normal(size=(400, 1)), rng.normal(size=(400, 2))
+    clean = _without(other + 3.0 * kicks, kicks)
+    assert np.abs(kicks.T @ clean).max() < 1e-9
+    np.testing.assert_array_equal(_without(other, 0.0 * kicks), other)
