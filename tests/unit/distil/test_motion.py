@@ -264,3 +264,12 @@ def test_a_wall_that_few_particles_have_met_is_found_and_none_where_none_is():
     for parts, told in ((met, ["soft wall at high x"]), ([rows_with(9.0, 0.3, s) for s in (3, 4)], [])):
         pairs = network(parts[0], 0)["u"], network(parts[1], 0)["u"]
         assert [f.name for f in selected(*parts, walls(place), pairs)] == told
+
+
+@pytest.mark.parametrize("unit", [1e-7, 1.0, 1e7])
+def test_a_fit_is_as_exact_in_any_unit(unit: float):
+    data = graphs(noise=1e-6, drag=0, trap=0, field=0)
+    part = rows(dataclasses.replace(data, accelerations=unit * data.accelerations.double()))
+    found = fit(part, form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"))
+    assert sorted(found.constants) == pytest.approx([-1 / 0.9, 1 / 0.9], rel=1e-4)
+    assert found.factors == pytest.approx([1.7 * unit], rel=1e-4)
