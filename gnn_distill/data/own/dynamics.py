@@ -24,6 +24,7 @@ DYNAMICS = ("auto", "second_order", "first_order")
 DIFFUSIVE, CLEAN = 0.65, 0.4  # shares of diffusion in second differences: more and less than these decide
 NOTHING, MUCH = 0.8, 0.3  # of velocities left unexplained by positions: inertia; too much for first order
 NOISY = 0.5  # share of random forces in accelerations that explains why nothing else does
+BOTH = 0.05  # of accelerations left unexplained, below which second order cannot be ruled out
 CLEARER = 3.0  # times that one order must explain better than the other
 PAIRS = 150_000  # that are enough to compare by
 NEAREST = 64  # neighbours of a sighting that are looked at, where frames hold different particles
@@ -105,6 +106,10 @@ def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
     if inert or acceleration < min(1.0, velocity) / CLEARER:
         return Verdict(2, False, f"second order: {said}")
     if velocity < MUCH and velocity < acceleration / CLEARER:
+        runs = len(seen.positions) if seen.sighted is None else len(np.unique(seen.sighted.run))
+        if runs == 1 and acceleration < BOTH:
+            why = f"{said}: in a single run that comes to rest both orders do"
+            raise InputError("dataset.dynamics", "auto", f"{why}; record more runs, or {CHOOSE}")
         return Verdict(1, False, f"first order: {said}")
     raise InputError("dataset.dynamics", "auto", f"{said}, which decides nothing: {CHOOSE}")
 

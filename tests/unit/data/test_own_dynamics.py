@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gnn_distill.data.graphs import ParticleData
+from gnn_distill.data.own import dynamics
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.derive import Differentiator
 from gnn_distill.data.own.steps import estimates
@@ -102,6 +103,20 @@ def test_the_order_is_found_where_kinds_without_labels_obey_laws_of_their_own(tm
             x = x + 0.001 * sign * pushed(x)
     data = loaded(tmp_path, np.stack(tracks, 1), dt=0.004, radius=8.0)
     assert data.order == 1 and "unexplained" in data.notes[0]
+
+
+@pytest.mark.parametrize(("runs", "order"), [(1, None), (10, 1)])
+def test_one_run_that_comes_to_rest_does_not_tell_its_order(
+    tmp_path, monkeypatch, runs: int, order: int | None
+):
+    """Its velocities are functions of its positions, whatever made them."""
+    left = iter([0.0005, 0.005])  # as of eight animals that align, with gaps in their tracks
+    monkeypatch.setattr(dynamics, "_unexplained", lambda *args, **more: next(left))
+    if order is None:
+        with pytest.raises(InputError, match=r"dataset.dynamics.*single run that comes to rest"):
+            loaded(tmp_path, flowing(17, sims=runs))
+    else:
+        assert loaded(tmp_path, flowing(17, sims=runs)).order == order
 
 
 def circles() -> np.ndarray:
