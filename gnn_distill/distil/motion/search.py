@@ -288,7 +288,7 @@ class Search:
 
     def _screened(self, forms: Sequence[Form], told: Sequence[str], known: Sequence[Form]) -> list[Form]:
         """The forms that fit a few rows best, their constants moved there."""
-        if self.few is None:
+        if self.few is None or not forms:
             return list(forms)
         motion, extra = self.few.motion, self.few.beside(told, known)
         fits = self._fits(motion, forms, extra)

@@ -16,7 +16,7 @@ from gnn_distill.distil.motion.fit import Fit, Form, fit, holds
 from gnn_distill.distil.motion.law import written
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.distil.motion.search import LEAST, Chosen, Rows, Search, candidates
+from gnn_distill.distil.motion.search import LEAST, MOST, Chosen, Rows, Search, candidates
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.shapes import shortest
 from gnn_distill.distil.motion.trust import nothing
@@ -155,3 +155,16 @@ def test_where_time_is_over_the_first_forms_are_fitted_all_the_same():
     forms = [Form.of(sympy.sympify(f"2.0*d**(-{k}.0)"), "u", str(k)) for k in (2, 1, 3, 4, 5, 6, 7)]
     chosen = Search(*rows, 2, lambda key: forms, seconds=0.0).run()
     assert chosen.pairs["u"].start == pytest.approx([-2.0]) and len(chosen.tried["u"]) <= LEAST
+
+
+def test_forms_that_are_all_too_long_better_nothing():
+    parts = [snapshots(lambda d, *p: 2.0 / d**2, 60, k) for k in range(3)]
+    rows = [
+        Rows(p, {"u": p.pairs(2.0 / p.named["d"][:, None] ** 2 * p.directions["u"]).reshape(-1, 1)})
+        for p in parts
+    ]
+    search = Search(*rows, 2, lambda key: [Form.of(sympy.sympify("2.0*d**(-2.0)"), "u", "2")])
+    chosen = search.run()
+    long = Form.of(sum(sympy.sympify(f"{k}.5*exp(-{k}.5*d)") for k in range(1, 6)), "u")
+    assert long.cost > MOST
+    assert search.bettered(chosen, "u", [long]).pairs["u"].terms == chosen.pairs["u"].terms
