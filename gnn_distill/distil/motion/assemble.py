@@ -263,6 +263,7 @@ def _law(
             k: [rival(t, law, times, seen, k) for t in level] for k, level in chosen.level.items() if level
         },
         "noise": evidence.noise,
+        "curves": {} if curves is None else curves.to_dict(seen.named["d"]),
         "estimates": dict(evidence.estimates),
         "potential": stated_potential(law, float(np.max(seen.named["d"], initial=0.0)), columns.softening),
         "further": list(columns.further),

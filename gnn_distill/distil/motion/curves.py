@@ -37,8 +37,8 @@ LARGE = 1e20
 """In the place of values of forms that are not finite."""
 ENDS = 1e-4
 """Share of the distances beyond each end of a curve in whose place forms stand."""
-PLACES = 1000
-"""Points at which forms are compared with a curve."""
+PLACES, SHOWN = 1000, 40
+"""Points at which forms are compared with a curve, and at which it is drawn."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,13 @@ class Curve:
         """Its contribution, shape [R D, 1]."""
         table = columns(rows.motion, self.product, along, COUNT, self.splines)
         return np.asarray(table @ self.factors)[:, None]
+
+    def to_dict(self, d: Array) -> dict[str, list[float]]:
+        """Its values without the product at distances [S], with standard errors."""
+        table = self.splines(d)
+        covariance = np.linalg.pinv(self.told, hermitian=True)
+        error = np.sqrt(np.maximum(np.einsum("sk,kl,sl->s", table, covariance, table), 0.0))
+        return {"d": d.tolist(), "f": (table @ self.factors).tolist(), "error": error.tolist()}
 
     def points(self, told: Points) -> Points:
         """The same points with the values of the curve."""
@@ -111,6 +118,12 @@ class Curves:
 
     pairs: Mapping[str, Curve]
     own: Fit
+
+    def to_dict(self, d: Array) -> dict[str, dict[str, list[float]]]:
+        """Their values between the distances [E] of most pairs, where no properties multiply them."""
+        low, high = np.quantile(d[d > 0], (0.01, 0.99))
+        grid = np.geomspace(low, high, SHOWN)
+        return {key: curve.to_dict(grid) for key, curve in self.pairs.items() if curve.product == 1}
 
     def of(self, rows: Rows) -> Rows:
         """Rows with these in the place of the network's parts."""

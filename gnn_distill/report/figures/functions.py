@@ -56,6 +56,7 @@ class Drawn(NamedTuple):
         band: the network's quantiles `BAND` in each bin, shape [3, B].
         grid: distances [R], and `law` there [R]; empty where no law can be drawn.
         share: what both are divided by, in words; empty if by nothing.
+        free: whether `band` is of a free curve of the labels, two standard errors around it.
     """
 
     x: Array
@@ -63,6 +64,7 @@ class Drawn(NamedTuple):
     grid: Array
     law: Array
     share: str
+    free: bool = False
 
 
 def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
@@ -80,6 +82,8 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
         for which, some, texts in parts
         if (one := _drawn(some, key, texts.get(key), softening)) is not None
     ]
+    curves = {} if groups else (run.law or {}).get("curves") or {}
+    found = [(key, which, _freed(one, curves.get(key)), d) for key, which, one, d in found]
     if not found:
         return None
     figure = Figure(figsize=(6.4, 0.6 + 3.9 * len(found)), layout="constrained")
@@ -92,6 +96,14 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
         axes.set(title=f"Part {TITLES[key]} of a pair's {what}{which}{over}")
     panels[-1].set_xlabel(f"distance d = |Δ|{in_units(run)}")
     return figure
+
+
+def _freed(one: Drawn, curve: Mapping[str, Any] | None) -> Drawn:
+    """With a free curve of the labels in the network's place, where the law was found from one."""
+    if curve is None or one.share:
+        return one
+    d, f, error = (np.array(curve[name]) for name in ("d", "f", "error"))
+    return one._replace(x=d, band=np.stack([f - 2 * error, f, f + 2 * error]), free=True)
 
 
 def _some(arrays: Mapping[str, Any], group: Members, law: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,8 +193,10 @@ def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:
     sign = -1.0 if straight and guide[0] < 0 else 1.0
     low, middle, high = np.sort(sign * one.band, axis=0)
     axes.axvspan(*data, color="#F1F3F6", zorder=0, label="where 98 % of the pairs lie")
-    axes.fill_between(one.x, low, high, color=BLUE, alpha=0.25, linewidth=0, label="network: 10–90 %")
-    axes.plot(one.x, middle, color=BLUE, marker="o", markersize=3.5, linewidth=0, label="network: median")
+    around = "two standard errors" if one.free else "network: 10–90 %"
+    axes.fill_between(one.x, low, high, color=BLUE, alpha=0.25, linewidth=0, label=around)
+    told = "free curve of the labels" if one.free else "network: median"
+    axes.plot(one.x, middle, color=BLUE, marker="o", markersize=3.5, linewidth=0, label=told)
     if len(one.law):
         axes.plot(one.grid, sign * one.law, color=ORANGE, linewidth=2.2, label="the law", zorder=4)
     if straight:

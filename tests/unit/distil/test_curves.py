@@ -97,6 +97,19 @@ def test_all_rows_choose_where_half_of_them_could_not():
     assert all(beaten(t, chosen, 1.0) for t in tried[:2])
 
 
+def test_a_curve_says_how_sure_it_is():
+    search = Search(
+        None, *(blind(graphs(2000, 3.0, seed, soft, **STILL)) for seed in (3, 4)), 1, lambda key: []
+    )
+    r = np.linspace(0.5, 3.0, 40)
+    found, _ = drawn(search, {"u": points(r, 0.0 * r)})
+    told = {
+        key: np.array(values) for key, values in found.to_dict(search.seen.motion.named["d"])["u"].items()
+    }
+    off = (told["f"] - soft(told["d"])) / told["error"]
+    assert (told["error"] > 0).all() and 0.3 < np.sqrt(np.mean(off**2)) < 2.5
+
+
 def test_forms_are_ranked_by_how_near_they_come_to_a_curve():
     r = np.linspace(0.4, 3.0, 400)
     splines = Splines(r, COUNT)

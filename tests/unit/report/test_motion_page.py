@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -177,6 +178,18 @@ def test_figures_show_network_and_law(tmp_path: Path) -> None:
     for name in ("function_u", "own_h"):
         less = {key: value for key, value in arrays.items() if key != name}
         assert (functions if name == "function_u" else own)(run, less) is None
+
+
+def test_a_free_curve_stands_in_the_networks_place_where_the_law_is_from_one(tmp_path: Path) -> None:
+    run = read_run(make_motion(tmp_path / "run"))
+    arrays = {key: value for key, value in (recorded(run) or {}).items() if key != "d"}
+    curve = {"d": [0.5, 1.0, 2.0], "f": [4.0, 1.5, 0.3], "error": [0.2, 0.1, 0.05]}
+    found = replace(run, law={**(run.law or {}), "curves": {"u": curve}})
+    drawn = functions(found, arrays)
+    assert drawn is not None
+    lines = {str(line.get_label()): line for line in drawn.axes[0].lines}
+    assert "network: median" not in lines
+    assert list(lines["free curve of the labels"].get_ydata()) == curve["f"]
 
 
 def test_a_notebook_shows_the_same(tmp_path: Path) -> None:
