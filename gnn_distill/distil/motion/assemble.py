@@ -30,9 +30,17 @@ from gnn_distill.distil.motion.groups import found as found_groups
 from gnn_distill.distil.motion.groups import told_apart
 from gnn_distill.distil.motion.hidden import Found, described, in_kinds, unsure
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
-from gnn_distill.distil.motion.kicks import fitted, unkicked
+from gnn_distill.distil.motion.kicks import unkicked
 from gnn_distill.distil.motion.law import apart as laws_apart
-from gnn_distill.distil.motion.law import in_words, numbers, rival, spread, stated_potential, written
+from gnn_distill.distil.motion.law import (
+    estimated,
+    in_words,
+    numbers,
+    rival,
+    spread,
+    stated_potential,
+    written,
+)
 from gnn_distill.distil.motion.points import entry, front, points_of
 from gnn_distill.distil.motion.reach import nearer
 from gnn_distill.distil.motion.rounds import DONE, Rounds
@@ -243,8 +251,7 @@ def _law(
     test = replace(test, motion=test.motion.grouped(groups))
     judge = test if curves is None else curves.of(test)
     if hidden is None:
-        last, kicks = fitted(seen, chosen.form)
-        scatter = spread(last, seen, evidence.seed, kicks)
+        last, scatter = estimated(seen, chosen.form, evidence.seed)
     else:
         drawn, times = hidden.refitted(seen, chosen.form, evidence), hidden.times
         last, scatter = drawn.weighed.fit, drawn_spread(drawn)

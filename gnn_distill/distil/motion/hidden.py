@@ -6,7 +6,7 @@ Shape letters: K individuals.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.hidden.factor import Factors
 from gnn_distill.distil.hidden.reading import Strength, kinds, told
 from gnn_distill.distil.motion.fit import Form
-from gnn_distill.distil.motion.kicks import kicked
+from gnn_distill.distil.motion.kicks import kicked, slowed
 from gnn_distill.distil.motion.law import REPLICATES, Spread
 from gnn_distill.distil.motion.samples import Index, Motion, Strengths
 from gnn_distill.distil.motion.strengths import Drawn, Weighed, drawn, weighed
@@ -56,12 +56,21 @@ class Found:
     def refitted(self, motion: Motion, form: Form, evidence: Evidence) -> Drawn:
         """The law of these forms with its strengths, end to end on all rows, with draws of a bootstrap."""
         none = np.zeros((motion.labels.size, 0))
-        found = weighed(motion, form, none, self.weighed.mode, self.strengths)
-        kicks = kicked(motion.weighed(found.strengths), found.fit)
-        if kicks.shape[1]:
-            found = weighed(motion, form, kicks, found.mode, found.strengths)
-        rule = convention(found, evidence.individuals, evidence.known)
-        return drawn(found, motion, kicks, rule, evidence.seed, REPLICATES)
+        plain = weighed(motion, form, none, self.weighed.mode, self.strengths)
+        rows = motion.weighed(plain.strengths)
+        kicks = kicked(rows, plain.fit)
+        last = slowed(rows, plain.fit, kicks)
+        rule, job = convention(plain, evidence.individuals, evidence.known), (evidence.seed, REPLICATES)
+        found = drawn(plain, motion, none, rule, *job)
+        if last is plain.fit:
+            return found
+        beside = weighed(motion, form, kicks, plain.mode, plain.strengths)
+        beside_rule = convention(beside, evidence.individuals, evidence.known)
+        scatter = spread(drawn(beside, motion, kicks, beside_rule, *job))
+        moving = np.array([term.moving for term in last.form.terms])
+        factors = np.where(moving, last.factors, found.weighed.fit.factors)
+        whole = replace(found.weighed, fit=replace(found.weighed.fit, factors=factors))
+        return replace(found, weighed=whole, numbers=spread(found).beside(scatter, whole.fit).draws)
 
 
 def spread(found: Drawn) -> Spread:

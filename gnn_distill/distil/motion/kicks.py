@@ -12,10 +12,12 @@ Shapes: R rows, D space dims, X columns.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.motion.fit import Fit, Form, fit
+from gnn_distill.distil.motion.fit import NOTHING, Fit, fit
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES, VELOCITIES
 
@@ -70,11 +72,26 @@ def kicked(motion: Motion, known: Fit) -> Array:
     return innovations(motion, known.form.columns(motion, known.constants)[:, still])
 
 
-def fitted(seen: Motion, form: Form) -> tuple[Fit, Array]:
-    """The form fitted to all rows, and what kicks do to their velocities, [R D, X]."""
-    last = fit(seen, form)
-    kicks = kicked(seen, last)
-    return (fit(seen, form, kicks, last.constants.tolist()) if kicks.shape[1] else last), kicks
+def slowed(motion: Motion, plain: Fit, kicks: Array) -> Fit:
+    """A fit without a care for kicks, with the factors of terms that read velocities as they are beside them.
+
+    Kicks hide friction and next to nothing else. Forces of places are better left as the plain fit has them:
+    what it and its errors know of the past makes them too weak beside innovations.
+
+    Args:
+        motion: the rows.
+        plain: of a form to them.
+        kicks: `innovations`, shape [R D, X].
+    """
+    moving = np.array([term.moving for term in plain.form.terms], dtype=bool)
+    if not kicks.shape[1] or not moving.any():
+        return plain
+    columns = plain.form.columns(motion, plain.constants)
+    rest = motion.labels - (columns[:, ~moving] @ plain.factors[~moving]).reshape(motion.labels.shape)
+    beside = np.concatenate([columns[:, moving], kicks], axis=1)
+    factors = plain.factors.copy()
+    factors[moving] = fit(motion.relabelled(rest), NOTHING, beside).extra[: moving.sum()]
+    return replace(plain, factors=factors)
 
 
 def unkicked(errors: Array, kicks: Array, motion: Motion) -> Array:

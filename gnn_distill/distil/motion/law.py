@@ -18,8 +18,8 @@ from gnn_distill.distil.expressions.parse import R, write
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried
-from gnn_distill.distil.motion.fit import TUNING, Fit, typical
-from gnn_distill.distil.motion.kicks import hearsay
+from gnn_distill.distil.motion.fit import TUNING, Fit, Form, fit, typical
+from gnn_distill.distil.motion.kicks import hearsay, kicked, slowed
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Columns
 
@@ -104,6 +104,12 @@ class Spread:
     values: Array
     draws: Array
 
+    def beside(self, kicked: Spread, last: Fit) -> Spread:
+        """Draws around a fit: of terms that read velocities from a fit beside kicks, of others from these."""
+        moving = [False] * len(last.constants) + [term.moving for term in last.form.terms]
+        values = np.concatenate([last.constants, last.factors])
+        return Spread(values, np.where(moving, kicked.draws - kicked.values + values, self.draws))
+
     def intervals(self, moved: Array) -> Array:
         """Intervals [Q, 2] of quantities that change by `moved` [Q, P] for a unit of each number."""
         tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
@@ -159,6 +165,23 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
     left = np.einsum("wu,upq->wpq", counts, normal) + 1e-12 * np.eye(len(values))
     moves = np.linalg.solve(left, np.einsum("wu,up->wp", counts, pull)[..., None])[..., 0]
     return Spread(values[:many], (values + moves / norm)[:, :many])
+
+
+def estimated(motion: Motion, form: Form, seed: int) -> tuple[Fit, Spread]:
+    """The form fitted to all rows, with draws of a bootstrap; friction beside random forces where these act.
+
+    Args:
+        motion: the rows.
+        form: to be fitted.
+        seed: of the draws.
+    """
+    plain = fit(motion, form)
+    still, kicks = spread(plain, motion, seed), kicked(motion, plain)
+    last = slowed(motion, plain, kicks)
+    if last is plain:
+        return plain, still
+    beside = spread(fit(motion, form, kicks, plain.constants.tolist()), motion, seed, kicks)
+    return last, still.beside(beside, last)
 
 
 def numbers(

@@ -128,6 +128,12 @@ class Motion:
             found.__dict__[name] = getattr(self, name)
         return found
 
+    def relabelled(self, labels: Array) -> Motion:
+        """The same rows with other labels [R, D]."""
+        found = self._as(replace(self))
+        found.__dict__["labels"] = labels
+        return found
+
     def inner(self, values: Any) -> Any:
         """Of values of the nodes [N, C] those whose labels have a whole kernel around them, shape [R, C]."""
         half = len(self.kernel) // 2

@@ -10,7 +10,7 @@ from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.derive import Differentiator
 from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit
 from gnn_distill.distil.motion.kicks import innovations, unkicked
-from gnn_distill.distil.motion.law import spread
+from gnn_distill.distil.motion.law import estimated, spread
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.physics.variables import AXES, VELOCITIES
 
@@ -67,6 +67,19 @@ def test_friction_is_found_beside_kicks(heated):
     wrong = unkicked(fit(rows, field("trap", AXES)).predicted(rows) - rows.labels, kicks, rows)
     weigh = rows.trust / rows.trust.mean()
     assert (right**2 * weigh).mean() < (wrong**2 * weigh).mean()
+
+
+def test_forces_of_places_are_those_of_the_plain_fit_and_friction_is_found_beside_kicks(heated):
+    x, a = (torch.from_numpy(part) for part in (heated.features, heated.accelerations))
+    data = Subset(x, a, None, torch.arange(len(x)) // heated.frames, softening=0.0)
+    rows = motion(data, GRAPH, heated.kernel, 10**9, kicked=True)
+    form = Form("both", (*field("trap", AXES).terms, *field("drag", VELOCITIES).terms))
+    last, scatter = estimated(rows, form, 0)
+    assert last.factors[0] == fit(rows, form).factors[0]
+    assert last.factors == pytest.approx([-TRAP, -DRAG], rel=0.12)
+    low, high = scatter.intervals(np.eye(2)).T + last.factors
+    assert (low < [-TRAP, -DRAG]).all() and (high > [-TRAP, -DRAG]).all()
+    assert scatter.draws[:, 1].mean() == pytest.approx(last.factors[1], rel=0.05)
 
 
 def test_that_kicks_move_positions_hides_no_friction():
