@@ -154,7 +154,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
         found["verdict"] = verdicts
     found["components"] = [entry(key, front, chosen, verdicts) for key, front in fronts.items()]
     if law is None:
-        found["trust"] = nothing(unseen.motion, evidence.noise)
+        found["trust"] = nothing(unseen.motion, evidence.noise, unseen.told, evidence.order)
     return Distilled(found, law, edges)
 
 

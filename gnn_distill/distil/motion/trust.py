@@ -71,11 +71,7 @@ def verdict(
     beside = f" (error {percent(law / size)} of the mean, of which noise {percent(min(floor, law) / size)})"
     doubts = []
     if unsaid > NOT_PAIRS:
-        doubts.append(
-            f"The network, which may be any sum over pairs and of what acts on one particle, leaves "
-            f"{percent(unsaid)} of the {what} of unseen runs: forces may not add up pair by pair, something "
-            "that the file does not hold may act, or there are too few data"
-        )
+        doubts.append(_beyond_pairs(unsaid, what))
     if worse:
         told = f"No law yet: the network, which it was read from, is better on unseen runs{beside}."
         return {"level": "none", "sentence": told}, doubts
@@ -92,15 +88,36 @@ def verdict(
     }, doubts
 
 
-def nothing(test: Motion, noise: float) -> dict[str, str]:
-    """What to think of rows in which no force was found."""
+def _beyond_pairs(unsaid: float, what: str) -> str:
+    """What to think of a network that leaves this share of the motion, in a sentence without its stop."""
+    return (
+        f"The network, which may be any sum over pairs and of what acts on one particle, leaves "
+        f"{percent(unsaid)} of the {what} of unseen runs: forces may not add up pair by pair, something "
+        "that the file does not hold may act, or there are too few data"
+    )
+
+
+def nothing(test: Motion, noise: float, network: Array, order: int) -> dict[str, str]:
+    """What to think of rows in which no force was found.
+
+    Args:
+        test: rows of unseen runs.
+        noise: RMS error of a label's component.
+        network: its prediction of those rows, shape [R, D].
+        order: of the equation of motion.
+    """
     size = mean(np.abs(test.labels), test)
     if size <= AS_NOISE * GAUSSIAN * noise:
         return {
             "level": "exact",
             "sentence": "No force: these particles move as noise alone would move them.",
         }
-    return {"level": "none", "sentence": "No law yet: no form that was tried explains anything."}
+    sentence = "No law yet: no form that was tried explains anything."
+    unsaid = unexplained(mean(np.abs(network - test.labels), test), test, noise)
+    if unsaid > NOT_PAIRS:
+        what = "velocities" if order == 1 else "accelerations"
+        sentence = f"{sentence} {_beyond_pairs(min(unsaid, 1.0), what)}."
+    return {"level": "none", "sentence": sentence}
 
 
 def unexplained(mae: float, test: Motion, noise: float) -> float:

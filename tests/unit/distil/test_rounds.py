@@ -112,8 +112,11 @@ def test_there_is_no_law_where_a_network_explains_nothing(size: float, noise: fl
 
     chosen, parts = found(pair, network, noise=noise, shuffled=shuffled, seconds=5)
     assert not chosen.form.terms
-    told = nothing(parts[2], noise)
+    told = nothing(parts[2], noise, np.zeros_like(parts[2].labels), 2)
     assert told["sentence"].startswith("No force" if noise else "No law yet")
+    assert ("may not add up pair by pair" in told["sentence"]) == (noise == 0)
+    good = nothing(parts[2], 0.0, parts[2].labels, 2)  # a network that says it all
+    assert good["sentence"].endswith("explains anything.")
 
 
 def test_further_rounds_end_with_their_time():
