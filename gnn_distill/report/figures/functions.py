@@ -83,7 +83,8 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
         if (one := _drawn(some, key, texts.get(key), softening)) is not None
     ]
     curves = {} if groups else (run.law or {}).get("curves") or {}
-    found = [(key, which, _freed(one, curves.get(key)), d) for key, which, one, d in found]
+    reach = (run.law or {}).get("radius") or np.inf
+    found = [(key, which, _ended(_freed(one, curves.get(key)), reach), d) for key, which, one, d in found]
     if not found:
         return None
     figure = Figure(figsize=(6.4, 0.6 + 3.9 * len(found)), layout="constrained")
@@ -104,6 +105,12 @@ def _freed(one: Drawn, curve: Mapping[str, Any] | None) -> Drawn:
         return one
     d, f, error = (np.array(curve[name]) for name in ("d", "f", "error"))
     return one._replace(x=d, band=np.stack([f - 2 * error, f, f + 2 * error]), free=True)
+
+
+def _ended(one: Drawn, reach: float) -> Drawn:
+    """With a law that ends where pairs do not act any more."""
+    near = one.grid < reach
+    return one._replace(grid=one.grid[near], law=one.law[near]) if len(one.law) else one
 
 
 def _some(arrays: Mapping[str, Any], group: Members, law: Mapping[str, Any]) -> dict[str, Any]:

@@ -192,6 +192,15 @@ def test_a_free_curve_stands_in_the_networks_place_where_the_law_is_from_one(tmp
     assert list(lines["free curve of the labels"].get_ydata()) == curve["f"]
 
 
+def test_the_law_is_drawn_as_far_as_pairs_act(tmp_path: Path) -> None:
+    run = read_run(make_motion(tmp_path / "run"))
+    arrays = {key: value for key, value in (recorded(run) or {}).items() if key != "d"}
+    drawn = functions(replace(run, law={**(run.law or {}), "radius": 1.0}), arrays)
+    assert drawn is not None
+    law = next(line for line in drawn.axes[0].lines if line.get_label() == "the law")
+    assert 0.9 < np.max(np.asarray(law.get_xdata(), dtype=float)) < 1.0
+
+
 def test_a_notebook_shows_the_same(tmp_path: Path) -> None:
     run = load_run(make_motion(tmp_path / "run"))
     assert str(run.law).splitlines()[0] == FORMULA
