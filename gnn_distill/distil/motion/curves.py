@@ -36,7 +36,7 @@ NEAREST = 20
 LARGE = 1e20
 """In the place of values of forms that are not finite."""
 ENDS = 1e-4
-"""Share of the distances beyond each end of a curve in whose place forms stand."""
+"""Share of the distances beyond each end of a curve of digested rows."""
 PLACES, SHOWN = 1000, 40
 """Points at which forms are compared with a curve, and at which it is drawn."""
 

@@ -210,7 +210,7 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
 
         def residual(constants: Array, root: Array = root) -> Array:
             a = design(constants)
-            return root * (y - a @ _linear(a, y, root)) / size  # steps end by absolute tolerances
+            return root * (y - a @ _linear(a, y, root)) / size  # the solver stops at absolute sizes
 
         inside = np.clip(values, low, high)
         found = least_squares(residual, inside, bounds=(low, high), x_scale="jac", max_nfev=STEPS, ftol=1e-9)
