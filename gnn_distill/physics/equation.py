@@ -23,7 +23,11 @@ from gnn_distill.errors import InputError, check_choice
 from gnn_distill.physics.laws import SOFTENING, ForceLaw
 from gnn_distill.physics.variables import AXES, VELOCITIES
 
-FUNCTIONS = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "Abs": np.abs, "sin": np.sin, "cos": np.cos}
+FUNCTIONS = {
+    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "Abs": np.abs, "sin": np.sin, "cos": np.cos,
+    "tanh": np.tanh, "Max": np.maximum,
+}  # fmt: skip
+"""All of one argument, but for `Max` of two."""
 PAIR = ("d", "r", "w", "uw", "m1", "m2", "q1", "q2")
 """What a pair term may read, in the order in which its compiled form takes it."""
 MOVING = ("w", "uw")
@@ -212,8 +216,8 @@ def _allowed(node: ast.AST) -> bool:
             if isinstance(bare, ast.Constant) and isinstance(bare.value, int | float):
                 return abs(bare.value) <= HIGHEST
             return any(isinstance(part, ast.Name) for part in ast.walk(power))
-        case ast.Call(func=ast.Name(id=name), args=[_], keywords=[]):
-            return name in FUNCTIONS
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+            return name in FUNCTIONS and len(args) == 1 + (name == "Max")
         case ast.Name():
             return True
     return isinstance(node, _ARITHMETIC)

@@ -247,8 +247,8 @@ class Writer(ABC):
                 return str(value) if isinstance(value, int) else self.number(value)  # type: ignore[arg-type]
             case ast.Name(id=known):
                 return self.name(known)
-            case ast.Call(func=ast.Name(id=function), args=[inner]):
-                return self.call(function, self(inner))
+            case ast.Call(func=ast.Name(id=function), args=inner):
+                return self.call(function, ", ".join(map(self, inner)))
             case ast.BinOp(left=base, op=ast.Pow(), right=exponent) if _number(exponent) is None:
                 return self.power(self.atom(base), self(exponent))
         return self.brackets(self(node))
@@ -276,7 +276,7 @@ class Text(Writer):
     def call(self, function: str, inner: str) -> str:
         """E to a power, a root, an absolute value, or a function by its name."""
         named = {"exp": f"e^({inner})", "Abs": f"|{inner}|", "sqrt": f"√({inner})", "inv": f"1/({inner})"}
-        return named.get(function) or f"{function}({inner})"
+        return named.get(function) or f"{function.lower()}({inner})"
 
     def brackets(self, inner: str) -> str:
         """Round ones."""
@@ -313,7 +313,7 @@ class Tex(Writer):
             "sqrt": rf"\sqrt{{{inner}}}",
             "inv": rf"\dfrac{{1}}{{{inner}}}",
         }
-        return named.get(function) or rf"\{function}\left( {inner} \right)"
+        return named.get(function) or rf"\{function.lower()}\left( {inner} \right)"
 
     def brackets(self, inner: str) -> str:
         """Of the height of what is in them."""

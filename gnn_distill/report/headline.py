@@ -283,7 +283,7 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
     if not any(term.paired for term in terms):
         yield "no particle acts on another one"
         return
-    near = f" that are closer than {law['radius']:g}" if law.get("radius") else ""
+    near = f" that are closer than {law['radius']:.4g}" if law.get("radius") else ""
     yield f"Σ₂: sum over all other particles 2{near}"
     if law.get("laws"):
         yield "c₁₂: what particle 2 does to particle 1"

@@ -10,7 +10,7 @@ LENGTHS = {"L": "λ", "s": "σ", "R": "r₀"}
 """Positive; searched for around the median distance."""
 EXPONENTS = {"n": (-1.0, 1.5, 3.0, 6.0, 12.0), "k": (1.0, 3.0, 6.0)}
 """With their first guesses."""
-_NEAR = "((r + R - Abs(r - R))/2)"  # the smaller one of r and R: constant beyond R
+_NEAR = "(R - Max(0, R - r))"  # the smaller one of r and R: constant beyond R
 
 
 class Form(NamedTuple):
@@ -66,8 +66,8 @@ KNOWN = (
     Form("Mie", "A*((R/r)**n - (R/r)**k)*R/r", "Mie 1903; no force at R"),
     Form("Buckingham", "A*exp(-r/L) + B/r**7", "Buckingham 1938"),
     Form("logistic", "A/(1 + exp((r - R)/L))", "smooth step"),
-    Form("linear contact (soft sphere)", f"A*(R - {_NEAR})", "Cundall and Strack 1979"),
-    Form("Hertz contact", "A*Abs(R - r + Abs(R - r))**1.5", "Hertz 1882"),
+    Form("linear contact (soft sphere)", "A*Max(0, R - r)", "Cundall and Strack 1979"),
+    Form("Hertz contact", "A*Max(0, R - r)**1.5", "Hertz 1882"),
     Form("WCA", f"A*(2*(R/{_NEAR})**12 - 2*(R/{_NEAR})**6)/{_NEAR}", "Weeks, Chandler and Andersen 1971"),
     Form("depletion", f"A*(1 - ({_NEAR}/R)**2)", "Asakura and Oosawa 1954"),
 )

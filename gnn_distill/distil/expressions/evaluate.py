@@ -35,7 +35,7 @@ class Backend:
         whole_power: of a base and an integer exponent.
     """
 
-    functions: Mapping[type, Callable[[Any], Any]]
+    functions: Mapping[type, Callable[..., Any]]
     number: Callable[[float], Any]
     power: Callable[[Any, Any], Any]
     whole_power: Callable[[Any, int], Any]
@@ -55,6 +55,8 @@ NUMPY = Backend(
         sympy.sin: np.sin,
         sympy.cos: np.cos,
         sympy.tanh: np.tanh,
+        sympy.Max: np.maximum,
+        sympy.Heaviside: np.heaviside,
     },
     number=float,
     power=np.power,
@@ -103,9 +105,9 @@ def compiled(expression: sympy.Expr, backend: Backend = NUMPY) -> Function:
         combine = operator.add if expression.is_Add else operator.mul
         return lambda env: reduce(combine, (part(env) for part in parts))
     if function := backend.functions.get(expression.func):
-        return lambda env: function(first(env))
+        return lambda env: function(*(part(env) for part in parts))
     raise InputError(
-        "expression", str(expression)[:80], "use arithmetic, exp, log, sqrt, Abs, sin, cos or tanh"
+        "expression", str(expression)[:80], "use arithmetic, exp, log, sqrt, Abs, Max, sin, cos or tanh"
     )
 
 

@@ -41,7 +41,7 @@ NO_VALUE = (
 R = sympy.Symbol("r")
 """The distance of a pair, softened."""
 
-FUNCTIONS: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
+FUNCTIONS: dict[str, Callable[..., sympy.Expr]] = {
     "exp": sympy.exp,
     "log": sympy.log,
     "sqrt": sympy.sqrt,
@@ -49,8 +49,10 @@ FUNCTIONS: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
     "sin": sympy.sin,
     "cos": sympy.cos,
     "tanh": sympy.tanh,
+    "Max": sympy.Max,
     "inv": lambda x: 1 / x,
 }
+"""All of one argument, but for `Max` of two."""
 BINARY: dict[type[ast.operator], Callable[[sympy.Expr, sympy.Expr], sympy.Expr]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -116,9 +118,11 @@ def _convert(node: ast.expr, names: frozenset[str], depth: int) -> sympy.Expr:
             if isinstance(op, ast.Pow):
                 return _fold(node, lambda: _power(node, a, b))
             return _fold(node, lambda: BINARY[type(op)](a, b))
-        case ast.Call(func=ast.Name(id=name), args=[arg], keywords=[]) if name in FUNCTIONS:
-            inner = _convert(arg, names, depth + 1)
-            return _fold(node, lambda: _call(name, inner))
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS and len(
+            args
+        ) == 1 + (name == "Max"):
+            inner = [_convert(arg, names, depth + 1) for arg in args]
+            return _fold(node, lambda: _call(name, *inner))
     allowed = "+ - * / **, numbers, variables and " + ", ".join(FUNCTIONS)
     raise InputError("expression", _show(node), f"use only {allowed}")
 
@@ -157,11 +161,9 @@ def _power(node: ast.expr, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr
     return base**exponent
 
 
-def _call(name: str, argument: sympy.Expr) -> sympy.Expr:
-    if not argument.is_number:
-        return FUNCTIONS[name](argument)
-    if name == "inv":
-        return 1 / argument
+def _call(name: str, argument: sympy.Expr, *others: sympy.Expr) -> sympy.Expr:
+    if name in ("inv", "Max") or not argument.is_number:
+        return FUNCTIONS[name](argument, *others)
     return sympy.Float(getattr(math, name.replace("Abs", "fabs"))(float(argument)))
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from string import Template
 
 import sympy
-from sympy.printing.numpy import NumPyPrinter
 
 from gnn_distill.distil.law.central import Central
+from gnn_distill.distil.law.code import with_numpy
 
 ASE_FILE = Template('''\
 """The distilled pair law as a calculator of ASE. Made by gnn_distill; needs NumPy and ASE.
@@ -118,6 +118,5 @@ def in_ase(found: Central, told: Sequence[str], cutoff: float | None) -> str:
 
 
 def _code(expression: sympy.Expr) -> str:
-    printer = NumPyPrinter({"fully_qualified_modules": True})
-    text = str(printer.doprint(expression)).replace("numpy.", "np.")
+    text = with_numpy(expression)
     return text if expression.free_symbols else f"{text} + 0.0 * d"

@@ -29,6 +29,8 @@ D = sympy.Symbol("d")
 MASS = sympy.Symbol("m1")
 SECONDS = 2.0
 """Of CPU time that sympy may look for one antiderivative, so that a hard one costs no more."""
+DEPTH = sympy.Symbol("depth")
+"""How far a pair is inside of the distance at which its force begins."""
 ELEMENTARY = (sympy.exp, sympy.log, sympy.Abs, sympy.sin, sympy.cos, sympy.tanh)
 GRID = 4096
 ROUNDING = 1e-12
@@ -160,6 +162,8 @@ def _antiderivative(f: sympy.Expr, of: sympy.Symbol, zero: float | None) -> symp
 
     Constants are positive symbols meanwhile, with which sympy is at home; inverse ones share a symbol.
     """
+    if ramps := f.atoms(sympy.Max):
+        return _within(f, of, *ramps)
     exact = f.replace(lambda e: e.is_Pow and e.exp.is_Float, lambda e: e.base ** sympy.Rational(str(e.exp)))
     symbols = {s: sympy.Symbol(f"_{s}", real=True, positive=s.name[0] != "q") for s in f.free_symbols | {of}}
     numbers: dict[sympy.Symbol, sympy.Float] = {}
@@ -187,6 +191,29 @@ def _antiderivative(f: sympy.Expr, of: sympy.Symbol, zero: float | None) -> symp
     if zero is not None:
         found -= found.xreplace({of: sympy.Float(zero)})
     return min((sympy.expand_mul(found), sympy.factor_terms(found), found), key=lambda e: e.count_ops())
+
+
+def _within(f: sympy.Expr, of: sympy.Symbol, ramp: sympy.Max, *more: sympy.Max) -> sympy.Expr | None:
+    """∫ f of a force that reads the distance through max(0, a + b d) alone, zero where this is 0."""
+    inside = sympy.Add(*ramp.args)
+    slope, g = inside.diff(of), f.xreplace({ramp: DEPTH})
+    if more or sympy.S.Zero not in ramp.args or g.has(of) or not slope.is_number:
+        return None
+    end = -inside.xreplace({of: sympy.S.Zero}) / slope
+    known = _points(sorted({str(s) for s in g.free_symbols}))
+    still, half = (at(g, known | {str(DEPTH): np.full(8, float(end) * s)}, 8) for s in (0.0, 0.5))
+    if not np.abs(still).max() <= 1e3 * ROUNDING * np.abs(half).max():  # it goes on beyond
+        return None
+    found = []
+    for factor, letter, zero, back in (
+        (1 / slope, DEPTH, sympy.S.Zero, ramp),
+        (sympy.S.One, of, end, end + ramp / slope),  # the distance itself, but no larger than that
+    ):
+        read = g if letter == DEPTH else g.xreplace({DEPTH: inside})
+        whole = _antiderivative(factor * read, letter, None)
+        if whole is not None:
+            found.append((whole - whole.xreplace({letter: zero})).xreplace({letter: back}))
+    return min(found, key=lambda e: e.count_ops(), default=None)
 
 
 @dataclass(frozen=True)
@@ -282,7 +309,12 @@ def _field(law: Law, weight: sympy.Expr) -> sympy.Expr | None:
             return None
         field = sympy.S(0)
         for pull, s in zip(pulls, x, strict=True):
-            field -= sympy.integrate(pull + sympy.diff(field, s), s)
+            for term in sympy.Add.make_args(sympy.expand_mul(pull + sympy.diff(field, s))):
+                ramps = term.atoms(sympy.Max)
+                whole = _within(term, s, *ramps) if term.has(s) and ramps else sympy.integrate(term, s)
+                if whole is None or whole.has(sympy.Integral):
+                    return None
+                field -= whole
         slopes = [-sympy.diff(field, s) for s in x]
         if all(_alike(*both) for both in zip(slopes, pulls, strict=True)):
             return field

@@ -12,12 +12,12 @@ from typing import Any
 
 import sympy
 import torch
-from sympy.printing.numpy import NumPyPrinter
 
 from gnn_distill.distil.expressions.parse import rounded, write
 from gnn_distill.distil.law.calculator import in_ase
 from gnn_distill.distil.law.central import NoPotentialError, central, told
 from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.law.code import with_numpy
 from gnn_distill.distil.law.module import LawModule, strengths_of
 from gnn_distill.distil.law.table import in_lammps
 from gnn_distill.physics import variables
@@ -25,7 +25,7 @@ from gnn_distill.physics.laws import SOFTENING
 from gnn_distill.physics.variables import AXES, DELTAS, MOVING, RELATIVE, VELOCITIES, Bonds, sided
 from gnn_distill.runs.files import atomic
 
-_FUNCTION = re.compile(r"\b(exp|log|sqrt|Abs|sin|cos|tanh)\(")
+_FUNCTION = re.compile(r"\b(exp|log|sqrt|Abs|Max|sin|cos|tanh)\(")
 
 NUMPY_FILE = Template('''\
 """The distilled law. Made by gnn_distill; needs NumPy only.
@@ -377,6 +377,4 @@ def _parameters(terms: Sequence[sympy.Expr]) -> str:
 
 
 def _in_numpy(terms: Sequence[sympy.Expr]) -> str:
-    own = {"_inverse": "_inverse"}
-    printer = NumPyPrinter({"fully_qualified_modules": True, "user_functions": own})
-    return ", ".join(printer.doprint(f).replace("numpy.", "np.") for f in terms)
+    return ", ".join(with_numpy(f, "_inverse") for f in terms)

@@ -26,6 +26,7 @@ TORCH = Backend(
         sympy.sin: torch.sin,
         sympy.cos: torch.cos,
         sympy.tanh: torch.tanh,
+        sympy.Max: torch.maximum,
     },
     number=lambda value: torch.tensor(value, dtype=torch.float64),
     power=torch.pow,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,9 @@ from gnn_distill.distil.joint import Joint, along
 from gnn_distill.distil.law.assemble import nodes_of
 from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
 from gnn_distill.distil.motion.choose import beaten, rated
-from gnn_distill.distil.motion.curves import Curves, drawn
+from gnn_distill.distil.motion.curves import Curves
 from gnn_distill.distil.motion.edges import joined, joined_law
 from gnn_distill.distil.motion.fit import Form, fit, typical
-from gnn_distill.distil.motion.groups import found as found_groups
-from gnn_distill.distil.motion.groups import told_apart
 from gnn_distill.distil.motion.hidden import Found, described, in_kinds, unsure
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
 from gnn_distill.distil.motion.kicks import unkicked
@@ -41,13 +39,13 @@ from gnn_distill.distil.motion.law import (
     stated_potential,
     written,
 )
-from gnn_distill.distil.motion.points import entry, front, points_of
+from gnn_distill.distil.motion.points import entry, front
+from gnn_distill.distil.motion.prepare import Prepared, prepared
 from gnn_distill.distil.motion.reach import nearer
 from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import (
     ALL,
     MANY,
-    digestible,
     edges_of,
     every,
     halves,
@@ -60,15 +58,11 @@ from gnn_distill.distil.motion.sampling import (
 from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.shared import settled
 from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
-from gnn_distill.distil.motion.unlabelled import asked as asked_of
-from gnn_distill.distil.motion.weigh import convention, weigh
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found as Solved
 from gnn_distill.distil.solve import Work
 from gnn_distill.distil.verdict.functions import judge_functions, whole_verdict
-from gnn_distill.model.network import ISOTROPIC
 from gnn_distill.physics.variables import DELTAS
-from gnn_distill.read.pairs import pair_functions
 
 
 @dataclass(frozen=True)
@@ -88,74 +82,74 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    few, seen, unseen = samples_of(evidence)
-    asked = asked_of(evidence, few, halves(evidence), rows_of)
-    if asked and asked.verdict == "kinds":
-        work.say(f"  individuals: {asked.members}")
-        evidence = replace(evidence, kinds=asked.label)
-        few, seen, unseen = samples_of(evidence)
-    hidden = _hidden(work, evidence, (few, seen, unseen)) if asked is None or asked.unsettled else None
-    if hidden is not None:
-        few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
-    groups = found_groups(seen.motion)
-    told = rows_of(evidence, evidence.test, 10 * settings.points, 6), settings.points, evidence.seed
-    names, points = points_of(*told, seen.pairs, hidden, groups)
-    curves, sides = None, (seen, unseen)
-    if hidden is None and is_loud(evidence):
-        search = Search(few, seen, unseen, evidence.order, lambda key: [], work.say)
-        whole = digestible(evidence) if len(groups.each) <= 1 else None
-        curves, sides = drawn(search, points, whole)
-    if curves is not None:
-        work.say("  noise hides forces from the network: free curves of the labels stand in its place")
-        points = points | {key: curve.points(points[key]) for key, curve in curves.pairs.items()}
-    elif hidden is None and len(groups.each) > 1:
-        spare = Search(few, seen, unseen, evidence.order, lambda key: []).spare()
-        alone = {key: points[key] for key in alive(seen, unseen)}
-        apart = told_apart(groups, (few, seen, unseen), alone, spare)
-        few, seen, unseen = (rows.grouped(apart) for rows in (few, seen, unseen))
-        sides = seen, unseen
-        names, points = points_of(*told, seen.pairs, hidden, groups, seen.motion.groups)
-    known = alive(*sides)
-    fronts = {key: front(work, key, points[key], len(known)) for key in known}
+    ready = prepared(work, evidence, settings)
+    known = alive(*ready.sides)
+    fronts = {key: front(work, key, ready.points[key], len(known)) for key in known}
+    found = _choice(work, ready, fronts)
+    evidence, chosen, unseen = found.evidence, found.chosen, found.rows[1]
+    law, edges = None, None
+    if chosen.form.terms:
+        law = _law(evidence, chosen, ready.hidden, ready.curves, found.classes)
+    if "u" in ready.points:
+        law, edges = _pair_by_pair(work, evidence, chosen, law, ready.points["u"])
+    if law is not None:
+        law[1].update(in_kinds(ready.asked, evidence, ready.groups.kinds) if ready.hidden is None else {})
+        law[1]["doubts"] += ready.groups.doubts
+    verdicts = _verdicts(evidence, law, unseen)
+    content: dict[str, Any] = {"engine": work.engine.name, "target": "functions"}
+    content |= {"variables": list(ready.names), "mass_slope": None, "joint": None, "also": {}}
+    content |= {} if verdicts is None else {"verdict": verdicts}
+    content["components"] = [entry(key, front, chosen, verdicts) for key, front in fronts.items()]
+    if law is None:
+        content["trust"] = nothing(unseen.motion, evidence.noise, unseen.told, evidence.order)
+    return Distilled(content, law, edges)
+
+
+class _Choice(NamedTuple):
+    """What the data chose.
+
+    Attributes:
+        chosen: the forms of the law.
+        classes: groups of pairs that have laws of their own, see `Motion.groups`.
+        evidence: with the distance up to which pairs act, where one was found.
+        rows: that fits saw, and that judged.
+    """
+
+    chosen: Chosen
+    classes: Mapping[str, sympy.Expr]
+    evidence: Evidence
+    rows: tuple[Rows, Rows]
+
+
+def _choice(work: Work, ready: Prepared, fronts: Mapping[str, Front]) -> _Choice:
+    """The forms of the law, from those that the fronts and the textbooks offer."""
+    evidence, points, curves, rows = ready.evidence, ready.points, ready.curves, ready.rows
 
     def forms(key: str) -> list[Form]:
         found = _forms(work.engine, points[key], fronts[key], key)
         return found if curves is None else curves.pairs[key].nearest(found, points[key])
 
-    fresh = not is_scarce(evidence)
-    choice = Search(few if curves is None else None, *sides, evidence.order, forms, work.say, fresh)
-    rounds = Rounds(work, choice, points, 1.0 if sides[0].motion.count else evidence.noise)
-    chosen, classes = choice.run(), dict(seen.motion.groups)
-    if hidden is None and curves is None and not classes and rounds.rest(chosen) >= DONE:
-        if cut := nearer(rounds, chosen):
-            reach, rounds, chosen = cut
-            work.say(f"  pairs act up to a distance of {reach:.4g}")
-            evidence, choice = replace(evidence, reach=reach), rounds.search
-            seen, unseen = choice.seen, choice.unseen
+    few, fresh = ready.few if curves is None else None, not is_scarce(evidence)
+    search = Search(few, *ready.sides, evidence.order, forms, work.say, fresh)
+    rounds = Rounds(work, search, points, 1.0 if ready.sides[0].motion.count else evidence.noise)
+    chosen, classes = search.run(), rows[0].motion.groups
+    plain = ready.hidden is None and curves is None and not classes
+    if plain and rounds.rest(chosen) >= DONE and (cut := nearer(rounds, chosen)):
+        reach, rounds, chosen = cut
+        work.say(f"  pairs act up to a distance of {reach:.4g}")
+        evidence, search = replace(evidence, reach=reach), rounds.search
+        rows = search.seen, search.unseen
     chosen = rounds.run(chosen)
-    if hidden is None and curves is None and not classes and rounds.rest(chosen) >= DONE:
-        chosen = _looked_wider(evidence, choice, chosen)
-    if hidden is None and len(groups.each) > 1:
-        chosen, classes = settled(chosen, (seen, unseen), groups)
+    if plain and rounds.rest(chosen) >= DONE:
+        chosen = _looked_wider(evidence, search, chosen)
+    if ready.hidden is None and len(ready.groups.each) > 1:
+        chosen, classes = settled(chosen, rows, ready.groups)
         if chosen.own:  # what stood for errors of earlier forms may go
-            seen, unseen = (replace(rows, motion=rows.motion.grouped(classes)) for rows in (seen, unseen))
-            choice = replace(choice, seen=seen, unseen=unseen)
-            chosen = replace(chosen, own=tuple(choice.own([], tuple(chosen.pairs.values()))))
-    found: dict[str, Any] = {"engine": work.engine.name, "target": "functions", "variables": list(names)}
-    found |= {"mass_slope": None, "joint": None, "also": {}}
-    law = _law(evidence, chosen, hidden, curves, classes) if chosen.form.terms else None
-    law, edges = _pair_by_pair(work, evidence, chosen, law, points["u"]) if "u" in points else (law, None)
-    if law is not None and hidden is None:
-        law[1].update(in_kinds(asked, evidence, groups.kinds))
-    if law is not None:
-        law[1]["doubts"] += groups.doubts
-    verdicts = _verdicts(evidence, law, unseen)
-    if verdicts is not None:
-        found["verdict"] = verdicts
-    found["components"] = [entry(key, front, chosen, verdicts) for key, front in fronts.items()]
-    if law is None:
-        found["trust"] = nothing(unseen.motion, evidence.noise, unseen.told, evidence.order)
-    return Distilled(found, law, edges)
+            seen, unseen = (replace(r, motion=r.motion.grouped(classes)) for r in rows)
+            rows = seen, unseen
+            search = replace(search, seen=seen, unseen=unseen)
+            chosen = replace(chosen, own=tuple(search.own([], tuple(chosen.pairs.values()))))
+    return _Choice(chosen, classes, evidence, rows)
 
 
 def _verdicts(
@@ -170,30 +164,6 @@ def _verdicts(
         law.functions, law.one_body, evidence.law, edges, named, typical(seen.motion.labels)
     )
     return whole_verdict(parts, trust["sentence"] if trust.get("level") == "none" else "")
-
-
-def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Found | None:
-    """Strengths of individuals; None where these are not told apart, or are all alike."""
-    if not evidence.individuals or evidence.model.basis != ISOTROPIC:
-        return None
-    if evidence.optional and evidence.order == 1 and is_loud(evidence):
-        return None  # a network of such labels knows no strengths
-    functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
-    spare = Search(*rows, evidence.order, lambda key: []).spare()
-    found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional, is_loud(evidence))
-    if found.mode == "none":
-        work.say("  individuals: all alike, none has a strength of its own")
-        return None
-    work.say(f"  individuals: strengths of their own ({found.mode}), by {found.fit.form.name}")
-    rule = convention(found, evidence.individuals, evidence.known)
-    return Found(rule.shared(found), factors)
-
-
-def _told_apart(rows: Rows, hidden: Found) -> Rows:
-    """Rows with the strengths, and with the form by which these were found in the place of the network's."""
-    weighed = rows.motion.weighed(hidden.strengths)
-    pairs = replace(hidden.weighed.fit, extra=np.zeros(0)).predicted(weighed)
-    return rows.weighed(hidden.strengths, pairs)
 
 
 def central_law(

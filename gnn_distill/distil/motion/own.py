@@ -87,7 +87,7 @@ def walls(place: Array) -> list[Form]:
     for k, side, edge in itertools.product(range(dim), ("low", "high"), EDGES):
         x, bound = sympy.Symbol(AXES[k]), sympy.Symbol("b")
         beyond = (x - bound) if side == "high" else (bound - x)
-        depth = (beyond + sympy.Abs(x - bound)) / 2
+        depth = sympy.Max(0, beyond)
         force = -depth if side == "high" else depth
         start = (float(np.quantile(place[:, k], edge if side == "low" else 1 - edge)),)
         term = Term(_along(force, k, dim), None)

@@ -40,6 +40,12 @@ def central(text: str, alone: tuple[str, ...] = (), dim: int = 2) -> Law:
         ("0.7*size1*size2*d", "0.35*size1*size2*(16.0 - d**2)"),
         ("-1.5", "1.5*d - 6.0"),
         ("1/(r - 0.0100000002)**2", "1/d"),
+        ("3.0*Max(0, 1.3 - d)/m1", "1.5*Max(0, 1.3 - d)**2"),
+        ("3.0*Max(0, 1.3 - d)**1.5", "1.2*Max(0, 1.3 - d)**2.5"),
+        (
+            "0.7*(1 - ((1.9 - Max(0, 1.9 - d))/1.9)**2)",
+            "0.7*(1.9*2/3 - (1.9 - Max(0, 1.9 - d)) + (1.9 - Max(0, 1.9 - d))**3/(3*1.9**2))",
+        ),
     ],
 )
 def test_the_potential_is_known_in_closed_form(force: str, expected: str):
@@ -56,6 +62,8 @@ def test_the_potential_is_known_in_closed_form(force: str, expected: str):
         central("m2*q1/d"),  # no third law
         central("exp(-w)/d"),
         central("exp(-d)*x1"),
+        central("1 + Max(0, 1.3 - d)"),  # does not end with its ramp
+        central("d*Max(0, 1.3 - d)**Max(0, 1 - d)"),
         Law(tuple(map(parse, ("-wx/d", "-wy/d")))),
         Law(tuple(map(parse, ("dx/d", "2.0*dy/d")))),
         Law(tuple(map(parse, ("dx/d", "dy/d"))), order=1),
@@ -124,8 +132,12 @@ def particles(columns: Columns, n: int = 4) -> Array:
         (central("exp(-1.3*d)/d*m2", ("-x + 1.5*q1*vy/m1", "-y - 1.5*q1*vx/m1")), Columns(2)),
         (central("-m2/r**2*exp(-m1*m2*r)", ("0", "-9.81", "0"), 3), Columns(3)),
         (central("0.3/d**2", ()), Columns(2, box=(2.0, 3.0))),
+        (
+            central("3*Max(0, 1.3 - d)", ("-7*Max(0, x - 0.9) + 9*Max(0, -x - 1.1)", "5*Max(0, -y) - 2")),
+            Columns(2),
+        ),
     ],
-    ids=["trap", "magnetic", "gravity, not a product", "box"],
+    ids=["trap", "magnetic", "gravity, not a product", "box", "contact between walls"],
 )
 def test_motion_under_a_law_keeps_its_energy(law: Law, columns: Columns):
     conserved = Conserved.of(law, columns)

@@ -151,6 +151,11 @@ CASES = {
     "cut off": (("dx/d**3", "dy/d**3"), (), {"radius": 1.6}),
     "in a box": (("dx*(d**(-14) - d**(-8))", "dy*(d**(-14) - d**(-8))"), (), {"box": (3.0, None)}),
     "not softened": (("m2*dx/r**2", "m2*dy/r**2"), (), {"softening": 0.0}),
+    "touching between walls": (
+        ("3*Max(0, 2.9 - d)*dx/d", "3*Max(0, 2.9 - d)*dy/d"),
+        ("0.1 - 7*Max(0, x - 0.3) + 9*Max(0, -1.1 - x)", "0.1 + 5*Max(0, 0.2 - y)"),
+        {},
+    ),
     "driven along a column": (
         ("size2*dx/r", "size2*dy/r"),
         ("(1.3*cos(theta1) - vx)/0.5", "(1.3*sin(theta1) - vy)/0.5"),

@@ -148,3 +148,11 @@ def test_forces_are_those_of_class_and_text_together():
     extra = (m2 * np.linalg.norm(w, axis=1) / d**2)[:, None] * delta + ((delta * w).sum(1) / d)[:, None] * w
     found = as_equation(law).force(delta, w, m1, m2, q, q)
     np.testing.assert_allclose(found, Spring().pair_force(delta, m1, m2, q, q) + extra)
+
+
+def test_a_wall_in_text_pushes_back_beyond_it():
+    wall = Equation(one_body=["-40*Max(0, x - 0.5)", "0"])
+    t = simulate(Simulation(wall, n=2, simulations=8, frames=60))
+    x = t.positions[..., 0]
+    np.testing.assert_allclose(t.accelerations[..., 0], -40 * np.maximum(0, x - 0.5), atol=1e-12)
+    assert (x > 0.5).any() and (x < 0.5).any()

@@ -148,6 +148,8 @@ def test_a_run_without_a_law_says_so(tmp_path: Path) -> None:
          "a₁ = −0.2000 |v₁| v₁ + 0.5000 (v_y, −v_x) + (0, −9.810)"),
         ({"one_body": ["-0.5*x", "-0.25*y"]}, "a₁ = (−0.5000 x, −0.2500 y)"),
         ({"one_body": ["-0.3*q1*vx/m1", "-0.3*q1*vy/m1"]}, "a₁ = −0.3000 q₁ v₁/m₁"),
+        ({"functions": {"u": "7.5*Max(0, 1.25 - d)**1.5"}, "one_body": ["-7.5*Max(0, x - 8.25)", "0"]},
+         "a₁ = Σ₂ 7.500 max(0, 1.250 − d)^1.5 Δ/d + (−7.500 max(0, x − 8.250), 0)"),
         ({"functions": {"u": "<b>"}}, "<b>"),
     ],
 )  # fmt: skip

@@ -1,0 +1,112 @@
+"""What the choice of a law begins with: rows with individuals and kinds told apart, and points of functions.
+
+Shapes: R rows, D space dims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.motion.curves import Curves, drawn
+from gnn_distill.distil.motion.groups import Groups, told_apart
+from gnn_distill.distil.motion.groups import found as found_groups
+from gnn_distill.distil.motion.hidden import Found
+from gnn_distill.distil.motion.points import points_of
+from gnn_distill.distil.motion.sampling import digestible, halves, is_loud, rows_of, samples_of
+from gnn_distill.distil.motion.search import Rows, Search, alive
+from gnn_distill.distil.motion.unlabelled import Labelled
+from gnn_distill.distil.motion.unlabelled import asked as asked_of
+from gnn_distill.distil.motion.weigh import convention, weigh
+from gnn_distill.distil.problem import Evidence, Settings
+from gnn_distill.distil.solve import Work
+from gnn_distill.model.network import ISOTROPIC
+from gnn_distill.read.pairs import pair_functions
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the choice of a law begins with.
+
+    Attributes:
+        evidence: with kinds, where these were told apart.
+        asked: what was found of kinds that nobody labelled; None where there are no individuals.
+        hidden: strengths of individuals; None where none has one.
+        groups: of pairs that may have laws of their own.
+        few: rows on which forms are screened.
+        rows: that fits see, and that judge.
+        sides: the same, with free curves in the network's place where there are such.
+        curves: these; None where the network knows more.
+        names: variables of the points.
+        points: of each function, by direction.
+    """
+
+    evidence: Evidence
+    asked: Labelled | None
+    hidden: Found | None
+    groups: Groups
+    few: Rows
+    rows: tuple[Rows, Rows]
+    sides: tuple[Rows, Rows]
+    curves: Curves | None
+    names: tuple[str, ...]
+    points: Mapping[str, Points]
+
+
+def prepared(work: Work, evidence: Evidence, settings: Settings) -> Prepared:
+    """Individuals and kinds told apart; points of the network's functions, or of curves in their place."""
+    few, seen, unseen = samples_of(evidence)
+    asked = asked_of(evidence, few, halves(evidence), rows_of)
+    if asked and asked.verdict == "kinds":
+        work.say(f"  individuals: {asked.members}")
+        evidence = replace(evidence, kinds=asked.label)
+        few, seen, unseen = samples_of(evidence)
+    hidden = _hidden(work, evidence, (few, seen, unseen)) if asked is None or asked.unsettled else None
+    if hidden is not None:
+        few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
+    groups = found_groups(seen.motion)
+    told = rows_of(evidence, evidence.test, 10 * settings.points, 6), settings.points, evidence.seed
+    names, points = points_of(*told, seen.pairs, hidden, groups)
+    curves, sides = None, (seen, unseen)
+    if hidden is None and is_loud(evidence):
+        search = Search(few, seen, unseen, evidence.order, lambda key: [], work.say)
+        whole = digestible(evidence) if len(groups.each) <= 1 else None
+        curves, sides = drawn(search, points, whole)
+    if curves is not None:
+        work.say("  noise hides forces from the network: free curves of the labels stand in its place")
+        points = points | {key: curve.points(points[key]) for key, curve in curves.pairs.items()}
+    elif hidden is None and len(groups.each) > 1:
+        spare = Search(few, seen, unseen, evidence.order, lambda key: []).spare()
+        alone = {key: points[key] for key in alive(seen, unseen)}
+        apart = told_apart(groups, (few, seen, unseen), alone, spare)
+        few, seen, unseen = (rows.grouped(apart) for rows in (few, seen, unseen))
+        sides = seen, unseen
+        names, points = points_of(*told, seen.pairs, hidden, groups, seen.motion.groups)
+    return Prepared(evidence, asked, hidden, groups, few, (seen, unseen), sides, curves, names, points)
+
+
+def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Found | None:
+    """Strengths of individuals; None where these are not told apart, or are all alike."""
+    if not evidence.individuals or evidence.model.basis != ISOTROPIC:
+        return None
+    if evidence.optional and evidence.order == 1 and is_loud(evidence):
+        return None  # a network of such labels knows no strengths
+    functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
+    spare = Search(*rows, evidence.order, lambda key: []).spare()
+    found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional, is_loud(evidence))
+    if found.mode == "none":
+        work.say("  individuals: all alike, none has a strength of its own")
+        return None
+    work.say(f"  individuals: strengths of their own ({found.mode}), by {found.fit.form.name}")
+    rule = convention(found, evidence.individuals, evidence.known)
+    return Found(rule.shared(found), factors)
+
+
+def _told_apart(rows: Rows, hidden: Found) -> Rows:
+    """Rows with the strengths, and with the form by which these were found in the place of the network's."""
+    weighed = rows.motion.weighed(hidden.strengths)
+    pairs = replace(hidden.weighed.fit, extra=np.zeros(0)).predicted(weighed)
+    return rows.weighed(hidden.strengths, pairs)
