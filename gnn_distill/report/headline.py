@@ -21,6 +21,7 @@ from gnn_distill.distil.expressions.evaluate import constants
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES, SOFTENING, VELOCITIES
+from gnn_distill.report.dimensions import Dimensions
 from gnn_distill.report.formula import (
     Tex,
     Text,
@@ -48,11 +49,12 @@ SAME = 1e-6
 
 
 class Constant(NamedTuple):
-    """A number of the law as the formula shows it, its interval, and the term in which it stands."""
+    """A number of the law as the formula shows it: size, interval, the term in which it stands, and unit."""
 
     value: str
     interval: str
     place: str
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def headline(law: Mapping[str, Any]) -> Headline:
     except InputError:
         found = [str(text) for text in (*(law.get("functions") or {}).values(), *(law.get("one_body") or ()))]
         return Headline("; ".join(map(readable, found)), (), (), ())
-    numbers = [*(c for case in cases for c in case.constants), *_constants(terms, known)]
+    numbers = [*(c for case in cases for c in case.constants), *_constants(terms, known, law)]
     said = _meanings(law, [*_terms(law)])
     return Headline(text, tex, tuple(numbers), tuple(said), cases)
 
@@ -135,7 +137,7 @@ def _case(law: Mapping[str, Any], group: Members) -> Case:
     text, tex, known = _sides(one, terms, PAIR)
     if not terms:
         text, tex = f"{PAIR[0]} 0", (f"{PAIR[1]} 0",)
-    constants = [c._replace(place=f"{group.name}: {c.place}") for c in _constants(terms, known)]
+    constants = [c._replace(place=f"{group.name}: {c.place}") for c in _constants(terms, known, law)]
     return Case(group.name, text, tex, tuple(constants))
 
 
@@ -170,7 +172,7 @@ def _alone(texts: Sequence[str]) -> Iterator[_Term]:
             whole = times(_factor(factor), name(vector))
             yield _Term(*summands(whole)[0], False, f"{Text(str).name(vector)} term")
     if any(left):
-        yield _Term(1, None, False, "by axes", tuple(tree(write(sympy.Add(*row))) for row in left))
+        yield _Term(1, None, False, "term", tuple(tree(write(sympy.Add(*row))) for row in left))
 
 
 def _vectors(dim: int) -> dict[str, tuple[sympy.Expr, ...]]:
@@ -264,16 +266,33 @@ def _written(
         yield sign + body
 
 
-def _constants(terms: Sequence[_Term], limits: Mapping[bool, Known]) -> Iterator[Constant]:
-    for term in terms:
-        trees = term.components if term.tree is None else (term.tree,)
-        known, decays = limits[term.paired], {k: v for part in trees for k, v in lengths(part).items()}
-        for value in dict.fromkeys(v for part in trees for v in floats(part)):
+def _constants(
+    terms: Sequence[_Term], limits: Mapping[bool, Known], law: Mapping[str, Any]
+) -> Iterator[Constant]:
+    units = law.get("units") or {}
+    for place, part, paired in _places(terms):
+        known, decays = limits[paired], lengths(part)
+        dimensions = Dimensions.of([part], law.get("order", 2))
+        for value in floats(part):
             around = known.around(value)
             count = digits(value, around, 7) + 1 if around else 4
             text = f"{shortened(around[0], count)} to {shortened(around[1], count)}" if around else ""
-            decay = f": decay length {shortened(decays[value], min(count, 4))}" if value in decays else ""
-            yield Constant(shortened(value, count), text, term.place + decay)
+            decay = ""
+            if value in decays:
+                decay = f": decay length {shortened(decays[value], min(count, 4))} {units.get('length', '')}"
+            unit = dimensions.unit(value, units)
+            yield Constant(shortened(value, count), text, (place + decay).rstrip(), unit)
+
+
+def _places(terms: Sequence[_Term]) -> Iterator[tuple[str, ast.expr, bool]]:
+    """Where numbers stand, in words, the trees that hold them, and whether these are of pairs."""
+    for term in terms:
+        if term.tree is not None:
+            yield term.place, term.tree, term.paired
+        for axis, component in zip(AXES, term.components, strict=False):
+            for _, part in summands(component):
+                walled = any(isinstance(leaf, ast.Name) and leaf.id == "Max" for leaf in ast.walk(part))
+                yield f"{'wall' if walled else term.place} along {axis}", part, term.paired
 
 
 def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:

@@ -42,6 +42,7 @@ INSIDE = {
         ["text", "published", "groups"],
         ["style"],
         ["equations", "formula"],
+        ["dimensions"],
         ["headline"],
         ["figures"],
         ["run", "sweep"],

@@ -262,7 +262,7 @@ def lines(run: Run) -> list[tuple[str, str]]:
     outcome: Outcome = content["outcome"]
     found = [("", f"{content['title']} · variant {run.config.get('variant')}")]
     if formula:
-        values = [f"{c.value} [{c.interval}]" for c in formula.constants if c.interval]
+        values = [f"{c.value} [{c.interval}] {c.unit}".rstrip() for c in formula.constants if c.interval]
         found.append(("law", formula.text))
         found += [("law", f"  {case.name}: {case.text}") for case in formula.cases]
         found.append(("small", " · ".join(filter(None, [content["names"], *formula.meanings]))))
