@@ -22,6 +22,10 @@ DELTAS = ("dx", "dy", "dz")
 """Components of Δ."""
 VELOCITIES = ("vx", "vy", "vz")
 """Components of a particle's own velocity, for what acts on it without a partner."""
+ANGLES = ("theta", "heading")
+"""Further columns that are the direction in which a particle heads, in radians from the x axis."""
+HEADINGS = ("e", "heading_", "heading")
+"""How further columns begin that are the components of such a direction."""
 PROPERTIES = ("m1", "m2", "q1", "q2")
 """Masses and charges of the two particles."""
 HIDDEN = ("s1", "s2", "t1")

@@ -184,6 +184,7 @@ def _vectors(dim: int) -> dict[str, tuple[sympy.Expr, ...]]:
 
 def _short(factor: sympy.Expr, dim: int) -> sympy.Expr:
     """The factor with |v| and |x| as letters of their own."""
+    factor = sympy.factor_terms(factor)
     for letter, names in (("|v|", VELOCITIES), ("|x|", AXES)):
         square = sympy.Add(*(sympy.Symbol(n) ** 2 for n in names[:dim]))
         factor = factor.subs(square, sympy.Symbol(letter, positive=True) ** 2)
@@ -203,9 +204,9 @@ def _factor(factor: sympy.Expr) -> ast.expr:
 
 def _found(row: Sequence[sympy.Expr], wanted: sympy.Expr) -> int | None:
     """Where in a row of terms this one stands."""
-    factor, rest = wanted.as_coeff_Mul()
+    factor, rest = sympy.factor_terms(wanted).as_coeff_Mul()  # numbers were multiplied into its sums
     for k, term in enumerate(row):
-        other, same = term.as_coeff_Mul()
+        other, same = sympy.factor_terms(term).as_coeff_Mul()
         if same == rest and math.isclose(float(other), float(factor), rel_tol=SAME):
             return k
     return None

@@ -19,6 +19,7 @@ from gnn_distill.data.own.neighbours import nearest
 from gnn_distill.data.own.steps import diffusive_share
 from gnn_distill.data.own.tracks import Observed, Sighted
 from gnn_distill.errors import InputError
+from gnn_distill.physics.variables import ANGLES
 
 DYNAMICS = ("auto", "second_order", "first_order")
 DIFFUSIVE, CLEAN = 0.65, 0.4  # shares of diffusion in second differences: more and less than these decide
@@ -33,6 +34,7 @@ FRAMES = 100  # at least
 GROUPS = 4  # blocks of time, where there are fewer trajectories
 HATS = (12, 6, 3)  # functions of distance; fewer where data are few
 ROWS = 3  # for each unknown, at least
+SENDERS = 2  # further columns that may multiply what a sender does
 STARTS = 20  # from which individuals are shared out among two laws
 RIDGES = (1e-8, 1e-4, 1e-2)  # shares of the mean square of a column
 NEAR = 1e-3  # quantile of distances where functions of it begin
@@ -132,9 +134,20 @@ def _unexplained(
     picked = np.unique(np.linspace(0, len(group) - 1, many).astype(int))
     span, train = slice(motion.first, motion.first + length), group[picked] % 2 == 0
     series = (motion.positions, motion.velocities, target, seen.charges[:, span], seen.masses[:, span])
-    x, v, y, q, m = (part.reshape(-1, *part.shape[2:])[picked] for part in series)
+    x, v, y, q, m, f = (
+        p.reshape(sims * length, *p.shape[2:])[picked] for p in (*series, _further(seen)[:, span])
+    )
     present = np.ones(x.shape[:2], dtype=bool)
-    return _least((x, v, y[:, receivers], q, m), present, receivers, train, n <= HATS[0], box, moving)
+    return _least((x, v, y[:, receivers], q, m, f), present, receivers, train, n <= HATS[0], box, moving)
+
+
+def _further(seen: Observed) -> Array:
+    """What further columns bring to a particle, shape [S, T, n, K]: their values, of angles the direction."""
+    found = [seen.features]
+    for k, name in enumerate(seen.names):
+        if name in ANGLES:
+            found += [np.cos(seen.features[..., [k]]), np.sin(seen.features[..., [k]])]
+    return np.concatenate(found, axis=-1)
 
 
 def _spread(rows: Index, many: int) -> Index:
@@ -148,14 +161,14 @@ def _surroundings(
     """These sightings, each with its nearest neighbours as a frame of its own; arguments of `_least`."""
     who: Any = seen.sighted
     x, v, y = (part[0, :, 0] for part in (motion.positions, motion.velocities, target))
-    q, m = seen.charges[0, :, 0], seen.masses[0, :, 0]
+    q, m, f = seen.charges[0, :, 0], seen.masses[0, :, 0], _further(seen)[0, :, 0]
     runs, frames = len(np.unique(who.run)), int(who.frame.max()) + 1
     group = who.run if runs >= GROUPS else who.frame * GROUPS // frames
     near = nearest(who.frame, x, NEAREST, box, picked)
     present = (near >= 0) & np.isfinite(v[near]).all(-1)
     rows = np.concatenate([picked[:, None], np.where(present, near, picked[:, None])], 1)
     present = np.concatenate([np.ones((len(picked), 1), dtype=bool), present], 1)
-    parts = x[rows], v[rows], y[picked][:, None], q[rows], m[rows]
+    parts = x[rows], v[rows], y[picked][:, None], q[rows], m[rows], f[rows]
     return parts, present, np.zeros(1, dtype=int), group[picked] % 2 == 0, False
 
 
@@ -170,10 +183,10 @@ def _alone(
     some = _spread(np.unique(who[known]), RECEIVERS)
     many = 2 * PAIRS // NEAREST // len(some)
     picked = np.sort(np.concatenate([_spread(np.flatnonzero(who == k), many) for k in some]))
-    (x, v, y, q, m), present, receivers, train, _ = _surroundings(seen, motion, box, target, picked)
-    pairs = _Pairs.of(x, v, q, m, receivers, box, moving, present)
-    x, v, q, m = (part[:, receivers] for part in (x, v, q, m))
-    own = _own_features(x, v, q, m, box, moving)
+    (x, v, y, q, m, f), present, receivers, train, _ = _surroundings(seen, motion, box, target, picked)
+    pairs = _Pairs.of(x, v, q, m, f, receivers, box, moving, present)
+    x, v, q, m, f = (part[:, receivers] for part in (x, v, q, m, f))
+    own = _own_features(x, v, q, m, f, box, moving)
     of = np.searchsorted(some, who[picked])
     for hats in HATS:
         terms = np.concatenate([pairs.central(hats), own], -1)
@@ -229,7 +242,8 @@ def _least(
     """What the best of several fits leaves; see `_unexplained`.
 
     Args:
-        parts: positions and velocities [F, n, D], target of receivers [F, R, D], charges and masses [F, n].
+        parts: positions and velocities [F, n, D], target of receivers [F, R, D], charges and masses [F, n],
+            what further columns bring [F, n, K].
         present: which of the n particles are there, shape [F, n].
         receivers: numbers of the R receivers.
         train: frames that are fitted to, shape [F].
@@ -237,10 +251,10 @@ def _least(
         box: edges of the periodic box.
         moving: whether velocities are read.
     """
-    x, v, y, q, m = parts
-    pairs = _Pairs.of(x, v, q, m, receivers, box, moving, present)
-    x, v, q, m = (part[:, receivers] for part in (x, v, q, m))
-    own = _own_features(x, v, q, m, box, moving)
+    x, v, y, q, m, f = parts
+    pairs = _Pairs.of(x, v, q, m, f, receivers, box, moving, present)
+    x, v, q, m, f = (part[:, receivers] for part in (x, v, q, m, f))
+    own = _own_features(x, v, q, m, f, box, moving)
     found = []
     for hats in HATS:
         terms = pairs.summed(hats)
@@ -269,12 +283,13 @@ class _Pairs:
         v: Array,
         q: Array,
         m: Array,
+        f: Array,
         receivers: Index,
         box: Box | None,
         moving: bool,
         present: npt.NDArray[np.bool_],
     ) -> _Pairs:
-        """The pairs of positions [F, n, D] with their velocities, charges and masses [F, n]."""
+        """Pairs of positions [F, n, D] with velocities, charges, masses [F, n], further values [F, n, K]."""
         delta = shortest(x[:, receivers, None] - x[:, None], box)
         distance = np.linalg.norm(delta, axis=-1)
         others = (receivers[:, None] != np.arange(x.shape[1])) & present[:, None]
@@ -292,6 +307,7 @@ class _Pairs:
             weights += [weights[0] / m[:, receivers, None], weights[0] * m[:, None]]
         if q.any():
             weights += [w * (q[:, receivers, None] * q[:, None]) for w in weights[:2]]
+        weights += [weights[0] * f[:, None, :, k] for k in range(min(f.shape[-1], SENDERS))]
         return cls(height, ends, tuple(vectors), tuple(weights))
 
     def _hats(self, count: int) -> list[Array]:
@@ -321,8 +337,8 @@ class _Pairs:
         return np.concatenate([np.moveaxis(term, 2, 3) for term in each], -1)
 
 
-def _own_features(x: Array, v: Array, q: Array, m: Array, box: Box | None, moving: bool) -> Array:
-    """One-body terms [F, n, D, P]: polynomials of the position, and what is linear in the velocity."""
+def _own_features(x: Array, v: Array, q: Array, m: Array, f: Array, box: Box | None, moving: bool) -> Array:
+    """One-body terms [F, n, D, P]: polynomials of the place, what is linear in velocity, further values."""
     dim = x.shape[-1]
     scalars = [np.ones(x.shape[:2])]
     axes = [x[..., k] / max(float(x[..., k].std()), 1e-300) for k in range(dim) if not (box and box[k])]
@@ -332,6 +348,7 @@ def _own_features(x: Array, v: Array, q: Array, m: Array, box: Box | None, movin
         factors = [np.ones_like(m)] + [1 / m] * bool(np.ptp(m) > 0) + [q / m] * bool(q.any())
         scalars += [f * v[..., k] for f in factors for k in range(dim)]
         scalars += [np.linalg.norm(v, axis=-1) * v[..., k] for k in range(dim)]
+    scalars += [f[..., k] for k in range(f.shape[-1])]
     found = np.zeros((*x.shape, dim * len(scalars)))
     for k in range(dim):
         found[..., k, k * len(scalars) : (k + 1) * len(scalars)] = np.stack(scalars, -1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.own.neighbours import LARGE
@@ -62,8 +63,8 @@ class Hidden:
         if self.count == 0 or seen.labels is None:
             return nobody, ()
         labels = seen.labels
+        runs = np.arange(len(labels))[:, None] if seen.sighted is None else seen.sighted.run[None]
         if self.identity == "run":
-            runs = np.arange(len(labels))[:, None] if seen.sighted is None else seen.sighted.run[None]
             labels = np.char.add(np.char.add(labels, " of run "), runs.astype(str))
         found, first, numbers = np.unique(labels, return_index=True, return_inverse=True)
         order = np.argsort(first)  # as they come in the file
@@ -74,7 +75,10 @@ class Hidden:
             fix = f"the file has {', '.join(names[:8])}"
             raise InputError("dataset.known", unknown[0], fix)
         if self.count == "auto" and (
-            _told_apart(seen) or seen.masses.size < SIGHTINGS * len(names) or len(names) > MOST
+            _told_apart(seen)
+            or seen.masses.size < SIGHTINGS * len(names)
+            or len(names) > MOST
+            or (self.identity == "file" and _passing(numbers, np.broadcast_to(runs, labels.shape)))
         ):
             return nobody, ()
         return np.broadcast_to(numbers, seen.masses.shape)[..., None].astype(float), names
@@ -83,6 +87,14 @@ class Hidden:
     def dims(self) -> int:
         """Properties that the network may learn."""
         return DIMS if self.count == "auto" else int(self.count)
+
+
+def _passing(numbers: npt.NDArray[Any], runs: npt.NDArray[Any]) -> bool:
+    """Whether most individuals are in one run of several only: what is learned of them helps no other run."""
+    if len(np.unique(runs)) == 1:
+        return False
+    pairs = np.unique(np.stack([numbers.ravel(), runs.ravel()]), axis=1)
+    return bool(np.median(np.bincount(pairs[0].astype(int))) < 2)
 
 
 def _told_apart(seen: Observed) -> bool:

@@ -83,10 +83,14 @@ class Distilled:
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
     ready = prepared(work, evidence, settings)
-    known = alive(*ready.sides)
-    fronts = {key: front(work, key, ready.points[key], len(known)) for key in known}
-    found = _choice(work, ready, fronts)
-    evidence, chosen, unseen = found.evidence, found.chosen, found.rows[1]
+    found = _choice(work, ready)
+    each = ready.one_by_one(settings) if found.rest >= DONE else None
+    if each is not None:
+        work.say("  no law that groups of pairs share is as exact as the labels: one law for each group")
+        other = _choice(work, each)
+        if other.rest < found.rest:
+            ready, found = each, other
+    evidence, chosen, unseen, fronts = found.evidence, found.chosen, found.rows[1], found.fronts
     law, edges = None, None
     if chosen.form.terms:
         law = _law(evidence, chosen, ready.hidden, ready.curves, found.classes)
@@ -113,17 +117,23 @@ class _Choice(NamedTuple):
         classes: groups of pairs that have laws of their own, see `Motion.groups`.
         evidence: with the distance up to which pairs act, where one was found.
         rows: that fits saw, and that judged.
+        rest: share of the motion that the law leaves beyond noise.
+        fronts: of the search for each function.
     """
 
     chosen: Chosen
     classes: Mapping[str, sympy.Expr]
     evidence: Evidence
     rows: tuple[Rows, Rows]
+    rest: float
+    fronts: Mapping[str, Front]
 
 
-def _choice(work: Work, ready: Prepared, fronts: Mapping[str, Front]) -> _Choice:
-    """The forms of the law, from those that the fronts and the textbooks offer."""
+def _choice(work: Work, ready: Prepared) -> _Choice:
+    """The forms of the law, from those that searches and textbooks offer."""
     evidence, points, curves, rows = ready.evidence, ready.points, ready.curves, ready.rows
+    known = alive(*ready.sides)
+    fronts = {key: front(work, key, points[key], len(known)) for key in known}
 
     def forms(key: str) -> list[Form]:
         found = _forms(work.engine, points[key], fronts[key], key)
@@ -142,6 +152,7 @@ def _choice(work: Work, ready: Prepared, fronts: Mapping[str, Front]) -> _Choice
     chosen = rounds.run(chosen)
     if plain and rounds.rest(chosen) >= DONE:
         chosen = _looked_wider(evidence, search, chosen)
+    rest = rounds.rest(chosen)
     if ready.hidden is None and len(ready.groups.each) > 1:
         chosen, classes = settled(chosen, rows, ready.groups)
         if chosen.own:  # what stood for errors of earlier forms may go
@@ -149,7 +160,7 @@ def _choice(work: Work, ready: Prepared, fronts: Mapping[str, Front]) -> _Choice
             rows = seen, unseen
             search = replace(search, seen=seen, unseen=unseen)
             chosen = replace(chosen, own=tuple(search.own([], tuple(chosen.pairs.values()))))
-    return _Choice(chosen, classes, evidence, rows)
+    return _Choice(chosen, classes, evidence, rows, rest, fronts)
 
 
 def _verdicts(

@@ -16,7 +16,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.choose import beaten, compared
 from gnn_distill.distil.motion.fit import TUNING, Fit, Form, Term, fit, together, typical
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.physics.variables import AXES, PROPERTIES, VELOCITIES, Columns, sided
+from gnn_distill.physics.variables import ANGLES, AXES, HEADINGS, PROPERTIES, VELOCITIES, Columns, sided
 
 MOST = 12
 """Terms at most."""
@@ -51,6 +51,14 @@ def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
         whole.append((f"cubic {name}", tuple(c * size**2 for c in v)))
         if name == "drag":  # Schienbein and Gruler 1993, Bull. Math. Biol. 55, 585
             whole.append(("propulsion", tuple(c / size for c in v)))
+    for name in columns.further if dim == 2 else ():
+        if name in ANGLES:
+            angle = sympy.Symbol(sided(name, 1))
+            whole.append((f"drive along {name}", (sympy.cos(angle), sympy.sin(angle))))
+    for stem in HEADINGS:
+        parts = [f"{stem}{axis}" for axis in AXES[:dim]]
+        if {*parts} <= {*columns.further}:
+            whole.append((f"drive along {stem.strip('_')}", tuple(sympy.Symbol(sided(p, 1)) for p in parts)))
     axes: list[tuple[str, tuple[sympy.Expr, ...]]] = []
     for k in range(dim):
         single = [sympy.S.One, *(c for _, v in vectors for c in v)]

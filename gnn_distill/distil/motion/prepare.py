@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import sympy
 
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.curves import Curves, drawn
@@ -36,6 +37,7 @@ class Prepared:
         asked: what was found of kinds that nobody labelled; None where there are no individuals.
         hidden: strengths of individuals; None where none has one.
         groups: of pairs that may have laws of their own.
+        whole: rows before groups of pairs were told apart: few ones, those that fits see, those that judge.
         few: rows on which forms are screened.
         rows: that fits see, and that judge.
         sides: the same, with free curves in the network's place where there are such.
@@ -48,12 +50,36 @@ class Prepared:
     asked: Labelled | None
     hidden: Found | None
     groups: Groups
+    whole: tuple[Rows, Rows, Rows]
     few: Rows
     rows: tuple[Rows, Rows]
     sides: tuple[Rows, Rows]
     curves: Curves | None
     names: tuple[str, ...]
     points: Mapping[str, Points]
+
+    def one_by_one(self, settings: Settings) -> Prepared | None:
+        """The same with a law for each group of pairs; None where groups share none."""
+        ways = {key[:1] for key in self.points if key[1:]}
+        each = {way: {g.name: g.where for g in self.groups.each} for way in ways}
+        if self.curves is not None or all(
+            f"{way}:{name}" in self.points for way in ways for name in each[way]
+        ):
+            return None
+        return self.told_apart(each, settings)
+
+    def told_apart(self, classes: Mapping[str, Mapping[str, sympy.Expr]], settings: Settings) -> Prepared:
+        """The same with these groups of pairs, by direction, in the place of all."""
+        few, seen, unseen = (rows.grouped(classes) for rows in self.whole)
+        names, points = _points(self.evidence, settings, seen, self.hidden, self.groups)
+        return replace(self, few=few, rows=(seen, unseen), sides=(seen, unseen), names=names, points=points)
+
+
+def _points(
+    evidence: Evidence, settings: Settings, seen: Rows, hidden: Found | None, groups: Groups
+) -> tuple[tuple[str, ...], Mapping[str, Points]]:
+    told = rows_of(evidence, evidence.test, 10 * settings.points, 6), settings.points, evidence.seed
+    return points_of(*told, seen.pairs, hidden, groups, seen.motion.groups or None)
 
 
 def prepared(work: Work, evidence: Evidence, settings: Settings) -> Prepared:
@@ -68,24 +94,22 @@ def prepared(work: Work, evidence: Evidence, settings: Settings) -> Prepared:
     if hidden is not None:
         few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
     groups = found_groups(seen.motion)
-    told = rows_of(evidence, evidence.test, 10 * settings.points, 6), settings.points, evidence.seed
-    names, points = points_of(*told, seen.pairs, hidden, groups)
-    curves, sides = None, (seen, unseen)
+    names, points = _points(evidence, settings, seen, hidden, groups)
+    rows, sides = (few, seen, unseen), (seen, unseen)
+    plain = Prepared(evidence, asked, hidden, groups, rows, few, sides, sides, None, names, points)
     if hidden is None and is_loud(evidence):
-        search = Search(few, seen, unseen, evidence.order, lambda key: [], work.say)
+        search = Search(*rows, evidence.order, lambda key: [], work.say)
         whole = digestible(evidence) if len(groups.each) <= 1 else None
         curves, sides = drawn(search, points, whole)
-    if curves is not None:
-        work.say("  noise hides forces from the network: free curves of the labels stand in its place")
-        points = points | {key: curve.points(points[key]) for key, curve in curves.pairs.items()}
-    elif hidden is None and len(groups.each) > 1:
-        spare = Search(few, seen, unseen, evidence.order, lambda key: []).spare()
+        if curves is not None:
+            work.say("  noise hides forces from the network: free curves of the labels stand in its place")
+            drawn_ = {key: curve.points(points[key]) for key, curve in curves.pairs.items()}
+            return replace(plain, curves=curves, sides=sides, points={**points, **drawn_})
+    if hidden is None and len(groups.each) > 1:
+        spare = Search(*rows, evidence.order, lambda key: []).spare()
         alone = {key: points[key] for key in alive(seen, unseen)}
-        apart = told_apart(groups, (few, seen, unseen), alone, spare)
-        few, seen, unseen = (rows.grouped(apart) for rows in (few, seen, unseen))
-        sides = seen, unseen
-        names, points = points_of(*told, seen.pairs, hidden, groups, seen.motion.groups)
-    return Prepared(evidence, asked, hidden, groups, few, (seen, unseen), sides, curves, names, points)
+        return plain.told_apart(told_apart(groups, rows, alone, spare), settings)
+    return plain
 
 
 def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Found | None:

@@ -57,6 +57,18 @@ def test_by_themselves_data_are_asked_where_nothing_tells_particles_apart(tmp_pa
         assert data.hidden == (2 if asked else 0)
 
 
+def test_individuals_of_one_run_each_are_not_asked_for(tmp_path):
+    labels = [["a", "b"], ["c", "d"], ["e", "f"]]
+    path = table(tmp_path / "t.csv", labels, frames=250)
+    assert not OwnData(str(path)).load().individuals
+    assert len(OwnData(str(path), identity="run").load().individuals) == 6  # then blocks of time are split
+    gaps = pd.read_csv(path)
+    gaps[gaps.index % 41 != 5].to_csv(tmp_path / "gaps.csv", index=False)
+    assert not OwnData(str(tmp_path / "gaps.csv")).load().individuals
+    again = table(tmp_path / "again.csv", [["a", "b"], ["a", "b"], ["e", "a"]], frames=250)
+    assert OwnData(str(again)).load().individuals
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gnn_distill.data.graphs import ParticleData
@@ -254,3 +255,20 @@ def test_tracks_go_on_across_the_faces_of_a_box(tmp_path: Path):
     assert data.box == (4.0, None)
     with pytest.raises(InputError, match="dataset.radius = 2.1.*2, is the most"):
         loaded(tmp_path, inside, 0.05, box=box, radius=2.1)
+
+
+def test_particles_that_head_somewhere_are_overdamped_though_places_do_not_tell_it(tmp_path: Path):
+    rng, n, frames, dt = np.random.default_rng(8), 6, 150, 0.04
+    rows = []
+    for run in range(6):
+        x, angle = rng.normal(0, 1.5, (n, 2)), rng.uniform(-np.pi, np.pi, n)
+        for k in range(frames):
+            rows += [(run, k * dt, i, *x[i], angle[i]) for i in range(n)]
+            ahead = np.stack([np.cos(angle), np.sin(angle)], -1)
+            x, angle = x + dt * (0.9 * ahead + pushed(x, 0.6)), angle + 0.1 * rng.normal(size=n)
+    table = pd.DataFrame(rows, columns=["run", "t", "id", "x", "y", "theta"])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert OwnData(str(tmp_path / "t.csv")).load().order == 1
+    table.drop(columns="theta").to_csv(tmp_path / "blind.csv", index=False)
+    with pytest.raises(InputError, match="dynamics"):
+        OwnData(str(tmp_path / "blind.csv")).load()
