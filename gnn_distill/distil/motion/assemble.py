@@ -144,15 +144,20 @@ def _choice(work: Work, ready: Prepared) -> _Choice:
     rounds = Rounds(work, search, points, 1.0 if ready.sides[0].motion.count else evidence.noise)
     chosen, classes = search.run(), rows[0].motion.groups
     plain = ready.hidden is None and curves is None and not classes
-    if plain and rounds.rest(chosen) >= DONE and (cut := nearer(rounds, chosen)):
-        reach, rounds, chosen = cut
-        work.say(f"  pairs act up to a distance of {reach:.4g}")
-        evidence, search = replace(evidence, reach=reach), rounds.search
-        rows = search.seen, search.unseen
-    chosen = rounds.run(chosen)
-    if plain and rounds.rest(chosen) >= DONE:
-        chosen = _looked_wider(evidence, search, chosen)
+
+    def wider(reach: float | None, search: Search, found: Chosen) -> Chosen:
+        return _looked_wider(replace(evidence, reach=reach), search, found)
+
+    cut = nearer(rounds, chosen, wider) if plain and rounds.rest(chosen) >= DONE else None
+    if cut is None or not cut.holds():
+        chosen = rounds.run(chosen)
+        if plain and rounds.rest(chosen) >= DONE:
+            chosen = wider(None, search, chosen)
     rest = rounds.rest(chosen)
+    if cut is not None and cut.holds(rest):
+        work.say(f"  pairs act up to a distance of {cut.reach:.4g}")
+        evidence, search = replace(evidence, reach=cut.reach), cut.rounds.search
+        rows, chosen, rest = (search.seen, search.unseen), cut.chosen, cut.rest
     if ready.hidden is None and len(ready.groups.each) > 1:
         chosen, classes = settled(chosen, rows, ready.groups)
         if chosen.own:  # what stood for errors of earlier forms may go

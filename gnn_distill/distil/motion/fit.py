@@ -25,6 +25,8 @@ SETTLED = 1e-5
 """Relative change of factors at which they are not weighted anew."""
 LARGEST = 300.0
 """Exponent of e in a law, at most."""
+EMPTY = 1e-150
+"""Norm below which a column holds nothing, whatever its unit."""
 BAD = 1e6
 """In the place of what is not finite, in typical labels."""
 WIDER, HELD = (0.5, 1.0, 2.0), 5000
@@ -263,9 +265,10 @@ def bounds(form: Form) -> tuple[Array, Array]:
 
 
 def _linear(a: Array, y: Array, root: Array) -> Array:
-    """Weighted least squares of y on the columns of a [R D, C]; columns that are alike share."""
+    """Weighted least squares of y on columns a [R D, C]; those that are alike share, empty ones get 0."""
     weighted = a * root[:, None]
-    size = np.maximum(np.sqrt(np.einsum("rc,rc->c", weighted, weighted)), 1e-300)
+    size = np.sqrt(np.einsum("rc,rc->c", weighted, weighted))
+    size[size < EMPTY] = np.inf
     weighted /= size
     found = np.linalg.lstsq(weighted.T @ weighted, weighted.T @ (y * root), rcond=1e-13)[0]
     return np.asarray(found / size)

@@ -9,14 +9,16 @@ Shapes: E edges, N nodes, R rows, D space dims, B bins.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.choose import beaten, rated
 from gnn_distill.distil.motion.fit import Fit, Form, fit, together, typical
+from gnn_distill.distil.motion.friction import damped, length_of
 from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.search import Chosen, Rows, Search
 from gnn_distill.distil.motion.trust import mean
@@ -25,20 +27,44 @@ BINS = 40
 """Distances that are compared at a time; each time between the neighbours of the best, …"""
 FINER = 3
 """… so many times."""
-SHARES = 0.05, 0.995
+SHARES = 0.002, 0.995
 """Of the pairs that may lie within."""
+MUCH = 0.6
+"""Share of what a law leaves that one with such a distance may, where neither is as exact as the labels."""
 TRIED = 4
 """Forms that are cut off."""
 
 
-def nearer(rounds: Rounds, chosen: Chosen) -> tuple[float, Rounds, Chosen] | None:
-    """The distance beyond which pairs do not act, the search among nearer ones, and what it has chosen.
+class Cut(NamedTuple):
+    """A law of pairs within a distance.
 
-    None where that does not make the law as exact as the labels: any wrong form is the better for being cut.
+    Attributes:
+        reach: the distance.
+        rounds: the search among nearer pairs.
+        chosen: what it has chosen.
+        rest: share of the motion beyond noise that this leaves.
+    """
+
+    reach: float
+    rounds: Rounds
+    chosen: Chosen
+    rest: float
+
+    def holds(self, rest: float = 0.0) -> bool:
+        """Whether it is as exact as the labels, or leaves much less than another law, which leaves `rest`.
+
+        Any wrong form is the better for being cut.
+        """
+        return self.rest < max(DONE, MUCH * rest)
+
+
+def nearer(rounds: Rounds, chosen: Chosen, wider: Callable[[float, Search, Chosen], Chosen]) -> Cut | None:
+    """The distance beyond which pairs had better not act, and the law within; None where there is none.
 
     Args:
         rounds: the search so far.
         chosen: what was found without such a distance.
+        wider: asks all rows for what acts on single particles, given such a distance.
     """
     reach = ended(rounds.search, chosen)
     if reach is None:
@@ -49,7 +75,12 @@ def nearer(rounds: Rounds, chosen: Chosen) -> tuple[float, Rounds, Chosen] | Non
     points = {key: told.take(np.flatnonzero(told.X[:, 0] < reach)) for key, told in rounds.points.items()}
     closer = replace(search, few=few, seen=seen, unseen=unseen, begun=time.process_time())
     found, rounds = closer.run(), replace(rounds, search=closer, points=points)
-    return (reach, rounds, found) if rounds.rest(found) < DONE else None
+    if rounds.rest(found) >= DONE:
+        for key in list(found.pairs):
+            found = closer.bettered(found, *rounds.damped(found, key))
+    if rounds.rest(found) >= DONE:
+        found = wider(reach, closer, found)
+    return Cut(reach, rounds, found, rounds.rest(found))
 
 
 def ended(search: Search, chosen: Chosen) -> float | None:
@@ -60,6 +91,9 @@ def ended(search: Search, chosen: Chosen) -> float | None:
     tried = sorted(chosen.tried.get(key, []), key=lambda t: float(t.losses.mean()))
     forms = [form, *(t.fit.form for t in tried if t.fit.form.terms)][:TRIED]
     found = [_cut(search, form, chosen.own) for form in forms]
+    if search.order == 2 and key[:1] == "u":  # a dashpot ends with the contact
+        d = search.seen.motion.named["d"]
+        found += [_cut(search, damped(f, key, d)[0], chosen.own, length_of(f, d)) for f in forms]
     reach, cut = min(found, key=lambda one: float(np.mean(np.abs(one[1][0]))))
     whole = fit(search.seen.motion, chosen.form, search.seen.beside([]))
     both = [_errors(whole, search.unseen), cut[1]]
@@ -67,10 +101,14 @@ def ended(search: Search, chosen: Chosen) -> float | None:
     return reach if beaten(plain, better, typical(search.unseen.motion.labels)) else None
 
 
-def _cut(search: Search, form: Form, own: Sequence[Form]) -> tuple[float, tuple[Array, Array]]:
-    """The best distance to cut a form off, and what it then leaves of rows that were and were not fitted."""
+def _cut(
+    search: Search, form: Form, own: Sequence[Form], reach: float = np.inf
+) -> tuple[float, tuple[Array, Array]]:
+    """The best distance to cut a form off, and what it then leaves of rows that were and were not fitted.
+
+    `reach` is a first guess.
+    """
     rows, law = search.seen, together(form, *own)
-    reach = np.inf
     for _ in range(2):  # constants that were fitted to what lies beyond are wrong at first
         near = rows.nearer(reach)
         found = fit(near.motion, law, near.beside([]))

@@ -18,9 +18,10 @@ import sympy
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.fit import Form, Term, fit, together
+from gnn_distill.distil.motion.friction import damped
 from gnn_distill.distil.motion.search import MOST, Chosen, Search
 from gnn_distill.distil.motion.shapes import Short, shortest
-from gnn_distill.distil.motion.target import Target, targets
+from gnn_distill.distil.motion.target import Target, products, targets
 from gnn_distill.distil.motion.trust import AS_NOISE, GAUSSIAN, mean, unexplained
 from gnn_distill.distil.solve import Work
 
@@ -79,11 +80,20 @@ class Rounds:
 
     def _steps(self, keys: Sequence[str], left: Callable[[], float]) -> Iterator[Step]:
         """What is tried, without end where the engine draws anew each time."""
+        for key in keys:
+            yield functools.partial(self.damped, key=key)
         for key, ways in itertools.product(keys, (0, 1)):
             yield functools.partial(self._gone_through, key=key, ways=ways)
         for k in itertools.count() if isinstance(self.work.engine, OperonEngine) else ():
             for key in keys:
                 yield functools.partial(self._searched, key=key, k=k, left=left)
+
+    def damped(self, chosen: Chosen, key: str) -> tuple[str, list[Form]]:
+        """The form along Δ/d with friction along this line."""
+        form = chosen.pairs.get(key)
+        if key[:1] != "u" or form is None or self.search.order == 1:
+            return key, []
+        return key, damped(form, key, self.search.seen.motion.named["d"], products(self.points[key])[:1])
 
     def _gone_through(self, chosen: Chosen, key: str, ways: int) -> tuple[str, list[Form]]:
         """Short functions for one product of properties, or for two."""

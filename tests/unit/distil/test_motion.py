@@ -9,9 +9,11 @@ import torch
 
 from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.distil.expressions.evaluate import constants
+from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.choose import compared, simplest
-from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, fit, together
+from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, together
+from gnn_distill.distil.motion.friction import damped
 from gnn_distill.distil.motion.law import Spread, numbers, spread, written
 from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
@@ -273,3 +275,25 @@ def test_a_fit_is_as_exact_in_any_unit(unit: float):
     found = fit(part, form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"))
     assert sorted(found.constants) == pytest.approx([-1 / 0.9, 1 / 0.9], rel=1e-4)
     assert found.factors == pytest.approx([1.7 * unit], rel=1e-4)
+
+
+def test_a_column_that_holds_nothing_does_no_harm():
+    part = rows(graphs(drag=0, trap=0, field=0))
+    empty = np.full((part.labels.size, 2), 1e-290) * np.random.default_rng(0).normal(
+        size=(part.labels.size, 2)
+    )
+    empty[:, 1] = 0.0
+    found = fit(part, form("1.2*exp(-d/0.9)*(1/d**2 + 1/(0.9*d))"), empty)
+    assert found.extra.tolist() == [0.0, 0.0] and found.factors == pytest.approx([1.7], rel=1e-2)
+
+
+@pytest.mark.parametrize("text", ["uw*exp(-d/0.8)", "uw*Max(0, 1.9 - d)**2", "uw/d"])
+def test_friction_along_the_line_is_told_beside_a_force(text: str):
+    part = rows(graphs(drag=0, trap=0, field=0, noise=1e-4))
+    rubbed = Term((parse(text),), "u").column(part, {})
+    slowed = part.relabelled(part.labels - 0.6 * rubbed)
+    known = form("1.0*exp(-d/0.9)*(1/d**2 + 1/(0.9*d))")
+    fits = [fit(slowed, one) for one in damped(known, "u", part.named["d"])]
+    best = min(fits, key=lambda f: float(np.abs(f.predicted(slowed) - slowed.labels).mean()))
+    assert best.factors == pytest.approx([1.7, -0.6], rel=0.01)
+    assert best.form.terms[-1].moving and not best.form.terms[0].moving

@@ -28,8 +28,14 @@ def searched(pair, text: str, seeds=(0, 1)) -> tuple[Rounds, Chosen]:
     return Rounds(Work(Still(), 0), search, {"u": points(r, pair(r))}, 1e-6), search.run()
 
 
+def as_it_is(reach: float, search: Search, chosen: Chosen) -> Chosen:
+    return chosen
+
+
 def test_the_distance_is_found_and_the_law_is_exact_within():
-    reach, rounds, chosen = nearer(*searched(cut_off, "exp(-1.11*d)*(1/d**2 + 1.11/d)"))
+    cut = nearer(*searched(cut_off, "exp(-1.11*d)*(1/d**2 + 1.11/d)"), as_it_is)
+    reach, rounds, chosen, _ = cut
+    assert cut.holds()
     assert reach == pytest.approx(CUT, rel=0.01)
     assert sorted(chosen.pairs["u"].start) == pytest.approx([-1 / 0.9, 1 / 0.9], rel=1e-3)
     assert rounds.search.unseen.motion.named["d"].max() < reach
@@ -37,10 +43,10 @@ def test_the_distance_is_found_and_the_law_is_exact_within():
 
 
 def test_a_force_that_does_not_end_has_none():
-    assert nearer(*searched(yukawa, "exp(-1.11*d)*(1/d**2 + 1.11/d)")) is None
+    assert nearer(*searched(yukawa, "exp(-1.11*d)*(1/d**2 + 1.11/d)"), as_it_is) is None
 
 
 def test_a_wrong_form_is_not_cut_off_where_the_right_one_goes_on():
     wrong = searched(yukawa, "exp(-0.5*d)", (2, 3))
     assert ended(wrong[0].search, wrong[1]) is not None  # although that makes it better
-    assert nearer(*wrong) is None
+    assert not nearer(*wrong, as_it_is).holds(wrong[0].rest(wrong[1]))
