@@ -271,29 +271,37 @@ def _constants(
     terms: Sequence[_Term], limits: Mapping[bool, Known], law: Mapping[str, Any]
 ) -> Iterator[Constant]:
     units = law.get("units") or {}
-    for place, part, paired in _places(terms):
+    for place, values, part, paired, sign in _places(terms):
         known, decays = limits[paired], lengths(part)
         dimensions = Dimensions.of([part], law.get("order", 2))
-        for value in floats(part):
+        for value in values:
             around = known.around(value)
             count = digits(value, around, 7) + 1 if around else 4
-            text = f"{shortened(around[0], count)} to {shortened(around[1], count)}" if around else ""
+            ends = sorted(sign * end for end in around or ())
+            text = " to ".join(shortened(end, count) for end in ends)
             decay = ""
             if value in decays:
                 decay = f": decay length {shortened(decays[value], min(count, 4))} {units.get('length', '')}"
             unit = dimensions.unit(value, units)
-            yield Constant(shortened(value, count), text, (place + decay).rstrip(), unit)
+            yield Constant(shortened(sign * value, count), text, (place + decay).rstrip(), unit)
 
 
-def _places(terms: Sequence[_Term]) -> Iterator[tuple[str, ast.expr, bool]]:
-    """Where numbers stand, in words, the trees that hold them, and whether these are of pairs."""
+def _places(terms: Sequence[_Term]) -> Iterator[tuple[str, list[float], ast.expr, bool, int]]:
+    """Where numbers stand in words, their sizes, the tree that holds them, whether it is of pairs, a sign."""
     for term in terms:
         if term.tree is not None:
-            yield term.place, term.tree, term.paired
+            yield term.place, floats(term.tree), term.tree, term.paired, 1
         for axis, component in zip(AXES, term.components, strict=False):
             for _, part in summands(component):
-                walled = any(isinstance(leaf, ast.Name) and leaf.id == "Max" for leaf in ast.walk(part))
-                yield f"{'wall' if walled else term.place} along {axis}", part, term.paired
+                wall = next((c for c in ast.walk(part) if isinstance(c, ast.Call) and len(c.args) == 2), None)
+                place, inside = f"{term.place} along {axis}", [] if wall is None else floats(wall)
+                if wall is not None:
+                    sides = {isinstance(leaf, ast.Name): sign for sign, leaf in summands(wall.args[1])}
+                    place = f"wall at {'low' if sides.get(True, 1) < 0 else 'high'} {axis}"
+                    where = -sides.get(True, 1) * sides.get(False, 1)
+                    yield f"{place}: begins at", inside, part, term.paired, where
+                    place += ": stiffness"
+                yield place, [v for v in floats(part) if v not in inside], part, term.paired, 1
 
 
 def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:

@@ -247,7 +247,8 @@ def holds(found: Fit, motion: Motion) -> bool:
 
 
 def bounds(form: Form) -> tuple[Array, Array]:
-    """Exponents stay readable; other constants keep their sign, for a length does."""
+    """Exponents stay readable; constants of pairs keep their sign, for a length does; places are free."""
+    places = {str(s) for t in form.terms if t.along is None for f in t.forms for s in f.free_symbols}
     powers = {
         str(s)
         for t in form.terms
@@ -259,8 +260,9 @@ def bounds(form: Form) -> tuple[Array, Array]:
     low, high = [], []
     for symbol, value in zip(form.symbols, form.start, strict=True):
         power = symbol in powers
-        low.append(-MAX_EXPONENT if power else 0.0 if value > 0 else -np.inf)
-        high.append(MAX_EXPONENT if power else 0.0 if value < 0 else np.inf)
+        free = symbol in places
+        low.append(-MAX_EXPONENT if power else 0.0 if value > 0 and not free else -np.inf)
+        high.append(MAX_EXPONENT if power else 0.0 if value < 0 and not free else np.inf)
     return np.array(low), np.array(high)
 
 

@@ -156,6 +156,19 @@ def test_soft_walls_are_found_where_they_stand():
     )
 
 
+def test_a_wall_may_stand_on_either_side_of_the_origin():
+    data = graphs(noise=0.02, drag=0, trap=0, field=0)
+    x = data.features[..., :2] * torch.tensor([1.0, 0.0])
+    part = rows(dataclasses.replace(data, accelerations=data.accelerations - 6.0 * (x + 0.05).clamp(max=0)))
+    (low,) = [w for w in walls(np.stack([part.nodes.named["x"]], axis=1)) if "low" in w.name][:1]
+    wall = dataclasses.replace(
+        low, terms=(dataclasses.replace(low.terms[0], forms=(*low.terms[0].forms, sympy.S.Zero)),)
+    )
+    for start in (-0.4, 0.4):
+        found = fit(part, wall, network(part, 0)["u"], [start])
+        assert found.constants == pytest.approx([-0.05], abs=0.03)
+
+
 def test_nothing_acts_where_labels_are_noise():
     noise = [rows(graphs(noise=1.0, pair=lambda d: 0 * d, drag=0, trap=0, field=0, seed=s)) for s in (3, 4)]
     choices = fields(COLUMNS, 2, ["m1", "q1"])

@@ -54,6 +54,19 @@ def test_a_number_that_stands_for_two_things_has_no_unit():
     assert shown({"functions": {"u": "-2.5*(d - 2.5)"}}) == {"2.500": ""}
 
 
+def test_walls_say_where_they_begin_and_how_stiff_they_are():
+    law = {"one_body": ["-40.0*Max(0, x - 8.25) + 30.0*Max(0, -x - 1.5) - 2.5*x", "0"]}
+    content = {"acceleration": ["0", "0"], "functions": {}, "units": UNITS, **law}
+    rows = {(c.place, c.value, c.unit) for c in headline(content).constants}
+    assert rows == {
+        ("wall at high x: begins at", "8.250", "µm"),
+        ("wall at high x: stiffness", "40.00", "1/s²"),
+        ("wall at low x: begins at", "−1.500", "µm"),
+        ("wall at low x: stiffness", "30.00", "1/s²"),
+        ("term along x", "2.500", "1/s²"),
+    }
+
+
 def test_decay_lengths_are_in_units_of_length():
     content = {"acceleration": ["0", "0"], "functions": {"u": "3.0*exp(-2.0*d)"}, "units": UNITS}
     places = [c.place for c in headline(content).constants]
