@@ -29,7 +29,7 @@ from gnn_distill.physics.variables import (
     sided,
 )
 from gnn_distill.report.groups import Members, members
-from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, in_units, span
+from gnn_distill.report.style import BLACK, BLUE, GREY, ORANGE, in_units, plain_ticks, span
 from gnn_distill.report.text import readable
 from gnn_distill.runs.load import Run
 
@@ -208,7 +208,9 @@ def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:
         axes.plot(one.grid, sign * one.law, color=ORANGE, linewidth=2.2, label="the law", zorder=4)
     if straight:
         axes.set(yscale="log", ylim=(size.min() / 2, size.max() * 2))
-        axes.set_xscale("log" if _bend(np.log(one.x), one) < _bend(one.x, one) else "linear")
+        if _bend(np.log(one.x), one) < _bend(one.x, one):
+            axes.set_xscale("log")
+            plain_ticks(axes.xaxis)
     else:
         sides = np.concatenate([guide, *np.quantile(one.band, (0.05, 0.95), axis=1)])
         _through_zero(axes, sides, float(np.median(size)) if wide else np.inf)
