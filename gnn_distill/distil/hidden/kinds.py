@@ -37,6 +37,8 @@ NORMAL = 0.6745
 SLOW = 1e-3
 """Gain of a turn, as a share of the loss, below which strengths stand."""
 RIDGE = 1e-9
+WAYS, FULL = 2, 2.0
+"""Curves by which each pair of individuals is told by itself, and values for each unknown that this takes."""
 LEAST = 2
 """Individuals of a kind."""
 
@@ -79,6 +81,12 @@ class Values:
         value, sender, _ = self.places
         first = np.flatnonzero(np.diff(value * self.count + sender, prepend=-1))
         return first, value[first], sender[first]
+
+    @cached_property
+    def of_individuals(self) -> list[Index]:
+        """Numbers of the values of each individual."""
+        order = np.argsort(self.who, kind="stable")
+        return np.split(order, np.searchsorted(self.who[order], np.arange(1, self.count)))
 
     def columns(self, label: Index, kinds: int) -> Array:
         """Curves summed over the senders of each kind, then further columns, shape [V, T C + X]."""
@@ -147,18 +155,50 @@ def split(values: Values, known: Kinds, parts: int) -> Index:
     """
     columns = values.columns(np.zeros(values.count, dtype=np.int64), 1)
     rest = values.y - known.predicted(values)
-    order = np.argsort(values.who, kind="stable")
-    cuts = np.searchsorted(values.who[order], np.arange(1, values.count))
-    whole = (columns * values.trust[:, None]).T @ columns / len(rest)
-    size, axes = np.linalg.eigh(whole)
-    axes = axes[:, -values.curves // 2 :] / np.sqrt(np.maximum(size[-values.curves // 2 :], 1e-300))
-    table = columns @ axes
+    table = columns @ _axes(columns, values.trust, values.curves // 2)
     found = []
-    for part in np.split(order, cuts):
+    for part in values.of_individuals:
         a, b = table[part] * values.trust[part, None], table[part]
-        square = a.T @ b + 0.1 * max(1, len(part)) * np.eye(axes.shape[1])
+        square = a.T @ b + 0.1 * max(1, len(part)) * np.eye(table.shape[1])
         found.append(np.linalg.solve(square, a.T @ rest[part]))
     return np.asarray(kmeans2(np.stack(found), parts, minit="++", seed=0)[1], dtype=np.int64)
+
+
+def paired(values: Values, parts: int) -> Index | None:
+    """Labels [K] by what each individual does to each other one; None where too little is known of a pair.
+
+    Two kinds may feel and do the same on the whole, and yet like each other less than their own.
+    """
+    columns = values.columns(np.zeros(values.count, dtype=np.int64), 1)[:, : values.curves]
+    axes, width = _axes(columns, values.trust, WAYS), WAYS * values.count
+    value, sender, curve = values.places
+    found = np.zeros((values.count, values.count, WAYS))
+    for who, part in enumerate(values.of_individuals):
+        if len(part) < FULL * (width + values.beside.shape[1]):
+            return None
+        row = np.full(len(values.y), -1)
+        row[part] = np.arange(len(part))
+        here = row[value] >= 0
+        table = np.zeros((len(part), values.count, WAYS))
+        np.add.at(table, (row[value[here]], sender[here]), values.pairs.data[here, None] * axes[curve[here]])
+        table = np.concatenate([table.reshape(len(part), -1), values.beside[part]], axis=1)
+        a = table * values.trust[part, None]
+        square = a.T @ table + 1e-3 * len(part) * np.eye(table.shape[1])
+        found[who] = np.linalg.solve(square, a.T @ values.y[part])[:width].reshape(-1, WAYS)
+    apart = ~np.eye(values.count, dtype=bool)
+    found = np.where(apart[..., None], found - found[apart].mean(axis=0), 0.0)
+    rows = np.concatenate(
+        [found.reshape(values.count, -1), found.swapaxes(0, 1).reshape(values.count, -1)], 1
+    )
+    left, size, _ = np.linalg.svd(rows, full_matrices=False)
+    return np.asarray(kmeans2(left[:, :parts] * size[:parts], parts, minit="++", seed=0)[1], dtype=np.int64)
+
+
+def _axes(columns: Array, trust: Array, count: int) -> Array:
+    """So many directions among columns [V, C] that values tell best, scaled to one, shape [C, count]."""
+    whole = (columns * trust[:, None]).T @ columns / len(columns)
+    size, axes = np.linalg.eigh(whole)
+    return np.asarray(axes[:, -count:] / np.sqrt(np.maximum(size[-count:], 1e-300)))
 
 
 def sure(values: Values, known: Kinds) -> Array:

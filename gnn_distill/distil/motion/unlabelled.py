@@ -16,7 +16,18 @@ from scipy import sparse
 from scipy.interpolate import BSpline
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.hidden.kinds import LEAST, Index, Kinds, Product, Values, found, product, split, sure
+from gnn_distill.distil.hidden.kinds import (
+    LEAST,
+    Index,
+    Kinds,
+    Product,
+    Values,
+    found,
+    paired,
+    product,
+    split,
+    sure,
+)
 from gnn_distill.distil.motion.choose import Tried, beaten, rated
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, typical
 from gnn_distill.distil.motion.samples import Motion
@@ -155,7 +166,8 @@ def told(seen: Rows, unseen: Rows, keys: Sequence[str], spare: Sequence[Form], s
     alike = tried("alike", one)
     best, now = one, alike
     for many in range(2, min(MOST, count // LEAST) + 1):
-        starts = [split(values, one, many), *_halved(values, best)]
+        by_pairs = paired(values, many)
+        starts = [split(values, one, many), *([] if by_pairs is None else [by_pairs]), *_halved(values, best)]
         more = found(values, many, starts, seed)
         if more is None:
             break

@@ -9,6 +9,7 @@ import sympy
 import torch
 
 from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.distil.hidden import kinds
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.module import LawModule
@@ -26,7 +27,7 @@ LAWS = [
 ]
 
 
-def rows(kind, graphs=100, seed=0, noise=0.02, strength=None, shuffled=False):
+def rows(kind, graphs=100, seed=0, noise=0.02, strength=None, shuffled=False, laws=LAWS):
     """Snapshots of individuals of these kinds; `shuffled` exchanges their names in each of them."""
     rng, columns = np.random.default_rng(seed), Columns(2, softening=0.0, identity=True)
     x = np.zeros((graphs, COUNT, columns.count))
@@ -36,7 +37,7 @@ def rows(kind, graphs=100, seed=0, noise=0.02, strength=None, shuffled=False):
     d = np.maximum(np.linalg.norm(delta, axis=-1), 0.3) + np.eye(COUNT)
     f = np.zeros_like(d)
     for i, j in np.ndindex(3, 3):
-        f += np.outer(kind == i, kind == j) * LAWS[i][j](d)
+        f += np.outer(kind == i, kind == j) * laws[i][j](d)
     f *= (1 - np.eye(COUNT)) * (1.0 if strength is None else strength)
     a = (f[..., None] * delta / d[..., None]).sum(2)
     a = a + noise * np.abs(a).mean() * rng.normal(size=a.shape)
@@ -63,6 +64,17 @@ def test_kinds_are_counted_and_each_particle_gets_its_own(count):
     for i, j in np.ndindex(count, count):
         f, true = found.curves[f"u {'ABC'[i]}-{'ABC'[j]}"][here], LAWS[i][j](d[here])
         assert np.median(np.abs(f - true)) < 0.02 * np.abs(true).max()
+
+
+def test_kinds_that_like_their_own_are_told_by_pairs(monkeypatch):
+    """On the whole each of them feels and does the same."""
+    monkeypatch.setattr(kinds, "RANDOM", 0)  # luck finds two kinds of a dozen, too
+    own, other = (lambda d: 1.9 * np.exp(-d / 0.9)), (lambda d: -1.1 * np.exp(-d / 1.4))
+    laws = [[own if i == j else other for j in range(3)] for i in range(3)]
+    kind = np.random.default_rng(4).permutation(np.repeat([0, 1], COUNT // 2))
+    found = asked(kind, laws=laws)
+    assert found.verdict == "kinds" and (found.label == (kind != kind[0])).all()
+    assert found.errors["alike"] > 20 * found.errors["2 kinds"]
 
 
 @pytest.mark.parametrize(
