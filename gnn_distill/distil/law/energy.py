@@ -22,7 +22,7 @@ from gnn_distill.distil.expressions.parse import R
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.physics.energy import Pairs
 from gnn_distill.physics.laws import SOFTENING
-from gnn_distill.physics.variables import AXES, DELTAS, HIDDEN, PROPERTIES, VELOCITIES, Columns, further
+from gnn_distill.physics.variables import AXES, DELTAS, PROPERTIES, VELOCITIES, Columns, further, sided
 
 D = sympy.Symbol("d")
 """The plain distance of a pair."""
@@ -237,7 +237,9 @@ class Conserved:
         field = None if pull is None else _field(law, pull.weight)
         if pull is None or field is None or (columns.box and field != 0):
             return None
-        if pull.force.free_symbols & set(sympy.symbols(HIDDEN)):  # which no column holds
+        held = {sided(name, side) for name in columns.further for side in (1, 2)}
+        names = {str(s) for s in pull.force.free_symbols | field.free_symbols}
+        if names - held - {"d", "r", *PROPERTIES, *AXES}:  # strengths and kinds that no column holds
             return None
         return cls(pull, field, columns)
 

@@ -159,6 +159,8 @@ def test_motion_under_a_law_keeps_its_energy(law: Law, columns: Columns):
         central("1/d", ("1.5*vy", "-1.4*vx")),
         central("m2*q1/d"),
         Law(tuple(map(parse, ("-wx", "-wy")))),
+        central("s1*s2/d"),  # of individuals, which no column holds
+        central("kind_A1*kind_A2/d"),
     ],
 )
 def test_no_energy_where_it_is_not_kept(law: Law):
