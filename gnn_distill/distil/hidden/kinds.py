@@ -237,15 +237,18 @@ class Product:
         return np.asarray(self.columns(values) @ self.factors)
 
 
-def product(values: Values, known: Kinds) -> Product:
+def product(values: Values, signs: Array) -> Product:
     """The best law with a strength of each individual, by turns of least squares.
 
     Args:
         values: what individuals do.
-        known: the law of all alike, from which it begins.
+        signs: first strengths, shape [K].
     """
-    ones, width = np.ones(values.count), values.curves
-    found, last = Product(known.factors[0], ones, ones), np.inf
+    width, last = values.curves, np.inf
+    found = Product(np.zeros(width + values.beside.shape[1]), signs, signs)
+    columns = found.columns(values)
+    weighted = columns * values.trust[:, None]
+    found = Product(_solved(weighted.T @ columns, weighted.T @ values.y), signs, signs)
     for _ in range(TURNS):
         rest = values.y - found.predicted(values)
         weight, loss = _weight(values, rest), _loss(values, rest)
@@ -268,6 +271,12 @@ def product(values: Values, known: Kinds) -> Product:
         factors = _solved((columns * weight[:, None]).T @ columns, columns.T @ (weight * values.y))
         found = Product(factors, source, response)
     return found
+
+
+def products(values: Values, starts: Sequence[Array]) -> Product:
+    """The best of the laws that begin with these strengths, each [K]: charges need their signs."""
+    found = [product(values, start) for start in starts]
+    return min(found, key=lambda one: _loss(values, values.y - one.predicted(values)))
 
 
 def _solved(square: Array, right: Array) -> Array:

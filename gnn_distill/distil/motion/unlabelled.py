@@ -24,7 +24,7 @@ from gnn_distill.distil.hidden.kinds import (
     Values,
     found,
     paired,
-    product,
+    products,
     split,
     sure,
 )
@@ -165,17 +165,19 @@ def told(seen: Rows, unseen: Rows, keys: Sequence[str], spare: Sequence[Form], s
 
     alike = tried("alike", one)
     best, now = one, alike
+    signs = [np.ones(count, dtype=np.float64)]
     for many in range(2, min(MOST, count // LEAST) + 1):
         by_pairs = paired(values, many)
         starts = [split(values, one, many), *([] if by_pairs is None else [by_pairs]), *_halved(values, best)]
         more = found(values, many, starts, seed)
         if more is None:
             break
+        signs += [1.0 - 2.0 * more.label] if many == 2 else []
         then = tried(f"{many} kinds", more)
         if not better(now, then):
             break
         best, now = more, then
-    strengths = tried("strengths", product(values, one))
+    strengths = tried("strengths", products(values, signs))
     verdict = "strengths" if better(alike, strengths) else "alike"
     verdict = "kinds" if best.count > 1 and better(strengths, now) else verdict
     order = np.argsort(np.unique(best.label, return_index=True)[1])  # A is the kind of the first individual

@@ -20,6 +20,7 @@ from gnn_distill.physics.variables import Columns
 
 KIND = np.array([0, 1, 1, 0, 2, 1, 0, 2, 0, 2, 1, 2])
 COUNT = len(KIND)
+CHARGES = np.array([1.6, -1.4, 1.3, -1.2, 1.4, -0.6, 0.8, -1.7, 1.1, -0.9, 1.5, -1.1])
 LAWS = [
     [lambda d: np.exp(-d), lambda d: -0.8 * d * np.exp(-(d**2)), lambda d: 0.3 / d],
     [lambda d: -0.8 * d * np.exp(-(d**2)), lambda d: 0.7 / d**2, lambda d: -0.4 / d],
@@ -84,9 +85,10 @@ def test_kinds_that_like_their_own_are_told_by_pairs(monkeypatch):
         (np.minimum(KIND, 1), {"shuffled": True}, "alike"),
         (np.minimum(KIND, 1), {"graphs": 3}, "alike or strengths"),
         (0 * KIND, {"strength": np.linspace(0.3, 3.0, COUNT)}, "strengths"),
+        (0 * KIND, {"strength": np.outer(CHARGES, CHARGES)}, "strengths"),
         (0 * KIND, {"strength": np.linspace(0.3, 3.0, COUNT)[:, None]}, "strengths"),
     ],
-    ids=["equal", "names exchanged", "too few", "sources", "receivers"],
+    ids=["equal", "names exchanged", "too few", "sources", "charges", "receivers"],
 )
 def test_kinds_are_not_made_up(kind, settings, verdict):
     assert asked(kind, **settings).verdict in verdict
