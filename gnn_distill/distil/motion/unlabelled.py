@@ -165,14 +165,15 @@ def told(seen: Rows, unseen: Rows, keys: Sequence[str], spare: Sequence[Form], s
 
     alike = tried("alike", one)
     best, now = one, alike
-    signs = [np.ones(count, dtype=np.float64)]
+    signs: list[Array] = [np.ones(count)]
     for many in range(2, min(MOST, count // LEAST) + 1):
         by_pairs = paired(values, many)
         starts = [split(values, one, many), *([] if by_pairs is None else [by_pairs]), *_halved(values, best)]
         more = found(values, many, starts, seed)
         if more is None:
             break
-        signs += [1.0 - 2.0 * more.label] if many == 2 else []
+        if many == 2:
+            signs.append(1.0 - 2.0 * more.label)
         then = tried(f"{many} kinds", more)
         if not better(now, then):
             break
