@@ -70,7 +70,7 @@ def verdict(
     what = "velocities" if content["order"] == 1 else "accelerations"
     beside = f" (error {percent(law / size)} of the mean, of which noise {percent(min(floor, law) / size)})"
     doubts = []
-    if unsaid > NOT_PAIRS:
+    if min(rest, unsaid) > NOT_PAIRS:  # a law may know what the network does not
         doubts.append(_beyond_pairs(unsaid, what))
     if worse:
         told = f"No law yet: the network, which it was read from, is better on unseen runs{beside}."

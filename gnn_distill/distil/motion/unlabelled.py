@@ -173,7 +173,7 @@ def told(seen: Rows, unseen: Rows, keys: Sequence[str], spare: Sequence[Form], s
         if more is None:
             break
         if many == 2:
-            signs.append(1.0 - 2.0 * more.label)
+            signs.append(1.0 - 2.0 * more.label.astype(np.float64))
         then = tried(f"{many} kinds", more)
         if not better(now, then):
             break
