@@ -57,6 +57,7 @@ class Drawn(NamedTuple):
         grid: distances [R], and `law` there [R]; empty where no law can be drawn.
         share: what both are divided by, in words; empty if by nothing.
         free: whether `band` is of a free curve of the labels, two standard errors around it.
+        still: whether the law reads how a pair moves, and is drawn for a pair at rest.
     """
 
     x: Array
@@ -65,6 +66,7 @@ class Drawn(NamedTuple):
     law: Array
     share: str
     free: bool = False
+    still: bool = False
 
 
 def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
@@ -128,9 +130,11 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: flo
     low, high = span(d, MIDDLE)
     more = BEYOND * (high - low)
     grid = np.geomspace(max(low - more, low / 2), high + more, 300)
-    share, law, pair = "", np.empty(0), None
+    share, law, pair, still = "", np.empty(0), None, False
     if text is not None and (told := _law(text, named)) is not None:
-        factor, rest = told
+        factor, moving = told
+        rest = moving.xreplace(dict.fromkeys(sympy.symbols(MOVING), sympy.S.Zero))
+        still = rest != moving
         if rest.free_symbols <= set(DISTANCE):
             law = at(rest, {"d": grid, "r": grid + softening}, len(grid))
             size = np.abs(by := at(factor, named, len(d)))
@@ -138,8 +142,8 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: flo
             if factor.free_symbols & set(sympy.symbols(HIDDEN)):  # a network cannot tell what faint ones do
                 values = np.where(size > FAINT * np.quantile(size, 0.95), values, np.nan)
             share = "" if factor == 1 else readable(write(factor))
-        else:
-            pair = at(factor * rest, named, len(d))
+        elif {str(s) for s in moving.free_symbols} <= named.keys():
+            pair = at(factor * moving, named, len(d))
     known = np.isfinite(values) & np.isfinite(d)
     d, values = d[known], values[known]
     edges = np.unique(np.quantile(d, np.linspace(*MIDDLE, BINS + 1)))
@@ -151,7 +155,7 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: flo
     band = np.array([np.quantile(values[part], BAND) for part in bins]).T
     if pair is not None:
         grid, law = x, np.array([np.nanmedian(pair[known][part]) for part in bins])
-    return Drawn(x, band, grid if len(law) else law, law, share)
+    return Drawn(x, band, grid if len(law) else law, law, share, still=still and pair is None)
 
 
 def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr] | None:
@@ -160,9 +164,9 @@ def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr]
         expression = parse(text)
     except InputError:
         return None
-    if {str(s) for s in expression.free_symbols} - named.keys():
+    if {str(s) for s in expression.free_symbols} - named.keys() - {*MOVING}:
         return None
-    factor, rest = expression.as_independent(*DISTANCE, as_Add=False)
+    factor, rest = expression.as_independent(*DISTANCE, *sympy.symbols(MOVING), as_Add=False)
     size, factor = factor.as_coeff_Mul()
     values = at(factor, named, len(named["d"]))
     if not (np.isfinite(values).all() and (values != 0).all()):
@@ -205,7 +209,8 @@ def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:
     told = "free curve of the labels" if one.free else "network: median"
     axes.plot(one.x, middle, color=BLUE, marker="o", markersize=3.5, linewidth=0, label=told)
     if len(one.law):
-        axes.plot(one.grid, sign * one.law, color=ORANGE, linewidth=2.2, label="the law", zorder=4)
+        label = "the law at w = 0" if one.still else "the law"
+        axes.plot(one.grid, sign * one.law, color=ORANGE, linewidth=2.2, label=label, zorder=4)
     if straight:
         axes.set(yscale="log", ylim=(size.min() / 2, size.max() * 2))
         if _bend(np.log(one.x), one) < _bend(one.x, one):

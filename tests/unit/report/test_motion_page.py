@@ -205,6 +205,17 @@ def test_the_law_is_drawn_as_far_as_pairs_act(tmp_path: Path) -> None:
     assert 0.9 < np.max(np.asarray(law.get_xdata(), dtype=float)) < 1.0
 
 
+def test_a_law_that_reads_motion_is_drawn_for_pairs_at_rest(tmp_path: Path) -> None:
+    run = read_run(make_motion(tmp_path / "run"))
+    arrays = {key: value for key, value in (recorded(run) or {}).items() if key != "d"}
+    texts = {"u": "1.5*exp(-0.5*d) - 0.7*uw/d"}
+    drawn = functions(replace(run, law={**(run.law or {}), "functions": texts}), arrays)
+    assert drawn is not None
+    law = next(line for line in drawn.axes[0].lines if line.get_label() == "the law at w = 0")
+    x, y = (np.asarray(side, dtype=float) for side in law.get_data())
+    assert y == pytest.approx(1.5 * np.exp(-0.5 * x))
+
+
 def test_a_notebook_shows_the_same(tmp_path: Path) -> None:
     run = load_run(make_motion(tmp_path / "run"))
     assert str(run.law).splitlines()[0] == FORMULA
