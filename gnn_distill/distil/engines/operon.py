@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import warnings
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ import sympy
 
 from gnn_distill.arrays import spread
 from gnn_distill.distil.engines.engine import MIN_POINTS, Memory, Progress, TrimmingEngine, check_problem
-from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse_all
 from gnn_distill.distil.expressions.points import Points
@@ -29,8 +27,7 @@ DIGITS = 17
 NO_LIMIT = 10**9
 """Evaluations that operon may make: the number of generations is what ends a search."""
 SAME = 0.97
-"""A restart has improved on the others where it lowers the loss to less than this share; two ways of
-searching agree where their losses differ by no more."""
+"""A restart has improved on the others where it lowers the loss to less than this share."""
 BADLY, DOUBT = 0.2, 1
 """Where the best equation leaves more than this share of the mean deviation from the median, so many more
 restarts must change nothing: some laws are found by luck only, since no part of them explains anything
@@ -43,8 +40,7 @@ class OperonEngine(TrimmingEngine):
 
     A restart searches with + − × / only; the first one and every second after it search again, with
     `functions` besides. The search ends when `patience` restarts in a row have not improved the front (one
-    more where it fits badly), when the front is as good as the best known pair law, which another way of
-    searching has found, or when `restarts` or the time are spent. What restarts find is merged and
+    more where it fits badly), or when `restarts` or the time are spent. What restarts find is merged and
     cleaned after each. Distances are seen in units of their median, other quantities of their spread, so that
     nothing depends on the units of the data.
 
@@ -160,16 +156,7 @@ class _Search:
         if self._left() <= 0 or state.restart >= self.engine.restarts:
             return True
         doubtful = _share(front, self.points) > BADLY
-        if not doubtful and SAME <= front.equations[-1].loss / max(self.known, 1e-300) <= 1 / SAME:
-            return True
         return state.unchanged >= self.engine.patience + (DOUBT if doubtful else 0)
-
-    @functools.cached_property
-    def known(self) -> float:
-        """Loss of the best known pair law; 0 where there is no distance to be a function of."""
-        if "r" not in self.points.names:
-            return 0.0
-        return FormsEngine().search(self.points, self.seed, lambda line: None, None).equations[-1].loss
 
     def _restart(self, state: _State) -> _State:
         # the seed of each restart is its own, so that a resumed search draws what an unbroken one draws
