@@ -219,7 +219,8 @@ def test_planets_have_names(tmp_path: Path):
     assert any("column body is taken for the particle" in note for note in found.notes)
 
 
-PEDESTRIANS = Path(os.environ.get("PEDESTRIANS", "nowhere"))
+RECORDED = Path(__file__).parents[4] / "shared" / "data" / "pedestrians"
+PEDESTRIANS = Path(os.environ.get("PEDESTRIANS", RECORDED))
 """A folder with data files of PedPy (github.com/PedestrianDynamics/PedPy)."""
 
 
