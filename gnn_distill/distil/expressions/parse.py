@@ -118,9 +118,7 @@ def _convert(node: ast.expr, names: frozenset[str], depth: int) -> sympy.Expr:
             if isinstance(op, ast.Pow):
                 return _fold(node, lambda: _power(node, a, b))
             return _fold(node, lambda: BINARY[type(op)](a, b))
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS and len(
-            args
-        ) == 1 + (name == "Max"):
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if _takes(name, len(args)):
             inner = [_convert(arg, names, depth + 1) for arg in args]
             return _fold(node, lambda: _call(name, *inner))
     allowed = "+ - * / **, numbers, variables and " + ", ".join(FUNCTIONS)
@@ -159,6 +157,10 @@ def _power(node: ast.expr, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr
     if base.is_number and not base.is_zero and exponent.is_number and not exponent.is_Integer:
         return sympy.Float(float(base) ** float(exponent))  # not sympy's sqrt(2)
     return base**exponent
+
+
+def _takes(name: str, count: int) -> bool:
+    return name in FUNCTIONS and count == (2 if name == "Max" else 1)
 
 
 def _call(name: str, argument: sympy.Expr, *others: sympy.Expr) -> sympy.Expr:

@@ -41,7 +41,7 @@ from gnn_distill.distil.motion.law import (
 )
 from gnn_distill.distil.motion.points import entry, front
 from gnn_distill.distil.motion.prepare import Prepared, prepared
-from gnn_distill.distil.motion.reach import nearer
+from gnn_distill.distil.motion.reach import MUCH, nearer
 from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import (
     ALL,
@@ -88,7 +88,7 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     if each is not None:
         work.say("  no law that groups of pairs share is as exact as the labels: one law for each group")
         other = _choice(work, each)
-        if other.rest < found.rest:
+        if other.rest < max(DONE, MUCH * found.rest):
             ready, found = each, other
     evidence, chosen, unseen, fronts = found.evidence, found.chosen, found.rows[1], found.fronts
     law, edges = None, None

@@ -30,7 +30,7 @@ FINER = 3
 SHARES = 0.002, 0.995
 """Of the pairs that may lie within."""
 MUCH = 0.6
-"""Share of what a law leaves that one with such a distance may, where neither is as exact as the labels."""
+"""Share of what a law leaves that a more particular one may, where neither is as exact as the labels."""
 TRIED = 4
 """Forms that are cut off."""
 
@@ -77,7 +77,8 @@ def nearer(rounds: Rounds, chosen: Chosen, wider: Callable[[float, Search, Chose
     found, rounds = closer.run(), replace(rounds, search=closer, points=points)
     if rounds.rest(found) >= DONE:
         for key in list(found.pairs):
-            found = closer.bettered(found, *rounds.damped(found, key))
+            _, forms = rounds.damped(found, key)
+            found = closer.bettered(found, key, forms) if forms else found
     if rounds.rest(found) >= DONE:
         found = wider(reach, closer, found)
     return Cut(reach, rounds, found, rounds.rest(found))

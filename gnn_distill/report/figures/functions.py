@@ -132,9 +132,10 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: flo
     grid = np.geomspace(max(low - more, low / 2), high + more, 300)
     share, law, pair, still = "", np.empty(0), None, False
     if text is not None and (told := _law(text, named)) is not None:
-        factor, moving = told
-        rest = moving.xreplace(dict.fromkeys(sympy.symbols(MOVING), sympy.S.Zero))
-        still = rest != moving
+        factor, rest = told
+        reads = {str(s) for s in rest.free_symbols}
+        if still := not reads <= named.keys():  # how pairs moved was not recorded
+            rest = rest.xreplace(dict.fromkeys(sympy.symbols(MOVING), sympy.S.Zero))
         if rest.free_symbols <= set(DISTANCE):
             law = at(rest, {"d": grid, "r": grid + softening}, len(grid))
             size = np.abs(by := at(factor, named, len(d)))
@@ -142,8 +143,10 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: flo
             if factor.free_symbols & set(sympy.symbols(HIDDEN)):  # a network cannot tell what faint ones do
                 values = np.where(size > FAINT * np.quantile(size, 0.95), values, np.nan)
             share = "" if factor == 1 else readable(write(factor))
-        elif {str(s) for s in moving.free_symbols} <= named.keys():
-            pair = at(factor * moving, named, len(d))
+        elif not still:
+            pair = at(factor * rest, named, len(d))
+        if still and not (np.isfinite(law).all() and law.any()):
+            law = np.empty(0)
     known = np.isfinite(values) & np.isfinite(d)
     d, values = d[known], values[known]
     edges = np.unique(np.quantile(d, np.linspace(*MIDDLE, BINS + 1)))
@@ -155,7 +158,7 @@ def _drawn(arrays: Mapping[str, Any], key: str, text: str | None, softening: flo
     band = np.array([np.quantile(values[part], BAND) for part in bins]).T
     if pair is not None:
         grid, law = x, np.array([np.nanmedian(pair[known][part]) for part in bins])
-    return Drawn(x, band, grid if len(law) else law, law, share, still=still and pair is None)
+    return Drawn(x, band, grid if len(law) else law, law, share, still=still)
 
 
 def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr] | None:
@@ -166,7 +169,8 @@ def _law(text: str, named: Mapping[str, Array]) -> tuple[sympy.Expr, sympy.Expr]
         return None
     if {str(s) for s in expression.free_symbols} - named.keys() - {*MOVING}:
         return None
-    factor, rest = expression.as_independent(*DISTANCE, *sympy.symbols(MOVING), as_Add=False)
+    unknown = [sympy.Symbol(n) for n in MOVING if n not in named]
+    factor, rest = expression.as_independent(*DISTANCE, *unknown, as_Add=False)
     size, factor = factor.as_coeff_Mul()
     values = at(factor, named, len(named["d"]))
     if not (np.isfinite(values).all() and (values != 0).all()):
