@@ -33,7 +33,6 @@ from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.module import Batches, NBodyDataModule
 from gnn_distill.data.own.neighbours import within
 from gnn_distill.data.sightings import Sightings
-from gnn_distill.model.mlp import MLP
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.variables import Columns
 
@@ -67,15 +66,20 @@ def fluid(n: int, sightings: int) -> tuple[ParticleData, float]:
     return ParticleData(*made, box=box, softening=0.0, sightings=seen), found
 
 
+def layers(inputs: int, outputs: int, width: int) -> nn.Sequential:
+    """Three hidden layers of SiLU units."""
+    sizes = [inputs, width, width, width]
+    hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.SiLU())]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+
+
 class Plain(MessagePassing):
     """f(d, ln d) Δ/d of every edge, summed, and h of the receiver, as one would write it."""
 
     def __init__(self, width: int, edge: float) -> None:
         super().__init__(aggr="add")
         self.edge = edge
-        self.edge_net, self.node_net = (
-            MLP(inputs, outputs, width, 3, activation=nn.SiLU) for inputs, outputs in ((2, 1), (6, 3))
-        )
+        self.edge_net, self.node_net = (layers(*ends, width) for ends in ((2, 1), (6, 3)))
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Accelerations [N, 3] of positions [N, 3]."""
@@ -98,7 +102,7 @@ def ours(data: ParticleData, width: int, edges: int) -> Iterator[int]:
     )
     some = split.calibration(100_000)
     model.calibrate(some.features, some.accelerations, some.graph)
-    adam, epoch = torch.optim.Adam(model.parameters(), lr=1e-3), 0
+    adam, epoch = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True), 0
     while True:
         for batch in Batches(split.train, split.batch_size, 0, lambda epoch=epoch: epoch):
             predicted, _ = model.on(batch)
@@ -124,7 +128,7 @@ def plain(data: ParticleData, width: int, edges: int) -> Iterator[int]:
         graphs.append(Data(x=x[rows[0] : rows[-1] + 1], y=a[rows[0] : rows[-1] + 1], edge_index=index))
     size = max(1, round(edges / graphs[0].edge_index.shape[1]))
     model = Plain(width, float(data.box[0] or 1.0))
-    adam = torch.optim.Adam(model.parameters(), lr=1e-3)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     while True:
         for batch in DataLoader(graphs, batch_size=size, shuffle=True):
             loss = (model(batch.x, batch.edge_index) - batch.y).abs().sum() / batch.num_graphs

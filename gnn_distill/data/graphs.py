@@ -40,7 +40,11 @@ class Graph(NamedTuple):
         if self.complete:
             return values.unflatten(1, (self.nodes, self.nodes - 1)).sum(2)
         zeros = values.new_zeros(values.shape[0], self.nodes, values.shape[2])
-        return zeros.index_add(1, self.receiver, values)
+        return zeros.scatter_add(1, self.receiver[None, :, None].expand_as(values), values)
+
+    def ends(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Of nodes [B, N, F] the receivers and the senders of the edges, each [B, E, F]."""
+        return x.index_select(1, self.receiver), x.index_select(1, self.sender)
 
     def to(self, device: torch.device) -> Graph:
         """The same graph on another device."""
@@ -96,7 +100,8 @@ class ParticleData:
         doubts: what keeps a law from being found in them, in sentences for the report.
         further: names of the features after charge and mass, one each.
         order: of the equation of motion; where it is 1, `accelerations` holds velocities.
-        box: edges of the periodic box, None along an open axis; None where nothing is periodic.
+        box: edges of the periodic box, None along an open axis, 0 where features hold each particle's cell;
+            None where nothing is periodic.
         softening: ε of r = d + ε, see `Columns`.
         sightings: where particles come and go, or interact within a distance, the flat table that the data
             are: one row of features [1, N, F] for each sighting, labels [1, N, D] NaN where there are none.
@@ -270,7 +275,7 @@ def _columns(
     bonds: Bonds | None,
 ) -> Columns:
     dim = accelerations.shape[-1]
-    rest = Columns(dim, identity=identity, bonds=bonds).count - Columns(dim).count
+    rest = Columns(dim, box=box, identity=identity, bonds=bonds).count - Columns(dim).count
     columns = Columns(dim, further) if further else Columns.of(dim, features.shape[-1] - rest)
     return replace(columns, box=box, softening=softening, identity=identity, bonds=bonds)
 

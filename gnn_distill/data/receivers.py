@@ -89,11 +89,12 @@ class Receivers:
         count = t.last[index] - first
         receiver = torch.repeat_interleave(count)
         place = torch.arange(len(receiver), device=index.device)
-        rows = t.senders[place + (first - (count.cumsum(0) - count))[receiver]]
+        place += (first - (count.cumsum(0) - count)).index_select(0, receiver)
+        rows = t.senders.index_select(0, place)
         if t.shared:
-            other = rows != index[receiver]
-            receiver, rows = receiver[other], rows[other]
-        x = torch.cat([t.features[index], t.features[rows]])
+            other = (rows != index.index_select(0, receiver)).nonzero()[:, 0]
+            receiver, rows = receiver.index_select(0, other), rows.index_select(0, other)
+        x = t.features.index_select(0, torch.cat([index, rows]))
         sender = torch.arange(len(index), len(x), device=index.device)
         return Subset(
             x[None],

@@ -1,4 +1,4 @@
-"""ReLU networks: one autograd node on the CPU, float32 where bfloat16 would lose the signal.
+"""Networks of ReLU or SiLU units: one autograd node on the CPU, float32 where bfloat16 would lose the signal.
 
 On the CPU a training step spends its time in small matrix products. There the whole network is one autograd
 node whose wide products run in oneDNN: on an AMD processor with AVX-512 twice as fast as the float32 products
@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-WIDE = 64  # rows and columns from which on oneDNN is the faster for a weight's gradient in float32
+WIDE = 64  # columns of the wider side from which on oneDNN is the faster for a weight's gradient in float32
+ROWS = 256  # rows are filled up to a multiple: oneDNN makes code anew for each number of them
 
 
 class MLP(nn.Sequential):
@@ -27,7 +28,7 @@ class MLP(nn.Sequential):
         outputs: width of the output.
         width: units of a hidden layer.
         layers: hidden layers.
-        activation: of the hidden units; others than ReLU take the plain sequence of layers everywhere.
+        activation: of the hidden units; others than ReLU and SiLU take the plain sequence everywhere.
         exact_output: keep the last layer in float32 under autocast.
     """
 
@@ -44,17 +45,23 @@ class MLP(nn.Sequential):
         sizes = [inputs, *[width] * layers]
         hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), activation())]
         super().__init__(*hidden, nn.Linear(width, outputs))
-        self.exact_output, self.rectified = exact_output, activation is nn.ReLU
+        self.exact_output, self.activation = exact_output, activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., inputs] to float32 [..., outputs], or to the input's type where that is wider."""
         device = x.device.type
         mixed = torch.is_autocast_enabled(device)
-        if self.training and self.rectified and _fusable(x) and (not mixed or _BFLOAT16):
+        known = self.activation in (nn.ReLU, nn.SiLU)
+        if self.training and known and _fusable(x) and (not mixed or _BFLOAT16):
             inner = torch.get_autocast_dtype(device) if mixed else x.dtype
             final = torch.float32 if self.exact_output else inner
-            flat: Tensor = _FusedMLP.apply(x.flatten(0, -2), inner, final, *self.parameters())
-            return flat.unflatten(0, x.shape[:-1])
+            smooth = self.activation is nn.SiLU
+            flat = x.flatten(0, -2)
+            count = len(flat)
+            if spare := -count % ROWS:
+                flat = nn.functional.pad(flat, (0, 0, 0, spare))
+            flat = _FusedMLP.apply(flat, smooth, inner, final, *self.parameters())
+            return flat[:count].unflatten(0, x.shape[:-1])
         if not mixed:
             return super().forward(x)
         first, *hidden, last = self
@@ -85,28 +92,35 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class _FusedMLP(torch.autograd.Function):
-    """A ReLU network; gradients of first order."""
+    """A network of ReLU units, or of SiLU where it is `smooth`; gradients of first order."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, inner: torch.dtype, final: torch.dtype, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, smooth: bool, inner: torch.dtype, final: torch.dtype, *parameters: Tensor
+    ) -> Tensor:
         weights, biases = parameters[0::2], parameters[1::2]
         types = [torch.float32, *[inner] * (len(weights) - 2), final]
-        inputs, used = [], []
+        inputs, used, sums = [], [], []
         for weight, bias, kind in zip(weights, biases, types, strict=True):
             x, w = x.to(kind), weight.to(kind)
             inputs.append(x)
             used.append(w)
             x = _linear(x, w, bias.to(kind))
             if len(used) < len(weights):
-                x.relu_()  # not oneDNN's own, which makes 0 of NaN
-        ctx.save_for_backward(*inputs, *used)
+                if smooth:
+                    sums.append(x)
+                    x = nn.functional.silu(x)
+                else:
+                    x.relu_()  # not oneDNN's own, which makes 0 of NaN
+        ctx.save_for_backward(*inputs, *used, *sums)
         return x.float()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        layers = len(ctx.saved_tensors) // 2
-        inputs, weights = ctx.saved_tensors[:layers], ctx.saved_tensors[layers:]
+        layers = (len(ctx.needs_input_grad) - 4) // 2
+        saved = ctx.saved_tensors
+        inputs, weights, sums = saved[:layers], saved[layers : 2 * layers], saved[2 * layers :]
         gradients: list[Tensor | None] = [None] * (2 * layers)
         for k in reversed(range(layers)):
             x, w = inputs[k], weights[k]
@@ -115,12 +129,16 @@ class _FusedMLP(torch.autograd.Function):
             gradients[2 * k + 1] = g.sum(0).float()
             if k > 0:
                 g = _linear(g, w.T)
-                torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)
+                if sums:
+                    torch.ops.aten.silu_backward.grad_input(g, sums[k - 1], grad_input=g)
+                else:
+                    torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)
         into_x = _linear(g, weights[0].T) if ctx.needs_input_grad[0] else None
-        return into_x, None, None, *gradients
+        return into_x, None, None, None, *gradients
 
 
 def _outer(g: Tensor, x: Tensor) -> Tensor:
-    """Gradient of the weight, gᵀ·x; oneDNN is the faster only where both are wide."""
-    wide = _AVX512 and g.dtype == torch.float32 and min(g.shape[1], x.shape[1]) >= WIDE
-    return _linear(g.T, x.T) if wide else g.T @ x
+    """Gradient of the weight, gᵀ·x; in float32 by oneDNN where it is the faster, the narrower side first."""
+    if not (_AVX512 and g.dtype == torch.float32 and max(g.shape[1], x.shape[1]) >= WIDE):
+        return g.T @ x
+    return _linear(x.T, g.T).T if x.shape[1] < g.shape[1] else _linear(g.T, x.T)

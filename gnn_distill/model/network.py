@@ -288,7 +288,7 @@ class ParticleGNN(MessagePassing):
         return self.graph(n).total(messages)
 
     def _dense(self, x: Tensor, edge_mask: Tensor | None, graph: Graph) -> tuple[Tensor, Messages]:
-        messages = self.edge_update(x[:, graph.receiver], x[:, graph.sender])
+        messages = self.edge_update(*graph.ends(x))
         if edge_mask is not None:
             exists = edge_mask[..., None].to(x.dtype)
             value, mean, s, _ = messages

@@ -57,7 +57,7 @@ def pair_functions(model: ParticleGNN, data: Subset | Receivers) -> PairFunction
     along, own = [], []
     for part in data.chunks(graphs_at_once(model, data)):
         x, graph = part.features, model.graph_of(part)
-        functions = _in_units(model, x[:, graph.receiver], x[:, graph.sender])
+        functions = _in_units(model, *graph.ends(x))
         x = x[:, : graph.nodes]
         exists = slice(None) if part.edge_mask is None else part.edge_mask.flatten()
         along.append(functions.flatten(0, 1)[exists].double().cpu().numpy())

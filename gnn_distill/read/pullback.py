@@ -88,7 +88,7 @@ def odd_contributions(
         c of shape [B, E, D].
     """
     graph = model.graph(x.shape[1]) if graph is None else graph
-    odd = 0.5 * (messages.detach() - reflected(model, x[:, graph.receiver], x[:, graph.sender]))
+    odd = 0.5 * (messages.detach() - reflected(model, *graph.ends(x)))
     if edge_mask is not None:
         odd = odd * edge_mask[..., None].to(x.dtype)
     _, slope = jacobian(model, x[:, : graph.nodes], graph.total(messages.detach()))

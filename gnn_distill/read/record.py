@@ -164,7 +164,7 @@ def _sample(
         c, _ = contributions(model, x, e, part.edge_mask, graph=graph)
         along, _ = contributions(model, x, e, part.edge_mask, path_points, graph)
         apart = (along - c).norm(dim=-1) / c.norm(dim=-1).clamp(min=1e-30)
-        h, here = offsets(model, x[:, graph.receiver], x[:, graph.sender]), existing(model, part)
+        h, here = offsets(model, *graph.ends(x)), existing(model, part)
         parts.append((e[here], h[here], apart[here]))
     e, h, apart = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
     return e.float().numpy(), h.double().numpy(), apart.double().numpy()
