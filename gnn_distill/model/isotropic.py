@@ -67,7 +67,8 @@ class PairFrame(nn.Module):
         self.across = velocities and transverse and dim == 2
         self.scalars = 2 + 2 * velocities + self.across + 4 * properties + 2 * hidden
         self.scalars += columns.bonds is not None
-        self.periodic = [k for k, edge in enumerate(columns.box or ()) if edge is not None]
+        self.periodic = [k for k, edge in enumerate(columns.box or ()) if edge is not None and edge > 0]
+        self.placeless = [k for k, edge in enumerate(columns.box or ()) if edge == 0]
         self.own_inputs = (1 + velocities) * dim + 2 * properties + hidden + len(self.periodic)
         self.register_buffer("length", torch.ones(()))
         self.register_buffer("speed", torch.ones(()))
@@ -140,11 +141,15 @@ class PairFrame(nn.Module):
         return torch.cat(scalars, -1), self._known(x_i), self._known(x_j), torch.stack(directions, -2)
 
     def own(self, x: Tensor) -> Tensor:
-        """What h reads of particles [..., F]; along periodic axes sine and cosine of the position."""
+        """What h reads of particles [..., F]; along periodic axes sine and cosine of the position.
+
+        In cells that are tilted or change no position along them is read.
+        """
         moved = x[..., : len(self.centre)]
         scaled = (moved - self.centre) * self.unit
         if not self.velocities:
             scaled = scaled[..., self.columns.position]
+        scaled[..., self.placeless] = 0.0
         parts = [scaled, self._known(x)]
         for k in self.periodic:
             edge = (self.columns.box or ())[k]

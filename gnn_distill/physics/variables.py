@@ -127,6 +127,24 @@ class Bonds:
         return (EDGE, *(f"edge_{word}{BETWEEN}" for word in words))
 
 
+def nearest_image(delta: Any, cell: Any) -> Any:
+    """Separations [..., D], arrays or tensors, by their shortest image; they are changed in place.
+
+    Exact for pairs closer than half of the shortest edge L, whatever the tilt.
+
+    Args:
+        delta: the separations.
+        cell: of each its cell, shape [..., D (D + 1)/2]: Lx, xy, Ly, xz, yz, Lz, that is the vectors
+            (Lx, 0, 0), (xy, Ly, 0) and (xz, yz, Lz), as LAMMPS has them; an edge of 0 is an open axis.
+    """
+    for k in reversed(range(delta.shape[-1])):
+        vector = cell[..., k * (k + 1) // 2 : (k + 1) * (k + 2) // 2]
+        edge = vector[..., k]
+        turns = (edge > 0) * (delta[..., k] / (edge + (edge == 0))).round()
+        delta[..., : k + 1] -= turns[..., None] * vector
+    return delta
+
+
 @dataclass(frozen=True)
 class Columns:
     """Where the features of a particle stand.
@@ -140,12 +158,13 @@ class Columns:
     Args:
         dim: space dimensions D.
         further: names of the K columns after charge and mass.
-        box: edges of the periodic box, None along an open axis; None where nothing is periodic.
+        box: edges of the periodic box, None along an open axis, 0 where each particle's own columns say its
+            cell, see `cell`; None where nothing is periodic.
         softening: ε of r = d + ε, in units of the data; 0 where nobody has softened their forces.
         identity: whether a last column holds the number of the individual, 0 to K − 1. It is no property:
             equations do not read it.
-        bonds: numbers of edges; each particle has those of its own edges, sender by sender, after the further
-            columns, and then its number among the senders. None where edges are alike.
+        bonds: numbers of edges; each particle has those of its own edges, sender by sender, after the cell,
+            and then its number among the senders. None where edges are alike.
     """
 
     dim: int
@@ -163,10 +182,22 @@ class Columns:
     def separation(self, one: Any, two: Any) -> Any:
         """Δ = x₁ − x₂ of features [..., F], arrays or tensors; in a periodic box its shortest image."""
         delta = one[..., self.position] - two[..., self.position]
+        if self.in_cells:
+            return nearest_image(delta, one[..., self.cell])
         for k, edge in enumerate(self.box or ()):
             if edge is not None:
                 delta[..., k] -= edge * (delta[..., k] / edge).round()
         return delta
+
+    @property
+    def in_cells(self) -> bool:
+        """Whether particles bring the cell that they are in, because it is tilted or not always the same."""
+        return any(edge == 0 for edge in self.box or ())
+
+    @property
+    def cell(self) -> slice:
+        """Columns of the cell after the further ones, as `nearest_image` reads them; none in other boxes."""
+        return slice(self.rest.stop, self.rest.stop + self.in_cells * self.dim * (self.dim + 1) // 2)
 
     @property
     def position(self) -> slice:
@@ -205,7 +236,7 @@ class Columns:
         """
         if self.bonds is None:
             return {}
-        first, count = self.rest.stop, self.bonds.count
+        first, count = self.cell.stop, self.bonds.count
         of = two[..., first + count]
         k = 0.0 * of
         for number in range(count):
@@ -234,7 +265,7 @@ class Columns:
     def count(self) -> int:
         """Number of features F."""
         linked = 0 if self.bonds is None else self.bonds.count + 1
-        return 2 * self.dim + 2 + len(self.further) + linked + self.identity
+        return self.cell.stop + linked + self.identity
 
     @property
     def pair_names(self) -> tuple[str, ...]:

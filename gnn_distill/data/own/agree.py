@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gnn_distill.arrays import Array
+from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.pieces import clock
-from gnn_distill.data.own.tracks import Observed, bad
+from gnn_distill.data.own.tracks import Observed
 
 CLOSE = 0.9  # correlation from which on a factor is read off
 OFF = 0.05  # by which a factor may differ from 1

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gnn_distill.arrays import Array
+from gnn_distill.data.own.tracks import Box
 from gnn_distill.errors import InputError, check_range
+from gnn_distill.physics.variables import nearest_image
 
-Box = tuple[float | None, ...]
-"""Edges, None along an open axis."""
 ROUNDED = 1e-6  # of an edge: how far positions may stick out
 
 FAR = 1000.0  # distances from the origin, in distances between particles
@@ -31,25 +31,39 @@ def check_edges(box: Sequence[float | None] | None) -> None:
             check_range("dataset.box", edge, 0.0, open_low=True)
 
 
-def check_box(box: Sequence[float | None] | None, positions: Array) -> Box | None:
-    """The box, unless positions [S, T, n, D] do not fit into it."""
+def check_box(box: Sequence[float | None] | None, positions: Array) -> None:
+    """Refuse a box into which positions [S, T, n, D] do not fit."""
     if box is None:
-        return None
+        return
     if len(box) != positions.shape[-1]:
         fix = f"give {positions.shape[-1]} edges, one for each axis, null where it is open"
         raise InputError("dataset.box", list(box), fix)
     span = np.ptp(positions, axis=(0, 1, 2))
     for axis, edge in enumerate(box):
-        if edge is not None and span[axis] > edge * (1 + ROUNDED):
+        if edge and span[axis] > edge * (1 + ROUNDED):
             seen = f"positions span {span[axis]:.6g} along axis {'xyz'[axis]}, and the edge is {edge:.6g}"
             fix = f"{seen}: give the box as the simulation had it, and positions inside of it"
             raise InputError("dataset.box", list(box), fix)
-    return tuple(box)
 
 
-def half(box: Sequence[float | None] | None) -> float:
-    """Half of the shortest edge, beyond which pairs have several images; infinite where space is open."""
-    return min((edge / 2 for edge in box or () if edge is not None), default=math.inf)
+def half(box: Sequence[float | None] | None, cell: Array | None = None) -> float:
+    """Half of the shortest edge, beyond which pairs have several images; infinite where space is open.
+
+    Args:
+        box: edges.
+        cell: where these are 0, the cells [..., D (D + 1)/2].
+    """
+    edges = [edge for edge in box or () if edge]
+    if cell is not None and cell.size:
+        sides = _diagonal(cell)
+        edges += sides[sides > 0].tolist()
+    return min(edges, default=math.inf) / 2
+
+
+def _diagonal(cell: Array) -> Array:
+    """Edges [..., D] of cells [..., D (D + 1)/2]."""
+    dim = 2 if cell.shape[-1] == 3 else 3
+    return cell[..., [(k + 1) * (k + 2) // 2 - 1 for k in range(dim)]]
 
 
 def rounded_down(value: float, figures: int = 3) -> float:
@@ -63,13 +77,17 @@ def rounded_down(value: float, figures: int = 3) -> float:
     return near if near <= value else float(f"{near - step:.{figures}g}")
 
 
-def unwrapped(positions: Array, box: Box | None) -> Array:
+def unwrapped(positions: Array, box: Box | None, cell: Array | None = None) -> Array:
     """Tracks [S, T, n, D] that go on where a particle crosses a face of the box.
 
-    A jump of more than half an edge between two frames is a crossing.
+    A jump of more than half an edge between two frames is a crossing. In a box that changes every step is the
+    shortest one in the box at its end (Bullerjahn et al. 2023, J. Chem. Theory Comput.).
     """
     if box is None:
         return positions
+    if cell is not None:
+        steps = nearest_image(np.diff(positions, axis=1), cell[:, 1:])
+        return np.concatenate([positions[:, :1], positions[:, :1] + steps.cumsum(1)], 1)
     step, edges = np.diff(positions, axis=1), _edges(box)
     crossings = np.where(np.isfinite(edges), -np.round(step / edges), 0.0).cumsum(1)
     shift = np.where(np.isfinite(edges), crossings * np.nan_to_num(edges, posinf=0.0), 0.0)
@@ -86,6 +104,14 @@ def wrapped(tracks: Array, box: Box | None, corner: Array) -> Array:
     return np.where(periodic, corner + np.mod(tracks - corner, inside), tracks)
 
 
+def inside(place: Array, cell: Array) -> Array:
+    """Positions [..., D] brought into cells [..., D (D + 1)/2] that begin at the origin."""
+    middle = np.zeros_like(place)
+    for k in range(place.shape[-1]):
+        middle[..., : k + 1] += cell[..., k * (k + 1) // 2 : (k + 1) * (k + 2) // 2] / 2
+    return nearest_image(place - middle, cell) + middle
+
+
 def shortest(delta: Array, box: Box | None) -> Array:
     """Separations [..., D] by their shortest image."""
     return (
@@ -99,16 +125,20 @@ def _edges(box: Box) -> Array:
     return np.array([np.inf if edge is None else edge for edge in box])
 
 
-def brought_home(place: Array, box: Box | None, low: Array, size: float) -> list[str]:
+def brought_home(place: Array, box: Box | None, cell: Array, low: Array, size: float) -> list[str]:
     """Put positions [..., D] into the box, and near the origin, in place; a note about the latter.
 
     Args:
         place: positions.
         box: edges of the box; its corner is at the lowest positions `low` [D].
+        cell: of each position, shape [..., D (D + 1)/2], where the box has no edges of its own.
         low: see there.
         size: typical distance of particles from their centre.
     """
-    place[...] = wrapped(place, box, low)
+    if cell.size:
+        place[...] = low + inside(place - low, cell)
+    else:
+        place[...] = wrapped(place, box, low)
     if not (size > 0 and np.abs(place).max() > FAR * size):  # else single precision blurs distances
         return []
     place -= place.reshape(-1, place.shape[-1]).mean(axis=0)

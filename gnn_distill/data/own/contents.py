@@ -5,12 +5,16 @@ Shape letters: S trajectories, T frames, n particles, K properties.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.own.pieces import Clock, Even
 from gnn_distill.data.own.tracks import Observed
-from gnn_distill.physics.laws import SOFTENING
+from gnn_distill.errors import InputError
+from gnn_distill.physics.equation import as_equation
+from gnn_distill.physics.laws import SOFTENING, ForceLaw
 
 SMALLEST = 0.1  # distances below which r = d + 0.01 is far from d
 STEADY = 1e-6  # share of a mass by which it may change in time
@@ -77,3 +81,15 @@ def extent(seen: Observed) -> float:
     count = np.maximum(np.bincount(frame), 1)
     centre = np.stack([np.bincount(frame, axis) / count for axis in x.T], -1)
     return float(np.sqrt(((x - centre[frame]) ** 2).sum(-1).mean()))
+
+
+def check_charges(law: ForceLaw | None, seen: Observed, file: Path) -> None:
+    """Refuse a law of charges for particles that have none: it would be compared with no force at all."""
+    base = None if law is None else as_equation(law).base
+    if base is None or seen.charges.any():
+        return
+    r, one, none = np.geomspace(0.1, 10.0, 20), np.ones(20), np.zeros(20)
+    charged, bare = (base.magnitude(r, one, one, q, q, base.params) for q in (one, none))
+    if np.any(charged) and not np.any(bare):
+        fix = f"it acts on charges and {file} has none: add them (column charge, array charges)"
+        raise InputError("dataset.law", base.title, fix)

@@ -16,9 +16,9 @@ from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import check_velocities, implied_step
 from gnn_distill.data.own.bonds import bonds
-from gnn_distill.data.own.box import Box, brought_home, check_box, check_edges, half, rounded_down, unwrapped
+from gnn_distill.data.own.box import brought_home, check_box, check_edges, half, rounded_down, unwrapped
+from gnn_distill.data.own.contents import check_charges, extent, particles, runs
 from gnn_distill.data.own.contents import doubts as doubts_of
-from gnn_distill.data.own.contents import extent, particles, runs
 from gnn_distill.data.own.derive import blocks_of, spacing
 from gnn_distill.data.own.dynamics import DYNAMICS, is_smooth, judge_smooth, judge_steps
 from gnn_distill.data.own.files.columns import QUANTITIES, Wanted
@@ -164,8 +164,8 @@ class OwnData:
                 fix = f"dataset.graph={kind} and dataset.{key} go together: give both or none"
                 raise InputError(f"dataset.{key}", value, fix)
 
-    def _check_radius(self, box: Sequence[float | None] | None) -> None:
-        if self.radius is not None and self.radius > (most := half(box)):
+    def _check_radius(self, box: Sequence[float | None] | None, cell: Array | None = None) -> None:
+        if self.radius is not None and self.radius > (most := half(box, cell)):
             fix = f"half the shortest edge of the box, {rounded_down(most, 6):g}, is the most"
             raise InputError("dataset.radius", self.radius, fix)
 
@@ -199,16 +199,17 @@ class OwnData:
             InputError: naming the file, the array or column, what is wrong with it and the fix.
         """
         seen = self._as_asked(check(read(self.files, self.wanted), self.file, self.dim))
-        self._check_law(seen)
-        box = check_box(self.box or seen.box, seen.positions)
-        self._check_radius(box)
-        when = self._clock(seen, box)
-        motion = self._motion(seen, box, when)
+        check_charges(self.law, seen, self.file)
+        seen = seen if self.box is None else replace(seen, box=tuple(self.box), cell=None)
+        check_box(seen.box, seen.positions)
+        self._check_radius(seen.box, seen.cell)
+        when = self._clock(seen)
+        motion = self._motion(seen, when)
         numbers, names = self._hidden().of(seen)
         linked, kinds, said = bonds(seen, self._kind(seen))
-        rows, blocks, frames = self._rows(seen, motion, box, when, [linked, numbers])
-        radius = self._radius(seen, rows, box)
-        joined, company = self._neighbours(seen, rows, box, radius)
+        rows, blocks, frames = self._rows(seen, motion, when, [linked, numbers])
+        radius = self._radius(seen, rows)
+        joined, company = self._neighbours(seen, rows, radius)
         near = [limited(particles(seen), radius)] if radius is not None and self.radius is None else []
         notes = [*seen.notes, *said, *motion.notes, *rows.notes, *near]
         softening = 0.0 if self.law is None else as_equation(self.law).softening
@@ -226,7 +227,7 @@ class OwnData:
             doubts=tuple(wrong),
             further=seen.names,
             order=motion.order,
-            box=box,
+            box=seen.box,
             radius=radius,
             softening=softening,
             sightings=None if company is None else Sightings(rows.unit, rows.frame, rows.piece, *company),
@@ -252,7 +253,7 @@ class OwnData:
         uneven = known and not given and spacing(seen, self.time_step) is None
         return as_table(seen) if uneven else seen
 
-    def _clock(self, seen: Observed, box: Box | None) -> Even | Clock | None:
+    def _clock(self, seen: Observed) -> Even | Clock | None:
         """What derivatives are taken along; None where it is neither known nor needed."""
         needed = seen.velocities is None or seen.accelerations is None
         try:
@@ -264,27 +265,28 @@ class OwnData:
             if not needed:
                 return None
             asked = error.key == "dataset.time_step" and self.time_step is None
-            implied = implied_step(seen, unwrapped(seen.positions, box)) if asked else None
+            implied = implied_step(seen, unwrapped(seen.positions, seen.box, seen.cell)) if asked else None
             if implied is None:
                 raise
             fix = f"{error.fix}; velocities and positions together say about {implied:.4g}"
             raise InputError(error.key, error.value, fix) from error
 
-    def _motion(self, seen: Observed, box: Box | None, when: Even | Clock | None) -> Motion:
+    def _motion(self, seen: Observed, when: Even | Clock | None) -> Motion:
         """Features and labels in time, of the order that was asked for or found."""
-        x = unwrapped(seen.positions, box)
+        x = unwrapped(seen.positions, seen.box, seen.cell)
         over, doubts = when.pieces if isinstance(when, Clock) else when, list[str]()
         v, a = seen.velocities, seen.accelerations
         if over is not None and not (seen.counted and self.time_step is None):
             v, a = (None if part is None else over.sample(part) for part in (v, a))
             some = replace(seen, velocities=v, accelerations=a)
             doubts = check_velocities(some, over.sample(x), over.times)
-        motion = self._told(seen, x, box, runs(seen, when), None if v is not None and a is not None else over)
+        motion = self._told(seen, x, runs(seen, when), None if v is not None and a is not None else over)
+        if seen.cell is not None:  # unwrapped, they are no images of those in a cell that has changed since
+            back = (seen.positions - x)[:, motion.first :][:, : motion.positions.shape[1]]
+            motion = replace(motion, positions=motion.positions + back)
         return replace(motion, doubts=(*doubts, *motion.doubts))
 
-    def _told(
-        self, seen: Observed, x: Array, box: Box | None, frames: tuple[int, int], over: Even | Pieces | None
-    ) -> Motion:
+    def _told(self, seen: Observed, x: Array, frames: tuple[int, int], over: Even | Pieces | None) -> Motion:
         """Features and labels in time; `over` is None where nothing has to be derived."""
         given = seen.velocities is not None, seen.accelerations is not None
         widest = frames[1] // (self.blocks or (FEWEST if frames[0] < 3 else 1)) // WIDE
@@ -298,32 +300,39 @@ class OwnData:
             return first_order(seen, x, over, fitting, noisy=not is_smooth(some))
         if self.dynamics == "second_order" or any(given) or over is None:
             return second_order(seen, x, over, fitting)
+        if seen.cell is not None:
+            fix = "it is told from pairs in boxes of one shape alone: give second_order or first_order"
+            raise InputError("dataset.dynamics", "auto", fix)
         verdict, second = judge_steps(some), None
         if verdict is None:
             second = second_order(seen, x, over, fitting)
-            verdict = judge_smooth(seen, second, box)
+            verdict = judge_smooth(seen, second)
         if second is None or verdict.order == 1:
             second = first_order(seen, x, over, fitting, verdict.noisy)
         return replace(second, notes=(verdict.note, *second.notes))
 
     def _rows(
-        self, seen: Observed, motion: Motion, box: Box | None, when: Even | Clock | None, more: list[Array]
+        self, seen: Observed, motion: Motion, when: Even | Clock | None, more: list[Array]
     ) -> tuple[Rows, int, int]:
         """Features and labels, of equal frames or as a table; blocks of a run; frames of a block."""
         sims, frames = runs(seen, when)
         length = motion.positions.shape[1] if seen.sighted is None else frames
         blocks = self._blocks(sims, length, motion.gap, more[-1].size > 0 and self.identity == "run")
         kept = blocks_of(length, blocks, motion.gap, self.every)
-        places = (seen.charges[..., None], seen.masses[..., None], seen.features, *more)
+        places = (seen.charges[..., None], seen.masses[..., None], seen.features, seen.cells, *more)
         columns = [c[:, motion.first :][:, : motion.positions.shape[1]] for c in places]
         x = np.concatenate([motion.positions, motion.velocities, *columns], -1)
-        dim, low = seen.positions.shape[-1], seen.positions.min(axis=(0, 1, 2))
+        low, where = seen.positions.min(axis=(0, 1, 2)), seen.columns
+
+        def home(x: Array) -> list[str]:
+            return brought_home(x[..., where.position], seen.box, x[..., where.cell], low, extent(seen))
+
         if isinstance(when, Clock) and seen.sighted is not None:
             labels = motion.labels[0, :, 0]
             rows = of_tracks(x[0, :, 0], labels, seen.sighted, when, blocks, motion.gap, self.every)
-            said = brought_home(rows.features[..., :dim], box, low, extent(seen))
+            said = home(rows.features)
         else:
-            said = brought_home(x[..., :dim], box, low, extent(seen))
+            said = home(x)
             x, a = x[:, kept], motion.labels[:, kept]
             rows = Rows(x.reshape(-1, *x.shape[3:]), a.reshape(-1, *a.shape[3:]))
         cut = f"each trajectory (of {sims}) is cut into {blocks} blocks of {kept.shape[1]} frames"
@@ -339,41 +348,33 @@ class OwnData:
             return "cutoff"
         return chosen
 
-    def _radius(self, seen: Observed, rows: Rows, box: Box | None) -> float | None:
+    def _radius(self, seen: Observed, rows: Rows) -> float | None:
         """The largest distance of pairs: given, or found where frames are large; None if there is none."""
         if self._kind(seen) != "cutoff":
             return None
-        place = rows.features[0, :, : seen.positions.shape[-1]]
-        return typical_radius(rows.frame, place, box) if self.radius is None else self.radius
+        if self.radius is not None:
+            return self.radius
+        x, columns = rows.features[0], seen.columns
+        return typical_radius(rows.frame, x[:, columns.position], seen.box, x[:, columns.cell])
 
     def _neighbours(
-        self, seen: Observed, rows: Rows, box: Box | None, radius: float | None
+        self, seen: Observed, rows: Rows, radius: float | None
     ) -> tuple[Adjacency | None, Company | None]:
         """Who acts on whom: in all frames alike, or for each sighting."""
         kind = self._kind(seen)
         if not rows.is_table:
             return adjacency(kind, seen, rows.features.shape[1], len(rows.features)), None
-        frame, place = rows.frame, rows.features[0, :, : seen.positions.shape[-1]]
+        columns, frame, x = seen.columns, rows.frame, rows.features[0]
+        place, cell = x[:, columns.position], x[:, columns.cell]
         if kind == "nearest" and self.neighbours is not None:
-            return None, closest(frame, place, self.neighbours, box)
+            return None, closest(frame, place, self.neighbours, seen.box, cell)
         if radius is not None:
-            return None, within(frame, place, radius, box)
+            return None, within(frame, place, radius, seen.box, cell)
         given = seen.edge_index is not None or seen.edges is not None
         if kind in ("chain", "file") or (kind is None and given):
             fix = "particles come and go, so no list of edges holds for all frames: take complete or cutoff"
             raise InputError("dataset.graph", kind, fix)
         return None, together(frame)
-
-    def _check_law(self, seen: Observed) -> None:
-        """Refuse a law of charges for particles that have none: it would be compared with no force at all."""
-        law = None if self.law is None else as_equation(self.law).base
-        if law is None or seen.charges.any():
-            return
-        r, one, none = np.geomspace(0.1, 10.0, 20), np.ones(20), np.zeros(20)
-        charged, bare = (law.magnitude(r, one, one, q, q, law.params) for q in (one, none))
-        if np.any(charged) and not np.any(bare):
-            fix = f"it acts on charges and {self.file} has none: add them (column charge, array charges)"
-            raise InputError("dataset.law", law.title, fix)
 
     def _spacing(self, seen: Observed, when: Even | Clock | None) -> float | None:
         """Time between the frames that are kept.

@@ -15,6 +15,7 @@ from gnn_distill.data.own.box import check_box, half, rounded_down, unwrapped
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.files.assemble import assemble
 from gnn_distill.data.own.files.columns import VECTORS, Table
+from gnn_distill.data.own.files.names import CELL
 from gnn_distill.data.own.files.read import read, table_of
 from gnn_distill.data.own.tracks import Observed, check
 from gnn_distill.errors import InputError
@@ -98,7 +99,8 @@ def _of_table(table: Table) -> list[tuple[str, str]]:
         ("columns left out", _list(table.left_out) or "none"),
         ("missing", _missing(rows, clock)),
     ]
-    return facts + _units(table.units) + _box(table.box)
+    names = [name for name in CELL if name in rows]
+    return facts + _units(table.units) + _box(table.box, rows[names].to_numpy() if names else None)
 
 
 def _of_arrays(seen: Observed) -> list[tuple[str, str]]:
@@ -118,18 +120,19 @@ def _of_arrays(seen: Observed) -> list[tuple[str, str]]:
         ("arrays used", ", ".join(["positions", *held])),
         *edges,
     ]
-    return facts + _units(seen.units) + _box(seen.box)
+    return facts + _units(seen.units) + _box(seen.box, seen.cell)
 
 
 def _wanted(source: OwnData, seen: Observed) -> list[str]:
     """Keys that the file needs, or that help: in a box only pairs closer than half of it are sure."""
-    box = check_box(source.box or seen.box, seen.positions)
-    keys, most = [], half(box)
+    box, cell = (seen.box, seen.cell) if source.box is None else (tuple(source.box), None)
+    check_box(box, seen.positions)
+    keys, most = [], half(box, cell)
     if np.isfinite(most) and source.radius is None and source.graph is None:
         keys.append(f"dataset.radius={rounded_down(most):g}")
     unknown = seen.counted or (seen.times is None and seen.sighted is None)
     if source.time_step is None and unknown and seen.accelerations is None:
-        step = implied_step(seen, unwrapped(seen.positions, box))
+        step = implied_step(seen, unwrapped(seen.positions, box, cell))
         keys.append(f"dataset.time_step={'TIME' if step is None else format(step, '.4g')}")
     return keys
 
@@ -172,7 +175,16 @@ def _units(units: object) -> list[tuple[str, str]]:
     return [("units", ", ".join(f"{name} in {unit}" for name, unit in known.items()))] if known else []
 
 
-def _box(box: Sequence[float | None] | None) -> list[tuple[str, str]]:
+def _box(box: Sequence[float | None] | None, cell: Array | None) -> list[tuple[str, str]]:
+    if cell is not None:
+        names = [name.removeprefix("cell_") for name in CELL[: cell.shape[-1]]]
+        sides = dict(zip(names, cell.reshape(-1, len(names)).T, strict=True))
+        words = [
+            f"{name} {side.min():g}" + (f" to {side.max():g}" if np.ptp(side) > 0 else "")
+            for name, side in sides.items()
+            if side.any()
+        ]
+        return [("box", ", ".join(words))]
     edges = ["open" if edge is None else f"{edge:g}" for edge in box or ()]
     return [("box", " × ".join(edges))] if edges else []
 

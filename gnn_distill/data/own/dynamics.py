@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.own.box import Box, shortest
+from gnn_distill.data.own.box import shortest
 from gnn_distill.data.own.motion import Motion
 from gnn_distill.data.own.neighbours import nearest
 from gnn_distill.data.own.steps import diffusive_share
-from gnn_distill.data.own.tracks import Observed, Sighted
+from gnn_distill.data.own.tracks import Box, Observed, Sighted
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import ANGLES
 
@@ -84,7 +84,7 @@ def is_smooth(x: Array) -> bool:
     return share is not None and share[0] < CLEAN
 
 
-def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
+def judge_smooth(seen: Observed, motion: Motion) -> Verdict:
     """The verdict on smooth tracks: what explains the motion of unseen times better?
 
     First order makes velocities functions of positions. Second order makes accelerations functions of
@@ -94,8 +94,8 @@ def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
     Raises:
         InputError: this cannot be told apart.
     """
-    velocity = _unexplained(seen, motion, box, motion.velocities, moving=False)
-    acceleration = _unexplained(seen, motion, box, motion.labels, moving=True)
+    velocity = _unexplained(seen, motion, motion.velocities, moving=False)
+    acceleration = _unexplained(seen, motion, motion.labels, moving=True)
     if velocity is None or acceleration is None:
         raise InputError("dataset.dynamics", "auto", f"there are too few frames to tell: {CHOOSE}")
     of_v, of_a = (f"{100 * part:.{0 if part > 0.0995 else 2}f} %" for part in (velocity, acceleration))
@@ -116,15 +116,13 @@ def judge_smooth(seen: Observed, motion: Motion, box: Box | None) -> Verdict:
     raise InputError("dataset.dynamics", "auto", f"{said}, which decides nothing: {CHOOSE}")
 
 
-def _unexplained(
-    seen: Observed, motion: Motion, box: Box | None, target: Array, moving: bool
-) -> float | None:
+def _unexplained(seen: Observed, motion: Motion, target: Array, moving: bool) -> float | None:
     """Share of `target` [S, L, n, D] that no sum of one-body and pair terms explains; None for few data."""
     if seen.sighted is not None:
         known = np.isfinite(np.concatenate([target[0, :, 0], motion.velocities[0, :, 0]], 1)).all(1)
         every = _spread(np.flatnonzero(known), PAIRS // NEAREST)
-        found = [_least(*_surroundings(seen, motion, box, target, every), box, moving)]
-        found.append(_alone(seen, motion, box, target, moving, known))
+        found = [_least(*_surroundings(seen, motion, target, every), seen.box, moving)]
+        found.append(_alone(seen, motion, target, moving, known))
         return min((share for share in found if share is not None), default=None)
     sims, length, n, _ = target.shape
     group = np.arange(sims)[:, None] if sims >= GROUPS else np.arange(length)[None] * GROUPS // length
@@ -138,7 +136,7 @@ def _unexplained(
         p.reshape(sims * length, *p.shape[2:])[picked] for p in (*series, _further(seen)[:, span])
     )
     present = np.ones(x.shape[:2], dtype=bool)
-    return _least((x, v, y[:, receivers], q, m, f), present, receivers, train, n <= HATS[0], box, moving)
+    return _least((x, v, y[:, receivers], q, m, f), present, receivers, train, n <= HATS[0], seen.box, moving)
 
 
 def _further(seen: Observed) -> Array:
@@ -156,7 +154,7 @@ def _spread(rows: Index, many: int) -> Index:
 
 
 def _surroundings(
-    seen: Observed, motion: Motion, box: Box | None, target: Array, picked: Index
+    seen: Observed, motion: Motion, target: Array, picked: Index
 ) -> tuple[tuple[Array, ...], npt.NDArray[np.bool_], Index, npt.NDArray[np.bool_], bool]:
     """These sightings, each with its nearest neighbours as a frame of its own; arguments of `_least`."""
     who: Any = seen.sighted
@@ -164,7 +162,7 @@ def _surroundings(
     q, m, f = seen.charges[0, :, 0], seen.masses[0, :, 0], _further(seen)[0, :, 0]
     runs, frames = len(np.unique(who.run)), int(who.frame.max()) + 1
     group = who.run if runs >= GROUPS else who.frame * GROUPS // frames
-    near = nearest(who.frame, x, NEAREST, box, picked)
+    near = nearest(who.frame, x, NEAREST, seen.box, picked)
     present = (near >= 0) & np.isfinite(v[near]).all(-1)
     rows = np.concatenate([picked[:, None], np.where(present, near, picked[:, None])], 1)
     present = np.concatenate([np.ones((len(picked), 1), dtype=bool), present], 1)
@@ -172,9 +170,7 @@ def _surroundings(
     return parts, present, np.zeros(1, dtype=int), group[picked] % 2 == 0, False
 
 
-def _alone(
-    seen: Observed, motion: Motion, box: Box | None, target: Array, moving: bool, known: Any
-) -> float | None:
+def _alone(seen: Observed, motion: Motion, target: Array, moving: bool, known: Any) -> float | None:
     """What is left where some individuals, or two kinds of them, may obey central laws of their own.
 
     None for few data.
@@ -183,10 +179,10 @@ def _alone(
     some = _spread(np.unique(who[known]), RECEIVERS)
     many = 2 * PAIRS // NEAREST // len(some)
     picked = np.sort(np.concatenate([_spread(np.flatnonzero(who == k), many) for k in some]))
-    (x, v, y, q, m, f), present, receivers, train, _ = _surroundings(seen, motion, box, target, picked)
-    pairs = _Pairs.of(x, v, q, m, f, receivers, box, moving, present)
+    (x, v, y, q, m, f), present, receivers, train, _ = _surroundings(seen, motion, target, picked)
+    pairs = _Pairs.of(x, v, q, m, f, receivers, seen.box, moving, present)
     x, v, q, m, f = (part[:, receivers] for part in (x, v, q, m, f))
-    own = _own_features(x, v, q, m, f, box, moving)
+    own = _own_features(x, v, q, m, f, seen.box, moving)
     of = np.searchsorted(some, who[picked])
     for hats in HATS:
         terms = np.concatenate([pairs.central(hats), own], -1)

@@ -13,9 +13,10 @@ import numpy as np
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.own.derive import Differentiator
+from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.pieces import Even, Pieces
 from gnn_distill.data.own.steps import estimates, noise_of, velocity_diffusion
-from gnn_distill.data.own.tracks import Observed, bad
+from gnn_distill.data.own.tracks import Observed
 from gnn_distill.data.own.window import Noise, choose, smallest, smoother
 
 NOISY = 0.05  # share of a derivative that may be error from scatter before it is doubted

@@ -7,6 +7,7 @@ Shape letters: n particles, D space dims, E edges; N sightings.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,8 +16,9 @@ from scipy.spatial import cKDTree
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.graphs import chain
-from gnn_distill.data.own.box import Box, half, rounded_down
-from gnn_distill.data.own.tracks import Observed, bad
+from gnn_distill.data.own.box import half, inside, rounded_down
+from gnn_distill.data.own.faults import bad
+from gnn_distill.data.own.tracks import Box, Observed
 from gnn_distill.errors import InputError, check_int
 
 GRAPHS = ("complete", "chain", "nearest", "cutoff", "file")
@@ -72,23 +74,28 @@ def together(frame: Index) -> Company:
     return first, np.searchsorted(frame[order], frame, side="right"), order, True
 
 
-def within(frame: Index, positions: Array, radius: float, box: Box | None = None) -> Company:
+def within(
+    frame: Index, positions: Array, radius: float, box: Box | None = None, cell: Array | None = None
+) -> Company:
     """Sightings of a frame that are closer than a radius act on each other; linear in their number.
 
     Args:
         frame: number of the frame, shape [N].
         positions: shape [N, D].
         radius: largest distance.
-        box: edges of the periodic box.
+        box: edges of the periodic box, 0 where `cell` says it.
+        cell: of each sighting, shape [N, C].
 
     Raises:
         InputError: no two are ever so close.
     """
     receivers, senders = [], []
-    for rows, tree in _trees(frame, positions, box):
+    for rows, tree, count in _trees(frame, positions, box, cell, radius):
         pairs = tree.query_pairs(radius, output_type="ndarray")
-        receivers += [rows[pairs[:, 0]], rows[pairs[:, 1]]]
-        senders += [rows[pairs[:, 1]], rows[pairs[:, 0]]]
+        for one, two in (pairs.T, pairs.T[::-1]):
+            real = one < count  # and no image, which receives nothing
+            receivers.append(rows[one[real]])
+            senders.append(rows[two[real]])
     receiver = np.concatenate(receivers)
     if not len(receiver):
         fix = "no two particles ever come so close: use a larger one"
@@ -98,31 +105,36 @@ def within(frame: Index, positions: Array, radius: float, box: Box | None = None
     return np.append(0, last[:-1]), last, np.concatenate(senders)[order], False
 
 
-def closest(frame: Index, positions: Array, count: int, box: Box | None = None) -> Company:
+def closest(
+    frame: Index, positions: Array, count: int, box: Box | None = None, cell: Array | None = None
+) -> Company:
     """The nearest so many of a frame act on each sighting; arguments as above."""
     check_int("dataset.neighbours", count, 1, int(np.bincount(frame).max()) - 1)
-    found = nearest(frame, positions, count, box, np.arange(len(frame)))
+    found = nearest(frame, positions, count, box, np.arange(len(frame)), cell)
     last = np.cumsum((found >= 0).sum(1))
     return np.append(0, last[:-1]), last, found[found >= 0], False
 
 
-def nearest(frame: Index, positions: Array, count: int, box: Box | None, rows: Index) -> Index:
+def nearest(
+    frame: Index, positions: Array, count: int, box: Box | None, rows: Index, cell: Array | None = None
+) -> Index:
     """Numbers [R, count] of the nearest of the same frame, nearest first; −1 where there are no more.
 
     Args:
         frame: number of the frame, shape [N].
         positions: shape [N, D].
         count: neighbours wanted.
-        box: edges of the periodic box.
+        box: edges of the periodic box, 0 where `cell` says it.
         rows: for which sightings, [R].
+        cell: of each sighting, shape [N, C].
     """
     found = np.full((len(rows), count), -1)
     wanted = np.zeros(len(frame), dtype=bool)
     wanted[rows] = True
     place = np.cumsum(wanted) - 1  # as rows ascend
-    for here, tree in _trees(frame, positions, box, np.unique(frame[rows])):
-        mine = np.flatnonzero(wanted[here])
-        many = min(count, len(here) - 1)
+    for here, tree, real in _trees(frame, positions, box, cell, picked=np.unique(frame[rows])):
+        mine = np.flatnonzero(wanted[here[:real]])
+        many = min(count, real - 1)
         if not many:
             continue
         near = tree.query(tree.data[mine], many + 1)[1]
@@ -132,30 +144,65 @@ def nearest(frame: Index, positions: Array, count: int, box: Box | None, rows: I
     return found
 
 
-def typical_radius(frame: Index, positions: Array, box: Box | None) -> float:
+def typical_radius(frame: Index, positions: Array, box: Box | None, cell: Array | None = None) -> float:
     """Median distance of the 30th neighbour; in a box half of its shortest edge at most."""
     some = np.unique(frame)
     picked = some[np.unique(np.linspace(0, len(some) - 1, LOOKED_AT).astype(int))]
     apart = [
-        tree.query(tree.data, min(NEIGHBOURS + 1, len(rows)))[0][:, -1]
-        for rows, tree in _trees(frame, positions, box, picked)
+        tree.query(tree.data[:count], min(NEIGHBOURS + 1, count))[0][:, -1]
+        for _, tree, count in _trees(frame, positions, box, cell, picked=picked)
     ]
-    usual, most = float(f"{float(np.median(np.concatenate(apart))):.3g}"), half(box)
+    usual, most = float(f"{float(np.median(np.concatenate(apart))):.3g}"), half(box, cell)
     return usual if usual <= most else rounded_down(most)
 
 
 def _trees(
-    frame: Index, positions: Array, box: Box | None, picked: Index | None = None
-) -> Iterator[tuple[Index, cKDTree]]:
-    """Rows of each frame, of those `picked`, and a tree of their positions."""
+    frame: Index,
+    positions: Array,
+    box: Box | None,
+    cell: Array | None,
+    reach: float = np.inf,
+    picked: Index | None = None,
+) -> Iterator[tuple[Index, cKDTree, int]]:
+    """Rows of each frame, of those `picked`, a tree of their positions, and how many of these are no images.
+
+    Images stand behind the others in cells that are tilted, whose period the tree does not know; only those
+    within `reach`, or half of the shortest edge, of the cell.
+    """
     order = np.argsort(frame, kind="stable")
     numbers, first = np.unique(frame[order], return_index=True)
     parts = dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
     edges = None if box is None else np.array([edge or 0.0 for edge in box])
-    inside = positions if edges is None else _inside(positions, edges)
+    turned = positions if edges is None else _inside(positions, edges)
     for number in numbers if picked is None else picked:
         rows = parts[int(number)]
-        yield rows, cKDTree(inside[rows], boxsize=edges)
+        if cell is None or not cell.size:
+            yield rows, cKDTree(turned[rows], boxsize=edges), len(rows)
+            continue
+        vectors = np.zeros((positions.shape[1],) * 2)
+        vectors[np.tril_indices(len(vectors))] = cell[rows[0]]
+        sides = np.diagonal(vectors)
+        x = inside(positions[rows], cell[rows])
+        if not np.tril(vectors, -1).any():
+            yield rows, cKDTree(_inside(x, sides), boxsize=sides), len(rows)
+            continue
+        of, x = _images(x, vectors, min(reach, sides[sides > 0].min() / 2))
+        yield rows[of], cKDTree(x), len(rows)
+
+
+def _images(x: Array, vectors: Array, reach: float) -> tuple[Index, Array]:
+    """Particles and their images in and around a cell [D, D]: numbers [n + I] and positions [n + I, D]."""
+    vectors = vectors.copy()
+    for k in reversed(range(len(vectors))):
+        for j in (j for j in reversed(range(k)) if vectors[j, j] > 0):
+            vectors[k] -= np.round(vectors[k, j] / vectors[j, j]) * vectors[j]
+    steps = [range(-2, 3), range(-1, 2), range(-1, 2)]  # as tilts are at most half of an edge now
+    allowed = (steps[k] if vectors[k, k] > 0 else range(1) for k in range(len(vectors)))
+    turns = np.array(sorted(itertools.product(*allowed), key=any))  # that of no turn comes first
+    every = (x + (turns @ vectors)[:, None]).reshape(-1, x.shape[1])
+    low, high = x.min(0) - reach, x.max(0) + reach
+    near = ((every >= low) & (every <= high)).all(1)
+    return np.tile(np.arange(len(x)), len(turns))[near], every[near]
 
 
 def _inside(positions: Array, edges: Array) -> Array:

@@ -14,10 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gnn_distill.arrays import Array
-from gnn_distill.errors import InputError
-from gnn_distill.physics.variables import column_names
+from gnn_distill.data.own.edges import adjacency_of, index_of
+from gnn_distill.data.own.faults import bad, first_true
+from gnn_distill.physics.variables import Columns, column_names
 
 Index = npt.NDArray[np.int64]
+Box = tuple[float | None, ...]
+"""Edges, None along an open axis, 0 where each sighting says its cell."""
 
 VECTORS = ("positions", "velocities", "accelerations")
 DIMENSIONS = (2, 3)
@@ -33,6 +36,7 @@ KNOWN = (
     "edges",
     "edge_attr",
     "box",
+    "cell",
 )
 ALIASES = {"position": "positions", "velocity": "velocities", "acceleration": "accelerations"}
 ALIASES |= {"mass": "masses", "charge": "charges", "time": "times", "frame": "frames", "t": "times"}
@@ -108,6 +112,8 @@ class Observed:
         edges: of each trajectory, shape [S, n, n], [receiver, sender]: numbers, 0 where there is none.
         notes: what was done to the file's contents, in sentences for the report; `doubts`: what is wrong.
         box: edges of the periodic box, None along an open axis.
+        cell: of each sighting, shape [S, T, n, D (D + 1)/2], where the box is tilted or not always the same,
+            see `gnn_distill.physics.variables.nearest_image`; `box` is then 0 along its periodic axes.
         units: of length, time, mass and charge, as far as they are known.
         labels: of the particles as text, shape [S, n], or of sightings [1, N]; their numbers where a file has
             arrays alone.
@@ -133,11 +139,17 @@ class Observed:
     units: Mapping[str, str] = field(default_factory=dict)
     labels: npt.NDArray[np.str_] | None = None
     sighted: Sighted | None = None
+    cell: Array | None = None
 
+    @property
+    def cells(self) -> Array:
+        """The same as `cell`, and [S, T, n, 0] where there is none."""
+        return self.positions[..., :0] if self.cell is None else self.cell
 
-def bad(path: Path, problem: str, fix: str) -> InputError:
-    """The error about a file's contents: what is wrong in it, and what to do."""
-    return InputError("dataset.path", str(path), f"{problem}; {fix}")
+    @property
+    def columns(self) -> Columns:
+        """Where features made of this stand."""
+        return Columns(self.positions.shape[-1], self.names, self.box)
 
 
 def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
@@ -185,6 +197,7 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
     times, counted = (None, "frames" in numbers) if contents.sighted else _clock(path, numbers, shape[:2])
     names = column_names(contents.columns or ("",) * features.shape[-1])
     other = [f"{c} is {n}" for c, n in zip(contents.columns, names, strict=False) if c != n]
+    box, cell = _space(path, numbers, contents.box, given)
     numbered = np.tile(np.arange(n).astype(str), (sims, 1))
     seen = Observed(
         path=path,
@@ -197,11 +210,12 @@ def check(contents: Contents, path: Path, dim: int | None = None) -> Observed:
         names=names,
         times=times,
         counted=counted,
-        edge_index=None if edges is None else _edges(path, edges, n),
+        edge_index=None if edges is None else index_of(path, edges, n),
         notes=(*notes, *([f"in equations {', '.join(other)}"] if other else [])),
-        edges=_adjacency(path, numbers, edges, (sims, n)),
+        edges=adjacency_of(path, numbers, edges, (sims, n)),
         doubts=contents.doubts,
-        box=contents.box or _box(path, numbers.get("box"), shape[-1]),
+        box=box,
+        cell=cell,
         units=contents.units,
         labels=numbered if contents.labels is None else contents.labels,
         sighted=contents.sighted,
@@ -218,7 +232,7 @@ def as_table(seen: Observed, lost: npt.NDArray[np.bool_] | None = None) -> Obser
     number = np.unique(run * frames + frame, return_inverse=True)[1].reshape(-1)
     who = Sighted(run, particle, number, times[run, frame].astype(np.float64))
     found: dict[str, Any] = {}
-    for name in ("positions", "velocities", "accelerations", "masses", "charges", "features"):
+    for name in ("positions", "velocities", "accelerations", "masses", "charges", "features", "cell"):
         part = getattr(seen, name)
         found[name] = None if part is None else part[run, frame, particle][None, :, None]
     found["labels"] = None if seen.labels is None else seen.labels[run, particle][None]
@@ -238,60 +252,33 @@ def _turned(numbers: dict[str, Array], dim: int | None) -> list[str]:
     return [f"positions of shape {given} are read as [..., dim, particles]: {given[-1]} particles"]
 
 
-def _adjacency(path: Path, arrays: Mapping[str, Array], index: Any, shape: tuple[int, int]) -> Array | None:
-    """Edges as [S, n, n], none from a particle to itself: numbers of pairs, 0 where there is no edge.
-
-    Args:
-        path: the file.
-        arrays: `edges` [n, n] or [S, n, n], or lists of pairs, [E, 2] or [S, E, 2], as far as they are there,
-            and `edge_attr`, numbers of the edges of a list or of `index`.
-        index: `edge_index` [2, E], or None.
-        shape: S and n.
-    """
-    (sims, n), edges, attr = shape, arrays.get("edges"), arrays.get("edge_attr")
-    if edges is not None and edges.shape in {(n, n), (sims, n, n)}:
-        if attr is not None:
-            raise bad(path, "edge_attr stands beside a matrix of edges", "save the numbers in the matrix")
-        return np.broadcast_to(edges * (1 - np.eye(n)), (sims, n, n))
-    if edges is None and index is None:
-        if attr is not None:
-            raise bad(path, "edge_attr is there without edge_index or edges", "save who acts on whom, too")
-        return None
-    lists = np.asarray(index).T if edges is None else edges
-    fix = f"save who acts on whom, 0 for nobody, as ({n}, {n}) or ({sims}, {n}, {n}), or pairs as (E, 2)"
-    if lists.ndim not in (2, 3) or lists.shape[-1] != 2 or lists.shape[:-2] not in {(), (1,), (sims,)}:
-        raise bad(path, f"edges has shape {lists.shape}", fix)
-    lists = lists.reshape(-1, *lists.shape[-2:])
-    if (lists != np.round(lists)).any() or (lists < 0).any() or (lists >= n).any():
-        raise bad(path, "edges is a list of pairs of other numbers", f"number the {n} particles 0 to {n - 1}")
-    values = np.ones(lists.shape[:2]) if attr is None else attr.reshape(-1, lists.shape[1])
-    if len(values) not in (1, len(lists)):
-        problem = f"edge_attr has shape {values.shape} for edges of shape {lists.shape}"
-        raise bad(path, problem, "save one number for each edge")
-    found = np.zeros((len(lists), n, n))
-    run, sender, receiver = np.arange(len(lists))[:, None], *np.moveaxis(lists.astype(np.int64), -1, 0)
-    found[run, receiver, sender] = values
-    if (
-        edges is not None and not (found.transpose(0, 2, 1)[found != 0] != 0).any()
-    ):  # each pair is named once: it acts both ways
-        found = found + found.transpose(0, 2, 1)
-    return np.broadcast_to(found * (1 - np.eye(n)), (sims, n, n))
-
-
-def _box(path: Path, box: Array | None, dim: int) -> tuple[float | None, ...] | None:
-    if box is None:
-        return None
-    if box.shape not in {(), (dim,)}:
-        fix = f"save its {dim} edges: a box that is tilted, or changes in time, cannot be used"
-        raise bad(path, f"box has shape {list(box.shape)}", fix)
-    if (box <= 0).any():
-        raise bad(path, f"box is {box.tolist()}", f"save its {dim} edges, or leave it out")
-    return tuple(float(edge) for edge in np.broadcast_to(box, dim))
-
-
-def first_true(wrong: npt.NDArray[np.bool_]) -> tuple[int, ...]:
-    """Index of the first entry that is true."""
-    return tuple(int(k) for k in np.argwhere(wrong)[0])
+def _space(
+    path: Path, numbers: Mapping[str, Array], said: Box | None, given: tuple[int, ...]
+) -> tuple[Box | None, Array | None]:
+    """Box and cells of `Observed`, from the edges or arrays of a file; `given` is the shape of positions."""
+    box, cell, (sims, frames, n, dim) = numbers.get("box"), numbers.get("cell"), (1, *given)[-4:]
+    if said is not None or (box is None and cell is None):
+        return said, None
+    if box is not None:
+        fix = f"save its {dim} edges, or {dim} vectors as rows below its diagonal, for all frames or for each"
+        shapes = {(): (), (dim,): (), (dim, dim): (), (frames, dim): (frames,), (frames, dim, dim): (frames,)}
+        shapes |= {(sims, frames, dim): (sims, frames), (sims, frames, dim, dim): (sims, frames)}
+        if box.shape not in shapes:
+            raise bad(path, f"box has shape {list(box.shape)}", fix)
+        flat = box.shape in {(), (dim,), (*shapes[box.shape], dim)}
+        vectors = np.broadcast_to(box, (*shapes[box.shape], dim))[..., None] * np.eye(dim) if flat else box
+        diagonal = np.diagonal(vectors, axis1=-2, axis2=-1)
+        if (diagonal <= 0).any() or np.triu(vectors, 1).any():
+            raise bad(path, f"box is {box.tolist() if box.ndim < 2 else 'not as it should be'}", fix)
+        if box.ndim < 2:
+            return tuple(float(edge) for edge in diagonal), None
+        lower = vectors[(..., *np.tril_indices(dim))]
+        lower = lower[..., None, :] if lower.ndim > 1 else lower[None, None]  # one for all particles
+        cell = np.broadcast_to(lower, (sims, frames, n, lower.shape[-1]))
+    else:
+        cell = _per_particle(path, "cell", np.asarray(cell), given)
+    edges = [cell[..., (k + 1) * (k + 2) // 2 - 1] for k in range(dim)]
+    return tuple(0.0 if (edge > 0).all() else None for edge in edges), cell
 
 
 def _known(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -382,19 +369,3 @@ def _clock(path: Path, numbers: Mapping[str, Array], shape: tuple[int, ...]) -> 
         problem = f"{name} is not ascending: {times[s, k + 1]:g} at frame {k + 1} comes after {times[s, k]:g}"
         raise bad(path, problem, "sort the frames by time and remove repeated ones")
     return times, name == "frames"
-
-
-def _edges(path: Path, value: Any, n: int) -> npt.NDArray[np.int64]:
-    edges = np.asarray(value)
-    if edges.ndim != 2 or edges.shape[0] != 2 or edges.shape[1] == 0 or edges.dtype.kind not in "iu":
-        problem = f"edge_index has shape {edges.shape} and type {edges.dtype}"
-        raise bad(path, problem, "save whole numbers of shape (2, E): a row of senders, a row of receivers")
-    outside = (edges < 0) | (edges >= n)
-    if outside.any():
-        row, column = first_true(outside)
-        problem = f"edge_index holds {edges[row, column]} at [{row}, {column}]"
-        raise bad(path, problem, f"number the {n} particles 0 to {n - 1}")
-    if (loops := np.flatnonzero(edges[0] == edges[1])).size:
-        problem = f"edge_index joins particle {edges[0, loops[0]]} to itself (edge {loops[0]})"
-        raise bad(path, problem, "remove self-loops")
-    return edges.astype(np.int64)

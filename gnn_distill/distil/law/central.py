@@ -223,7 +223,9 @@ def _put(one: Mapping[str, float], two: Mapping[str, float]) -> dict[sympy.Basic
 def _reach(content: Mapping[str, Any]) -> tuple[float, float]:
     """Least and largest distance that forces are given for."""
     least, most = content["distances"]
-    edges = [edge for edge in content.get("box") or () if edge is not None]
+    edges = [
+        edge for edge in content.get("box") or () if edge
+    ]  # and no 0, which stands for cells of the data
     outer = content.get("radius") or (min(edges) / 2 if edges else most)
     return CLOSER * least, float(max(outer, least))
 

@@ -39,7 +39,7 @@ import re
 import numpy as np
 
 SOFTENING = $softening
-BOX = $box  # edges of the periodic box of the data, None along an open axis
+BOX = $box  # edges of the periodic box of the data, None along an open axis, 0 where it has to be given
 RADIUS = $radius  # from this distance on pairs do not act; None where all do
 STRENGTHS = $strengths  # what individuals bring, by label
 BROUGHT = $brought  # its names: strengths as a source, s, and as a receiver, t; 1 or 0 for each kind
@@ -64,7 +64,8 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
 
     x: positions [n, $dim]; v: velocities [n, $dim], 0 if None.
     m: masses [n], 1 if None; q: charges [n], 0 if None.
-    box: edges [$dim] of a periodic box, None along an open axis; BOX if None.
+    box: edges [$dim] of a periodic box, None along an open axis, or its vectors [$dim, $dim] as rows, with
+        zeros above the diagonal; BOX if None.
     edges: receivers and senders$numbers, each [E]$every.
     features: further columns [n, K], here $columns; $read.
     ids: labels [n] of individuals, $labels.
@@ -98,13 +99,16 @@ def $quantity(x, v=None, m=None, q=None, *, box=None, kinds=None, ids=None, edge
         known |= {f"{name}{side}": brought[k, c] for c, name in enumerate(BROUGHT)} if STRENGTHS else {}
         return known | {name: features[k, column] for name, column in FURTHER[side].items()}
 
-    edge = np.broadcast_to(np.array(BOX if box is None else box, dtype=float), x.shape[1:])
-    periodic = np.isfinite(edge)
+    space = np.array(BOX if box is None else box, dtype=float)
+    if (space == 0).any() and box is None:
+        raise ValueError("give box: the data's was tilted or not always the same")
+    vectors = space if space.ndim == 2 else np.diag(np.broadcast_to(space, x.shape[1:]))
     total = np.zeros_like(x)
     for i, j, *numbers in _pairs(n) if edges is None else [edges]:
         i, j = np.asarray(i, dtype=int), np.asarray(j, dtype=int)
         delta, w = x[i] - x[j], v[i] - v[j]
-        delta[:, periodic] -= edge[periodic] * np.round(delta[:, periodic] / edge[periodic])
+        for k in (k for k in reversed(range(len(vectors))) if vectors[k, k] > 0):
+            delta -= np.round(delta[:, k] / vectors[k, k])[:, None] * vectors[k]
         d = np.sqrt((delta**2).sum(axis=1))
         apart = (delta * w).sum(axis=1) / np.where(d > 0, d, 1.0)
         known = {"r": d + SOFTENING, "d": d, "w": np.sqrt((w**2).sum(axis=1)), "uw": apart}

@@ -323,7 +323,7 @@ def _drift(evidence: Evidence, content: Mapping[str, Any], tracks: Tracks, first
 def _truth(evidence: Evidence, wanted: int) -> Tracks | None:
     """The first test trajectories; None where there are none."""
     test, columns = evidence.test, evidence.test.columns
-    if isinstance(test, Receivers):
+    if isinstance(test, Receivers) or columns.in_cells:
         return None
     of = test.trajectory
     frames = 1 if of is None else int((of == of[0]).sum())

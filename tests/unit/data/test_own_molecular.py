@@ -61,7 +61,10 @@ def test_dumps_of_lammps(tmp_path: Path, coordinates: str):
         (lambda s: "\n".join(s.splitlines()[:-2]), "line 4.. cannot be read .4 rows of 6"),
         (lambda s: s.replace("ITEM", "ITEMS"), "no line that begins with ITEM"),
         (lambda s: s.replace("ITEM: NUMBER OF ATOMS\n6", "ITEM: NUMBER OF ATOMS\nsix"), "block at line 3 "),
-        (lambda s: s.replace("-1.0 3.0", "-1.0 3.5", 1), r"the box changes in time \(4 to 4.5 along x\)"),
+        (
+            lambda s: s.replace("-1.0 3.0", "-1.0 -3.5", 1),
+            r"vector 1 of the box of frame 0 is \[-2.5, 0.0, 0.0",
+        ),
     ],
 )
 def test_dumps_that_cannot_be_used(tmp_path: Path, change, message: str):
@@ -79,18 +82,27 @@ def changed(path: Path, before: str, after: str, frame: int) -> None:
     path.write_text("ITEM: TIMESTEP".join(whole))
 
 
-def test_boxes_of_dumps_that_are_tilted_are_refused_and_open_sides_are_open(tmp_path: Path):
+def test_boxes_of_dumps_that_are_tilted_are_read_and_open_sides_are_open(tmp_path: Path):
     path = tmp_path / "t.dump"
-    dump(path, tilt=" 0.5", bounds="xy xz yz pp pp pp")
-    with pytest.raises(InputError, match=r"t\.dump.*frame 0 is tilted \(xy = 0.5, .*right angles"):
-        OwnData(str(path), time_step=0.02).load()
+    dump(path, "unwrapped", tilt=" 0.5", bounds="xy xz yz pp pp pp")
+    data = OwnData(str(path), time_step=0.02, blocks=3).load()
+    assert data.box == (0.0, 0.0, 0.0)
+    # LAMMPS writes the bounds of all corners: x reaches xy + xz farther than the edge, y by yz
+    np.testing.assert_allclose(
+        data.features[..., data.columns.cell], [3.0, 0.5, 4.5, 0.5, 0.5, 6.0] + 0 * X[..., :1]
+    )
+    vectors = np.array([[3.0, 0, 0], [0.5, 4.5, 0], [0.5, 0.5, 6.0]])
+    turns = (data.features[..., :3] - X) @ np.linalg.inv(vectors)
+    np.testing.assert_allclose(turns, np.round(turns), atol=1e-5)
     dump(path, tilt=" 0.0", bounds="xy xz yz pp pp pp")
     assert OwnData(str(path), time_step=0.02).load().box == tuple(BOX)
-    changed(path, "-1.0 3.0 0.0", "-1.0 3.0 0.25", 17)
-    with pytest.raises(InputError, match=r"t\.dump.*frame 17 is tilted \(xy = 0.25\)"):
-        OwnData(str(path), time_step=0.02).load()
+    changed(path, "-1.0 3.0 0.0", "-1.0 3.25 0.25", 17)
+    cell = OwnData(str(path), time_step=0.02, blocks=3).load().features[..., 0, 8 + 2 : 8 + 8]
+    assert cell[16].tolist() == [4, 0, 5, 0, 0, 6] and cell[17].tolist() == [4, 0.25, 5, 0, 0, 6]
     dump(path, tilt=" 0.0 1.0", bounds="abc origin pp pp pp")
-    with pytest.raises(InputError, match=r"t\.dump.*frame 0 is a general, tilted one.*right angles"):
+    with pytest.raises(
+        InputError, match=r"t\.dump.*vector 1 of the box of frame 0 is \[-1.0, 3.0, 0.0\]; turn"
+    ):
         OwnData(str(path), time_step=0.02).load()
     dump(path, "unwrapped", bounds="pp ff ss")
     assert OwnData(str(path), time_step=0.02).load().box == (4.0, None, None)
@@ -99,7 +111,23 @@ def test_boxes_of_dumps_that_are_tilted_are_refused_and_open_sides_are_open(tmp_
     assert data.box is None and any("does not say if it is periodic" in note for note in data.notes)
 
 
-def test_a_box_that_is_not_the_same_in_all_frames_and_files_is_refused(tmp_path: Path):
+def test_scaled_coordinates_of_a_tilted_box(tmp_path: Path):
+    vectors = np.array([[3.0, 0, 0], [0.5, 4.5, 0], [0.5, 0.5, 6.0]])
+    dump(tmp_path / "u.dump", "unwrapped", tilt=" 0.5", bounds="xy xz yz pp pp pp")
+    text = (tmp_path / "u.dump").read_text().replace("xu yu zu", "xs ys zs").split("\n")
+    for k, line in enumerate(text):
+        cells = line.split()
+        if len(cells) == 11 and "ITEM" not in line:
+            scaled = (np.array(cells[2:5], float) - LOW) @ np.linalg.inv(vectors)
+            text[k] = " ".join([*cells[:2], *map(repr, scaled.tolist()), *cells[5:]])
+    (tmp_path / "s.dump").write_text("\n".join(text))
+    one, two = (OwnData(str(tmp_path / f"{k}.dump"), time_step=0.02).load().features for k in "us")
+    turns = (one - two)[..., :3] @ np.linalg.inv(vectors)
+    np.testing.assert_allclose(turns, np.round(turns), atol=1e-5)
+    np.testing.assert_allclose(one[..., 3:], two[..., 3:])
+
+
+def test_files_in_boxes_of_their_own_are_read_together_and_sides_must_stay(tmp_path: Path):
     path = tmp_path / "t_1.dump"
     dump(path)
     changed(path, "pp pp pp", "pp pp ff", 14)
@@ -109,36 +137,76 @@ def test_a_box_that_is_not_the_same_in_all_frames_and_files_is_refused(tmp_path:
     dump(tmp_path / "t_2.dump")
     assert OwnData(str(tmp_path / "t_*.dump"), time_step=0.02).load().box == tuple(BOX)
     changed(tmp_path / "t_2.dump", "-1.0 3.0", "-1.0 3.5", -1)
-    with pytest.raises(InputError, match=r"t_2\.dump.*box is \[4.5, 5.0, 6.0\], and in t_1\.dump \[4.0, 5.0"):
+    data = OwnData(str(tmp_path / "t_*.dump"), time_step=0.02).load()
+    assert data.box == (0.0, 0.0, 0.0)
+    assert {*data.features[..., data.columns.cell.start].flatten().tolist()} == {4.0, 4.5}
+    changed(tmp_path / "t_2.dump", "pp pp pp", "ff ff ff", -1)
+    with pytest.raises(InputError, match=r"t_2\.dump.*no periodic box, and t_1\.dump has one; give runs in"):
         OwnData(str(tmp_path / "t_*.dump"), time_step=0.02).load()
+
+
+def lower(vectors) -> np.ndarray:
+    return np.asarray(vectors, dtype=float)[..., *np.tril_indices(3)]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda k: np.diag(BOX * (1 + 0.001 * k)),
+        lambda k: np.array([[4, 0, 0], [0.4, 5, 0], [0, 0, 6.0]]),
+        lambda k: np.array([[4, 0, 0], [0.4 * (k > 7), 5, 0], [0, 0, 6.0]]),
+    ],
+)
+def test_boxes_that_change_or_are_tilted(tmp_path: Path, cell):
+    write_extxyz(tmp_path / "t.extxyz", "Ar6", cell=cell)
+    np.savez(
+        tmp_path / "t.npz",
+        positions=X,
+        velocities=V,
+        accelerations=F,
+        box=np.array([cell(k) for k in range(FRAMES)]),
+    )
+    for name in ("t.extxyz", "t.npz"):
+        data = OwnData(str(tmp_path / name), time_step=0.1, blocks=3).load()
+        assert data.box == (0.0, 0.0, 0.0)
+        expected = np.repeat(lower([cell(k) for k in range(FRAMES)])[:, None], N, 1)
+        np.testing.assert_allclose(data.features[..., data.columns.cell], expected, rtol=1e-6)
+        for k in range(FRAMES):
+            turns = (data.features[k, :, :3] - X[k]) @ np.linalg.inv(cell(k))
+            np.testing.assert_allclose(turns, np.round(turns), atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        (lambda k: BOX * (1 + 0.001 * k), r"the box changes in time \(4 to 4.116 along x\)"),
         (
-            lambda k: [[4, 0, 0], [0.4, 5, 0], [0, 0, 6]],
-            r"frame 0 is tilted \(vector 2 has x = 0.4\).*right ang",
+            lambda k: [[0, 4, 0], [5, 0, 0], [0, 0, 6]],
+            r"vector 1 of the box of frame 0 is \[0.0, 4.0, 0.0\]; turn",
         ),
-        (lambda k: [[4, 0, 0], [0.4 * (k > 7), 5, 0], [0, 0, 6]], r"frame 8 is tilted"),
         (lambda k: BOX * (k > 0), r"frame 0 is periodic along no axis, and frame 1 along x, y, z"),
         (lambda k: BOX * (k < 29), r"frame 0 is periodic along x, y, z, and frame 29 along no axis"),
     ],
 )
-def test_boxes_of_extended_xyz_that_change_or_are_tilted_are_refused(tmp_path: Path, cell, message: str):
+def test_boxes_of_extended_xyz_that_cannot_be_used(tmp_path: Path, cell, message: str):
     write_extxyz(tmp_path / "t.extxyz", "Ar6", cell=cell)
     with pytest.raises(InputError, match=rf"t\.extxyz.*{message}"):
         OwnData(str(tmp_path / "t.extxyz")).load()
 
 
-@pytest.mark.parametrize("box", [np.tile(BOX, (FRAMES, 1)), np.diag(BOX)])
-def test_arrays_of_boxes_are_refused_by_their_shape(tmp_path: Path, box):
-    np.savez(tmp_path / "t.npz", positions=X, velocities=V, accelerations=F, box=box)
-    with pytest.raises(
-        InputError, match=r"t\.npz.*box has shape \[\d+, 3\]; save its 3 edges: a box that is tilted"
-    ):
-        OwnData(str(tmp_path / "t.npz"), time_step=0.1).load()
+def test_arrays_of_boxes_by_their_shape(tmp_path: Path):
+    def read(box):
+        np.savez(tmp_path / "t.npz", positions=X, velocities=V, accelerations=F, box=box)
+        return OwnData(str(tmp_path / "t.npz"), time_step=0.1, blocks=3).load()
+
+    assert read(np.diag(BOX)).box == (0.0, 0.0, 0.0)
+    grown = BOX * np.linspace(1, 1.1, FRAMES)[:, None]
+    data = read(grown)
+    np.testing.assert_allclose(data.features[:, 0, data.columns.cell][:, [0, 2, 5]], grown, rtol=1e-6)
+    for wrong in (np.ones((FRAMES - 1, 3)), -grown, np.triu(np.ones((3, 3)))):
+        with pytest.raises(
+            InputError, match=r"t\.npz.*save its 3 edges, or 3 vectors as rows below its diagonal"
+        ):
+            read(wrong)
 
 
 def write_extxyz(path: Path, symbols: str, cell=lambda k: BOX, **info: float) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from gnn_distill.data.own.tracks import ALIASES, KNOWN, VECTORS, bad
+from gnn_distill.data.own.faults import bad
+from gnn_distill.data.own.tracks import ALIASES, KNOWN, VECTORS
 
 
 def read_npz(path: Path) -> dict[str, Any]:

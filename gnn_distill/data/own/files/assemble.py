@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.files.columns import VECTORS, Table
-from gnn_distill.data.own.files.names import LABELS
+from gnn_distill.data.own.files.names import CELL, LABELS
 from gnn_distill.data.own.files.tables import where, wrong_cell
-from gnn_distill.data.own.tracks import ALIASES, Contents, Sighted, bad
+from gnn_distill.data.own.tracks import ALIASES, Contents, Sighted
 from gnn_distill.physics.variables import AXES
 
 
@@ -37,9 +38,10 @@ def assemble(table: Table, path: Path) -> Contents:
     arrays = {k: names for k, names in vectors.items() if names[0] in rows}
     arrays |= {ALIASES[name]: [name] for name in (clock, "mass", "charge") if name in rows}
     arrays |= {"features": [*table.features]} if table.features else {}
+    arrays |= {"cell": [name for name in CELL if name in rows]} if CELL[0] in rows else {}
     ordered, shape, notes, sighted = _in_order(rows, clock, path)
     found = {k: ordered[names].to_numpy().reshape(*shape, len(names)) for k, names in arrays.items()}
-    for name in {*found} - {*VECTORS, "features"}:
+    for name in {*found} - {*VECTORS, "features", "cell"}:
         found[name] = found[name][..., 0]  # numbers, no vectors
     found[ALIASES[clock]] = found[ALIASES[clock]][..., 0]  # the same for all particles of a frame
     said = (*table.notes, *notes)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gnn_distill.data.own.files.names import HEADING, LABELS, Heading
+from gnn_distill.data.own.faults import bad
+from gnn_distill.data.own.files.names import CELL, HEADING, LABELS, Heading
 from gnn_distill.data.own.files.tables import Named, labels, numbers
-from gnn_distill.data.own.tracks import bad
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES
 
@@ -102,12 +102,13 @@ def understood(given: Named, path: Path, wanted: Wanted) -> Table:
         names = [prefix + axis for axis in axes]
         if prefix == "" or {*names} & {*rows}:
             cells |= {name: _component(rows, name, found, path) for name in names}
-    cells |= {name: numbers(rows, name, path) for name in ("mass", "charge") if name in rows}
+    sides = CELL[: len(axes) * (len(axes) + 1) // 2]
+    cells |= {name: numbers(rows, name, path) for name in ("mass", "charge", *sides) if name in rows}
     notes += _answers(cells, axes)
     asked = _asked(given, wanted.features)
     features, kinds, said = _features(rows, asked, path)
     notes += said
-    used = {*cells, "kind", "frame", *asked, *(prefix + axis for prefix in "vaf" for axis in axes)}
+    used = {*cells, *CELL, "kind", "frame", *asked, *(prefix + axis for prefix in "vaf" for axis in axes)}
     used |= {name for name in features if name in rows}
     table = pd.DataFrame(cells | features)
     left = {name: given.headings.get(name, name) for name in rows if name not in used}

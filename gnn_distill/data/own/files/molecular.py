@@ -15,17 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gnn_distill.data.own.files.names import Heading, is_known
+from gnn_distill.data.own.faults import bad
+from gnn_distill.data.own.files.names import CELL, Heading, is_known
 from gnn_distill.data.own.files.text import Sheet
-from gnn_distill.data.own.tracks import bad
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES
 
-TILTS = ("xy", "xz", "yz")
 SAME = 1e-6  # of an edge, by which a box may change
 DUMP = "dump 1 all custom 100 tracks.lammpstrj id type x y z vx vy vz fx fy fz"
 SIDES = re.compile("[pfsm]{2}")  # how LAMMPS says what the two faces across an axis are
-RIGHT = "only boxes with right angles, along the axes, can be read: simulate in one"
+TURNED = "turn the system so that the first vector lies along x and the second in the plane of x and y"
 OF_ELEMENTS = "masses are those of the elements, in u: "
 UNSAID = "the file has a box and does not say if it is periodic: taken as open (else give dataset.box)"
 
@@ -46,7 +45,8 @@ def read_dump(path: Path) -> Sheet:
         raise bad(path, "there is no line that begins with ITEM:", f"write it with LAMMPS: {DUMP}")
     steps: list[int] = []
     counts: list[int] = []
-    bounds: list[list[list[float]]] = []
+    cells: list[Array] = []
+    lows: list[Array] = []
     sides: list[list[str]] = []
     rows: list[str] = []
     names: list[str] = []
@@ -60,18 +60,17 @@ def read_dump(path: Path) -> Sheet:
                 case ["NUMBER", "OF", "ATOMS"]:
                     counts.append(int(body[0]))
                 case ["BOX", "BOUNDS", *said]:
-                    cells = [[float(cell) for cell in line.split()] for line in body]
-                    _check_tilt(path, "abc" in said, [row[2:] for row in cells], len(bounds))
                     sides.append([side for side in said if SIDES.fullmatch(side)])
-                    bounds.append([row[:2] for row in cells])
+                    low, cell = _cell([[float(number) for number in line.split()] for line in body], said)
+                    lows.append(low)
+                    cells.append(cell)
                 case ["ATOMS", *columns]:
                     names = names or columns
                     if len(body) != counts[-1] or columns != names:
                         raise ValueError(f"{len(body)} rows of {counts[-1]}, columns {' '.join(columns)}")
                     rows += body
         table = pd.read_csv(io.StringIO("\n".join(rows)), sep=r"\s+", names=names, header=None)
-        box = np.array(bounds)
-        if not isinstance(table.index, pd.RangeIndex) or not len(steps) == len(counts) == len(box):
+        if not isinstance(table.index, pd.RangeIndex) or not len(steps) == len(counts) == len(cells):
             raise ValueError("a row has too many cells, or a frame has no time, number or box")
     except InputError:
         raise
@@ -80,34 +79,27 @@ def read_dump(path: Path) -> Sheet:
         raise bad(path, f"the block at line {start + 1} cannot be read ({error})", fix) from error
     of, periodic = np.repeat(np.arange(len(steps)), counts), [side == "pp" for side in sides[0]]
     check_sides(path, [[side == "pp" for side in frame] for frame in sides])
-    edges = box[:, :, 1] - box[:, :, 0]
-    for k, axis in enumerate(AXES):
-        low, edge = box[of, k, 0], edges[of, k]
-        x = _coordinate(table, axis, low, edge)
-        if x is not None:
-            inside = periodic[k : k + 1] == [True]
-            table[axis] = low + np.mod(x - low, edge) if inside else x
+    low = np.array(lows)[of]
+    for axis, x in _coordinates(table, low, np.array(cells)[of]).items():
+        table[axis] = x
     other = [f"{axis}{end}" for axis in AXES for end in ("s", "u", "su")] + ["ix", "iy", "iz"]
     table = table.drop(columns=other, errors="ignore").assign(frame=np.repeat(steps, counts))
     if "id" not in table:
         table["id"] = np.concatenate([np.arange(count) for count in counts])
-    return Sheet(table, notes=() if periodic else (UNSAID,), box=edges_of_box(path, edges, periodic))
+    table, box = boxed(path, table, of, np.array(cells), periodic or [False] * 3, low)
+    return Sheet(table, notes=() if periodic else (UNSAID,), box=box)
 
 
-def _check_tilt(path: Path, general: bool, tilts: Sequence[Sequence[float]], frame: int) -> None:
-    """Refuse boxes whose edges are not along the axes.
-
-    Args:
-        path: the file.
-        general: whether edges are given as vectors.
-        tilts: what stands after the bounds, axis by axis: xy, xz and yz.
-        frame: number of the frame.
-    """
-    if general:
-        raise bad(path, f"the box of frame {frame} is a general, tilted one", RIGHT)
-    tilt = [f"{name} = {cell:g}" for name, row in zip(TILTS, tilts, strict=False) for cell in row if cell]
-    if tilt:
-        raise bad(path, f"the box of frame {frame} is tilted ({', '.join(tilt)})", RIGHT)
+def _cell(rows: list[list[float]], said: Sequence[str]) -> tuple[Array, Array]:
+    """Corner [3] and vectors [3, 3] of a box of LAMMPS: bounds, with tilts bounds of all, or vectors."""
+    numbers = np.array(rows)
+    if "abc" in said:
+        return numbers[:, 3], numbers[:, :3]
+    xy, xz, yz = numbers[:, 2] if numbers.shape[1] > 2 else np.zeros(3)
+    least = np.array([min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0])
+    most = np.array([max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0])
+    low, high = numbers[:, 0] - least, numbers[:, 1] - most
+    return low, np.diag(high - low) + np.array([[0, 0, 0], [xy, 0, 0], [xz, yz, 0]])
 
 
 def check_sides(path: Path, periodic: Sequence[Sequence[bool]]) -> None:
@@ -120,30 +112,76 @@ def check_sides(path: Path, periodic: Sequence[Sequence[bool]]) -> None:
         raise bad(path, problem, "cut out frames with the same box")
 
 
-def _coordinate(table: pd.DataFrame, axis: str, low: Array, edge: Array) -> Array | None:
-    """Positions [R] along an axis, by whichever columns there are."""
-    for name, scaled in ((axis, False), (f"{axis}u", False), (f"{axis}s", True), (f"{axis}su", True)):
-        if name in table:
-            values = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
-            return low + edge * values if scaled else values
-    return None
+def _coordinates(table: pd.DataFrame, low: Array, cells: Array) -> dict[str, Array]:
+    """Positions by axis, each [R], from whichever columns there are; boxes of the rows [R, 3], [R, 3, 3]."""
+
+    def column(name: str) -> Array:
+        return pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
+
+    for end in ("", "u"):
+        plain = [f"{axis}{end}" for axis in AXES]
+        if plain[0] in table:
+            return {axis: column(name) for axis, name in zip(AXES, plain, strict=True) if name in table}
+    for end in ("s", "su"):
+        scaled = [f"{axis}{end}" for axis in AXES]
+        if scaled[0] in table:
+            there = [name for name in scaled if name in table]
+            s = np.stack([column(name) for name in there], 1)
+            x = low[:, : len(there)] + np.einsum("rk,rkd->rd", s, cells[:, : len(there), : len(there)])
+            return dict(zip(AXES, x.T, strict=False))
+    return {}
 
 
-def edges_of_box(path: Path, edges: Array, periodic: Sequence[bool]) -> tuple[float | None, ...] | None:
-    """Edges of the box from those of all frames [F, D]; None along open axes.
+def boxed(
+    path: Path,
+    table: pd.DataFrame,
+    of: Array,
+    cells: Array,
+    periodic: Sequence[bool],
+    low: Array | float = 0.0,
+) -> tuple[pd.DataFrame, tuple[float | None, ...] | None]:
+    """A table with what is known of its box.
+
+    Args:
+        path: the file, for messages.
+        table: the rows; positions along edges that are always the same come inside the box.
+        of: number of the frame of each row.
+        cells: vectors of the box of each frame, shape [F, 3, 3].
+        periodic: along which of them space goes round.
+        low: corner of the box of each row, shape [R, 3].
+
+    Returns:
+        The table, and edges of the box, None along open axes, if it has right angles and stays as it is. Else
+        columns `CELL`, and None.
 
     Raises:
-        InputError: the box changes in time.
+        InputError: the vectors are none of a right-handed box whose first lies along x, the second in the
+            plane of x and y.
     """
-    found = [float(edges[0, k]) if wraps else None for k, wraps in enumerate(periodic)]
-    for k, edge in enumerate(found):
-        if edge is not None and not edge > 0:
-            raise bad(path, f"the edge of the box along {AXES[k]} is {edge:g}", "write the box as it was")
-        if edge is not None and not np.allclose(edges[:, k], edge, rtol=SAME, atol=0.0):
-            span = f"{edges[:, k].min():.6g} to {edges[:, k].max():.6g}"
-            problem = f"the box changes in time ({span} along {AXES[k]})"
-            raise bad(path, problem, "simulate at constant volume, or cut out frames with the same box")
-    return None if all(edge is None for edge in found) else tuple(found)
+    cells = cells * np.array(periodic)[:, None]
+    for k in np.flatnonzero(periodic):
+        wrong = ~(cells[:, k, k] > 0) | (np.abs(cells[:, k, k + 1 :]) > SAME * np.abs(cells).max()).any(1)
+        if wrong.any():
+            frame = int(np.flatnonzero(wrong)[0])
+            problem = f"vector {k + 1} of the box of frame {frame} is {cells[frame, k].tolist()}"
+            raise bad(path, problem, TURNED)
+    if not np.any(periodic):
+        return table, None
+    still = np.allclose(cells, cells[0], rtol=SAME, atol=SAME * np.abs(cells).max())
+    if still and np.allclose(cells[0], np.diag(np.diagonal(cells[0])), atol=SAME * np.abs(cells).max()):
+        box = tuple(float(cells[0, k, k]) if wraps else None for k, wraps in enumerate(periodic))
+        corner = np.broadcast_to(low, (len(of), 3))
+        inside = {
+            axis: corner[:, k] + np.mod(table[axis] - corner[:, k], edge)
+            for k, (axis, edge) in enumerate(zip(AXES, box, strict=True))
+            if edge is not None and axis in table
+        }
+        return table.assign(**inside), box
+    lower = {
+        name: cells[of, k, j]
+        for name, (k, j) in zip(CELL, zip(*np.tril_indices(3), strict=True), strict=True)
+    }
+    return table.assign(**lower), None
 
 
 def read_xyz(path: Path) -> Sheet:
@@ -171,19 +209,15 @@ def read_xyz(path: Path) -> Sheet:
     if not tables:
         raise bad(path, "there are no frames in it", "write it again, or save a table")
     check_sides(path, sides)
-    periodic, edges = sides[0], _right_edges(path, np.array(cells), sides[0])
     table = pd.concat(tables, ignore_index=True)
-    for k, axis in enumerate(AXES):
-        if periodic[k]:
-            table[axis] = np.mod(table[axis], edges[0, k])
+    of = np.repeat(np.arange(len(tables)), [len(part) for part in tables])
+    table, box = boxed(path, table, of, np.array(cells), [bool(wraps) for wraps in sides[0]])
     notes = []
     masses = {} if "mass" in table else masses_of(table["element"].unique())
     if len(masses) > 1:
         table["mass"] = table["element"].map(masses)
         notes.append(OF_ELEMENTS + ", ".join(f"{name} {mass:g}" for name, mass in masses.items()))
-    return Sheet(
-        table, notes=tuple(notes), box=edges_of_box(path, edges, [bool(wraps) for wraps in periodic])
-    )
+    return Sheet(table, notes=tuple(notes), box=box)
 
 
 def masses_of(elements: Iterable[str]) -> dict[str, float]:
@@ -192,17 +226,6 @@ def masses_of(elements: Iterable[str]) -> dict[str, float]:
 
     known = {name: atomic_numbers.get(name, 0) for name in elements}
     return {name: float(atomic_masses[k]) for name, k in known.items()} if all(known.values()) else {}
-
-
-def _right_edges(path: Path, cells: Array, periodic: Array) -> Array:
-    """Edges [F, D] of boxes whose periodic vectors [F, D, D] are along the axes; others are refused."""
-    off = np.abs(cells * (1 - np.eye(len(periodic)))) * periodic[:, None]
-    tilted = off > SAME * np.abs(cells).max(axis=(1, 2), keepdims=True)
-    if tilted.any():
-        frame, vector, axis = np.argwhere(tilted)[0]
-        value = f"vector {vector + 1} has {AXES[axis]} = {cells[frame, vector, axis]:g}"
-        raise bad(path, f"the box of frame {frame} is tilted ({value})", RIGHT)
-    return np.diagonal(cells, axis1=1, axis2=2)
 
 
 def _frame(atoms: Any, number: int) -> pd.DataFrame:

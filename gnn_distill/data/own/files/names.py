@@ -26,6 +26,8 @@ MEANINGS = {
     "kind": ("kind", "kinds", "element", "species", "symbol", "type", "types"),
 }  # fmt: skip
 """Headings of columns, in lower case, underscores for blanks; where several are there the first is taken."""
+CELL = ("cell_lx", "cell_xy", "cell_ly", "cell_xz", "cell_yz", "cell_lz")
+"""The cell of each row where it is tilted or changes; see `gnn_distill.physics.variables.nearest_image`."""
 HEADING = re.compile(r"theta|e[xyz]|heading(_?[xyz])?")
 """Where a particle looks: further inputs that are taken without being asked for."""
 SPOTS = {"ecc", "signal", "raw_mass", "ep"}

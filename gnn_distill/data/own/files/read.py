@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.files.arrays import gathered, read_h5, read_npy, read_npz, read_pt
 from gnn_distill.data.own.files.assemble import assemble
 from gnn_distill.data.own.files.columns import Table, Wanted, understood
 from gnn_distill.data.own.files.molecular import SAME, read_dump, read_xyz
-from gnn_distill.data.own.files.tables import joined, named, read_parquet
+from gnn_distill.data.own.files.names import CELL
+from gnn_distill.data.own.files.tables import Named, joined, named, read_parquet
 from gnn_distill.data.own.files.text import Sheet, read_text
 from gnn_distill.data.own.files.trajectories import BINARY, read_trajectory
-from gnn_distill.data.own.tracks import Contents, bad
+from gnn_distill.data.own.tracks import Contents
 from gnn_distill.errors import InputError
 
 TABLES: dict[str, Callable[[Path], Sheet]] = {
@@ -76,12 +78,7 @@ def table_of(paths: Sequence[Path], wanted: Wanted) -> Table | None:
     for path in paths:
         name = path.stem if path.stem not in parts else str(path)
         parts[name] = named(_table(path, wanted), path, wanted.time_step)
-    first, *others = (part.box for part in parts.values())
-    for path, box in zip(paths[1:], others, strict=True):
-        if not _same(box, first):
-            problem = f"its box is {box and [*box]}, and in {paths[0].name} {first and [*first]}"
-            raise bad(path, problem, "give runs in the same box together, and others in a run of their own")
-    return understood(joined(parts), paths[0], wanted)
+    return understood(joined(_in_one_space(parts, paths)), paths[0], wanted)
 
 
 def _table(path: Path, wanted: Wanted) -> Sheet:
@@ -89,6 +86,20 @@ def _table(path: Path, wanted: Wanted) -> Sheet:
         return read_trajectory(path, wanted.topology, wanted.time_step)
     sheet: Sheet = _opened(TABLES, path)
     return sheet
+
+
+def _in_one_space(parts: dict[str, Named], paths: Sequence[Path]) -> dict[str, Named]:
+    """The same, with cells as columns where boxes of the files differ; files without one are refused."""
+    if all(_same(part.box, next(iter(parts.values())).box) for part in parts.values()) and (
+        len({CELL[0] in part.rows for part in parts.values()}) == 1
+    ):
+        return parts
+    bare = [path for path, part in zip(paths, parts.values(), strict=True) if not part.periodic]
+    if bare and len(bare) < len(parts):
+        other = next(path for path in paths if path not in bare)
+        problem = f"it has no periodic box, and {other.name} has one"
+        raise bad(bare[0], problem, "give runs in boxes together, and others in a run of their own")
+    return {name: part.in_cells() for name, part in parts.items()}
 
 
 def _same(one: Box, other: Box) -> bool:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from gnn_distill.data.own.files.names import MEANINGS, SPOTS, Heading, meanings
+from gnn_distill.data.own.faults import bad
+from gnn_distill.data.own.files.names import CELL, MEANINGS, SPOTS, Heading, meanings
 from gnn_distill.data.own.files.text import Sheet
-from gnn_distill.data.own.tracks import bad
 from gnn_distill.physics.variables import AXES
 
 EXPLAINING = 3  # rows below the header in which TrackMate says it again in other words
@@ -41,6 +41,19 @@ class Named:
     units: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     box: tuple[float | None, ...] | None = None
+
+    @property
+    def periodic(self) -> bool:
+        """Whether there is a box, its edges or columns `CELL`."""
+        return self.box is not None or CELL[0] in self.rows
+
+    def in_cells(self) -> Named:
+        """The same with columns `CELL` in the place of edges that are the same in all frames."""
+        if self.box is None:
+            return self
+        edges = dict(zip(("cell_lx", "cell_ly", "cell_lz"), self.box, strict=False))
+        cell = {name: edges.get(name) or 0.0 for name in CELL}
+        return replace(self, rows=self.rows.assign(**cell), box=None)
 
 
 def read_parquet(path: Path) -> Sheet:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.files.names import Heading, meanings
-from gnn_distill.data.own.tracks import bad
 
 COMMENTS = ("#", "%")
 SEPARATORS = ("\t", ";", ",", r"\s+")

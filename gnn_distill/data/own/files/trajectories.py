@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gnn_distill.data.own.files.molecular import OF_ELEMENTS, RIGHT, check_sides, edges_of_box, masses_of
+from gnn_distill.data.own.faults import bad
+from gnn_distill.data.own.files.molecular import OF_ELEMENTS, boxed, check_sides, masses_of
 from gnn_distill.data.own.files.text import Sheet
-from gnn_distill.data.own.tracks import bad
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES
 
@@ -151,16 +151,14 @@ def _sheet(path: Path, atoms: Any, frames: Mapping[str, Sequence[Array]], timed:
     count, n = len(frames["times"]), len(atoms)
     if not count:
         raise bad(path, "there are no frames in it", "write it again")
-    box, x, notes = _box(path, np.array(frames["boxes"])), np.array(frames["positions"]), [UNITS]
-    for k, edge in enumerate(box or ()):
-        x[..., k] = x[..., k] if edge is None else np.mod(x[..., k], edge)
+    cells, x, notes = _cells(path, np.array(frames["boxes"])), np.array(frames["positions"]), [UNITS]
     columns: dict[str, Any] = {"id": np.tile(np.arange(1, n + 1), count), "frame": np.repeat(range(count), n)}
     if timed:
         columns["time (ps)"] = np.repeat(frames["times"], n)
     if timed and path.suffix.lower() == ".dcd" and count > 1:
         step = float(frames["times"][-1] - frames["times"][0]) / (count - 1)
         notes.append(f"frames are {step:.6g} ps apart, as the header says; else give dataset.time_step")
-    columns |= {f"{axis} (Å)": x[..., k].ravel() for k, axis in enumerate(AXES)}
+    columns |= {axis: x[..., k].ravel() for k, axis in enumerate(AXES)}
     known, said = _known(atoms)
     columns |= {name: np.tile(values, count) for name, values in known.items()}
     for name, unit, size in (("velocities", " (Å/ps)", 1.0), ("forces", "", FORCE)):
@@ -170,19 +168,26 @@ def _sheet(path: Path, atoms: Any, frames: Mapping[str, Sequence[Array]], timed:
             continue
         values = size * np.array(frames[name])
         columns |= {f"{name[0]}{axis}{unit}": values[..., k].ravel() for k, axis in enumerate(AXES)}
-    return Sheet(pd.DataFrame(columns), notes=(*notes, *said), box=box)
+    periodic = np.any(cells, axis=2)[0].tolist()
+    table, box = boxed(path, pd.DataFrame(columns), np.repeat(range(count), n), cells, periodic)
+    named = table.rename(columns={axis: f"{axis} (Å)" for axis in AXES})
+    return Sheet(named, notes=(*notes, *said), box=box)
 
 
-def _box(path: Path, boxes: Array) -> tuple[float | None, ...] | None:
-    """Edges of the box from lengths and angles of all frames [F, 6]."""
+def _cells(path: Path, boxes: Array) -> Array:
+    """Vectors [F, 3, 3] of the box from lengths and angles of all frames [F, 6]; zero along open axes."""
+    from MDAnalysis.lib.mdamath import triclinic_vectors
+
     there = boxes[:, :3] > 0
-    off = (np.abs(boxes[:, 3:] - 90.0) > RIGHT_ANGLE).any(axis=1) & there.any(axis=1)
-    if off.any():
-        k = int(np.flatnonzero(off)[0])
-        angles = ", ".join(f"{angle:g}" for angle in boxes[k, 3:])
-        raise bad(path, f"the box of frame {k} is tilted (angles {angles})", RIGHT)
     check_sides(path, there.tolist())
-    return edges_of_box(path, boxes[:, :3], there[0].tolist())
+    angles = boxes[:, 3:].copy()
+    angles[np.abs(angles - 90.0) <= RIGHT_ANGLE] = 90.0
+    right = np.where(there, boxes[:, :3], 0.0)[:, :, None] * np.eye(3)
+    tilted = (angles != 90.0).any(axis=1) & there.all(axis=1)
+    found = [
+        triclinic_vectors([*boxes[k, :3], *angles[k]]) if tilted[k] else right[k] for k in range(len(boxes))
+    ]
+    return np.array(found, dtype=np.float64)
 
 
 def _known(atoms: Any) -> tuple[dict[str, Array], list[str]]:
