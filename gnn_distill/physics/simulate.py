@@ -22,7 +22,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.errors import InputError, check_int, check_range
 from gnn_distill.physics.equation import Equation, as_equation
 from gnn_distill.physics.integrators import adaptive, kicked
-from gnn_distill.physics.laws import ForceLaw, check_law
+from gnn_distill.physics.laws import ForceLaw, check_law, check_opposite
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ class Simulation:
     def __post_init__(self) -> None:
         check_law(self.law)
         object.__setattr__(self, "law", self._whole_law())
+        if (base := as_equation(self.law).base) is not None:
+            check_opposite(base)
         check_int("dataset.dim", self.dim, 2, 3)
         for key, least in {"n": 2, "simulations": 1, "frames": 1, "stride": 1, "seed": 0}.items():
             check_int(f"dataset.{key}", getattr(self, key), least)

@@ -202,7 +202,7 @@ def central_law(
     size, _ = along(X[:, axes], found.problem.values)
     points = Points(X[:, inputs], size, np.ones(len(X)), names)
     choice = Search(few, seen, unseen, 2, lambda key: _forms(work.engine, points, joint.front, key), work.say)
-    chosen = Rounds(work, choice, {"u": points}, evidence.noise).run(choice.run())
+    chosen = Rounds(work, choice, {"u": points}, evidence.noise, moving=False).run(choice.run())
     if not chosen.form.terms:
         return None
     columns, test = evidence.test.columns, evidence.test

@@ -29,6 +29,8 @@ EMPTY = 1e-150
 """Norm below which a column holds nothing, whatever its unit."""
 BAD = 1e6
 """In the place of what is not finite, in typical labels."""
+FAR = 1e12
+"""Of a residual, in typical labels; its differences are finite, too."""
 WIDER, HELD = (0.5, 1.0, 2.0), 5000
 """Factors on distances at which a law must be finite, and about how many pairs are looked at."""
 TUNING = 1.5
@@ -212,7 +214,8 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
 
         def residual(constants: Array, root: Array = root) -> Array:
             a = design(constants)
-            return root * (y - a @ _linear(a, y, root)) / size  # the solver stops at absolute sizes
+            off = root * (y - a @ _linear(a, y, root)) / size  # the solver stops at absolute sizes
+            return np.clip(np.nan_to_num(off, nan=FAR), -FAR, FAR)
 
         inside = np.clip(values, low, high)
         found = least_squares(residual, inside, bounds=(low, high), x_scale="jac", max_nfev=STEPS, ftol=1e-9)

@@ -42,12 +42,14 @@ class Rounds:
         search: the choice among forms.
         points: by direction, what the network says of its function.
         noise: RMS error of a label's component.
+        moving: whether a law may read velocities.
     """
 
     work: Work
     search: Search
     points: Mapping[str, Points]
     noise: float = 0.0
+    moving: bool = True
 
     def run(self, chosen: Chosen) -> Chosen:
         """The forms that were chosen in the first round, bettered by further ones."""
@@ -91,7 +93,7 @@ class Rounds:
     def damped(self, chosen: Chosen, key: str) -> tuple[str, list[Form]]:
         """The form along Δ/d with friction along this line."""
         form = chosen.pairs.get(key)
-        if key[:1] != "u" or form is None or self.search.order == 1:
+        if key[:1] != "u" or form is None or self.search.order == 1 or not self.moving:
             return key, []
         return key, damped(form, key, self.search.seen.motion.named["d"], products(self.points[key])[:1])
 

@@ -215,6 +215,19 @@ def test_failed_trajectories_are_replaced_and_counted():
     assert np.isfinite(t.positions).all() and np.isfinite(t.accelerations).all()
 
 
+class Unequal(Spring):
+    """What it does to the first of two is not what it does to the second."""
+
+    @staticmethod
+    def magnitude(r, m1, m2, q1, q2, params):
+        return -m2 * r
+
+
+def test_forces_of_a_class_are_opposite():
+    with pytest.raises(InputError, match=r"dataset\.law = Unequal.*exchanged.*dataset\.along_distance"):
+        Simulation(Unequal())
+
+
 @pytest.mark.parametrize(
     "change", [{"n": 1}, {"dim": 4}, {"rtol": 0.5}, {"simulations": 0}, {"time_step": 0.0}]
 )
