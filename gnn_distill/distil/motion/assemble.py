@@ -57,7 +57,7 @@ from gnn_distill.distil.motion.sampling import (
 )
 from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.shared import settled
-from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict
+from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict, within_a_step
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found as Solved
 from gnn_distill.distil.solve import Work
@@ -284,6 +284,8 @@ def _law(
             "Noise is nearly all of a step: these are the simplest terms that the data do not refuse. "
             "Others, for pairs or for single particles, may do as well"
         )
+    if "localisation_noise" in evidence.estimates and evidence.spacing is not None:
+        doubts += within_a_step(last, seen, evidence.spacing)
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}

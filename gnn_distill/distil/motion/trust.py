@@ -6,6 +6,7 @@ Shapes: R rows, D space dims, C terms.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.fit import Fit
 from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.physics.variables import AXES
 
 AS_NOISE = 1.2
 """A law whose error is at most so many times that of the labels is as exact as the data."""
@@ -24,6 +26,8 @@ MUCH = 0.3
 """Share of the motion that a law may leave; one that leaves more is none."""
 NOT_PAIRS = 0.05
 """A network that leaves more than this share of the motion could not say it as a sum over pairs."""
+SLOW = 0.1
+"""Change of a law within a step, of which labels are averages: constants are off by about half of it."""
 ALIKE = 0.999
 """Correlation of two terms from which on their factors cannot be told apart."""
 GAUSSIAN = (2 / np.pi) ** 0.5
@@ -125,6 +129,38 @@ def unexplained(mae: float, test: Motion, noise: float) -> float:
     floor, size = GAUSSIAN * noise, mean(np.abs(test.labels), test)
     motion = max(size**2 - floor**2, (0.01 * size) ** 2)
     return float(np.sqrt(max(mae**2 - (UNSURE * floor) ** 2, 0.0) / motion))
+
+
+def within_a_step(fit: Fit, motion: Motion, time: float) -> list[str]:
+    """A doubt where a law of first order changes much along the way that it takes a particle in one step.
+
+    To first order in the step Δt a label is v + Δt/2 (v·∇)v (Kloeden and Platen 1992, *Numerical solution of
+    stochastic differential equations*). The others are held, so that the change is rather too small.
+
+    Args:
+        fit: the law.
+        motion: the rows that it was fitted to, labels of their own instant.
+        time: Δt.
+    """
+    v = fit.predicted(motion) * motion.size
+    axes, way = AXES[: v.shape[1]], time * v
+    nodes = {name: motion.nodes.named[name] + way[:, k] for k, name in enumerate(axes)}
+    delta = motion.edges.delta + way[motion.edges.receiver]
+    r = np.linalg.norm(delta, axis=1) + motion.edges.columns.softening
+    moved = replace(
+        motion,
+        edges=replace(motion.edges, delta=delta, r=r),
+        nodes=replace(motion.nodes, named=motion.nodes.named | nodes),
+    )
+    change = fit.predicted(moved) * motion.size - v
+    share = float(np.abs(change).sum() / max(np.abs(v).sum(), 1e-300))
+    if not share > SLOW:
+        return []
+    return [
+        f"A step is long for these forces: they change by {percent(share)} along the way of a particle in "
+        f"one of them, and labels are averages over it. Constants are off by about {percent(share / 2)}, and "
+        "localisation noise may be seen that is not there: record more frames in the same time"
+    ]
 
 
 def alike(fit: Fit, motion: Motion, names: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Closed forms are fitted to labels end to end, and chosen by runs that no fit has seen."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import Rows, Search, candidates
 from gnn_distill.distil.motion.segments import motion
-from gnn_distill.distil.motion.trust import alike, errors, verdict
+from gnn_distill.distil.motion.trust import alike, errors, verdict, within_a_step
 from gnn_distill.physics.variables import Columns
 
 N = 6
@@ -243,6 +244,30 @@ def test_what_the_data_cannot_tell_apart_is_said():
     both = fit(part, together(form("-1.0*d"), *trap))
     assert alike(both, part, ["the pair force", "the trap"])
     assert not alike(fit(part, together(form("1.0/d"), *trap)), part, ["the pair force", "the trap"])
+
+
+def test_steps_that_are_long_for_a_force_are_said():
+    rate = 2.0
+    rng = np.random.default_rng(0)
+    x = np.zeros((300, N, COLUMNS.count))
+    x[..., COLUMNS.position], x[..., COLUMNS.mass] = rng.normal(size=(300, N, 2)), 1.0
+    of = torch.arange(300) // 30
+    for time in (0.01, 0.3):
+        # the mean velocity of one step of a particle that relaxes in a trap
+        a = (np.exp(-rate * time) - 1) / time * x[..., COLUMNS.position]
+        part = rows(Subset(torch.tensor(x).float(), torch.tensor(a).float(), None, of, softening=0.0))
+        trap = next(f for f in fields(COLUMNS, 1, []) if f.name == "trap")
+        found = fit(part, trap)
+        said = within_a_step(found, part, time)
+        bias = 1 - abs(found.factors[0]) / rate
+        assert bool(said) == (bias > 0.05)
+        if said:
+            assert re.search(r"change by 45 % along.*off by about 23 %", said[0])
+            assert bias == pytest.approx(0.25, abs=0.03)
+    pushed = form("exp(-2*r)")
+    data = graphs(pair=lambda d: np.exp(-2 * d), drag=0, trap=0, field=0)
+    found = fit(rows(data), pushed)
+    assert not within_a_step(found, rows(data), 0.01) and within_a_step(found, rows(data), 1.0)
 
 
 @pytest.mark.parametrize("window", [7, 15])
