@@ -16,6 +16,10 @@ from gnn_distill.errors import InputError
 
 T = TypeVar("T")
 
+# Is tanh(f) real? SymPy multiplies f out to tell, which may take hours, each time that such a tanh comes into
+# another function. Not to know is an answer, too.
+getattr(sympy.tanh, "_prop_handler", {})["real"] = lambda tanh: tanh.args[0].is_real or None
+
 
 def tried(work: Callable[..., T], otherwise: T, *given: Any) -> T:
     """What `work` makes of what is `given`, or `otherwise` where an expression cannot be worked out.

@@ -21,6 +21,7 @@ from gnn_distill.distil.expressions.refine import (
     template,
     writings,
 )
+from gnn_distill.distil.expressions.safe import rebuilt
 
 NAMES = ("dx", "dy", "r", "m1", "m2")
 
@@ -149,6 +150,13 @@ def test_no_number_is_raised_to_a_power_that_would_take_hours():
     tower = sympy.Float(1.31) ** (sympy.Float(2.5) ** (60.0 * sympy.Symbol("r")))
     found = list(deletions(tower))
     assert found and all(e.free_symbols for e in found)
+
+
+@pytest.mark.timeout(60)
+def test_a_function_of_a_tanh_of_a_power_of_a_power_takes_no_hours():
+    inner = parse("tanh(((r + m1 + 1.5)**12 + r)**12)", NAMES)
+    assert rebuilt(sympy.exp(sympy.Symbol("r")), [inner]).has(sympy.tanh)
+    assert sympy.tanh(sympy.Symbol("x", real=True)).is_real and sympy.tanh(sympy.Symbol("x")).is_real is None
 
 
 def test_a_front_holds_only_what_can_be_read_back():
