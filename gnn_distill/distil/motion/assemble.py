@@ -17,6 +17,7 @@ import sympy
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
+from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.joint import Joint, along
@@ -40,15 +41,17 @@ from gnn_distill.distil.motion.law import (
     written,
 )
 from gnn_distill.distil.motion.points import entry, front
-from gnn_distill.distil.motion.prepare import Prepared, prepared
+from gnn_distill.distil.motion.prepare import Prepared, plainly, prepared
 from gnn_distill.distil.motion.reach import MUCH, nearer
 from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import (
     ALL,
     MANY,
+    OUTRIGHT,
     edges_of,
     every,
     halves,
+    is_exact,
     is_loud,
     is_scarce,
     joined_graphs,
@@ -82,8 +85,7 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    ready = prepared(work, evidence, settings)
-    found = _choice(work, ready)
+    ready, found = _begun(work, evidence, settings)
     each = ready.one_by_one(settings) if found.rest >= DONE else None
     if each is not None:
         work.say("  no law that groups of pairs share is as exact as the labels: one law for each group")
@@ -109,6 +111,16 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     return Distilled(content, law, edges)
 
 
+def _begun(work: Work, evidence: Evidence, settings: Settings) -> tuple[Prepared, _Choice]:
+    """The choice for particles that are alike, if it leaves next to nothing; else with all that differs."""
+    if is_exact(evidence):
+        ready = plainly(evidence, settings)
+        if (known := _known(work, ready)) is not None:
+            return ready, _settled(work, ready, known)
+    ready = prepared(work, evidence, settings)
+    return ready, _choice(work, ready)
+
+
 class _Choice(NamedTuple):
     """What the data chose.
 
@@ -129,20 +141,49 @@ class _Choice(NamedTuple):
     fronts: Mapping[str, Front]
 
 
-def _choice(work: Work, ready: Prepared) -> _Choice:
-    """The forms of the law, from those that searches and textbooks offer."""
-    evidence, points, curves, rows = ready.evidence, ready.points, ready.curves, ready.rows
-    known = alive(*ready.sides)
-    fronts = {key: front(work, key, points[key], len(known)) for key in known}
+def _search(work: Work, ready: Prepared, fronts: Mapping[str, Front]) -> tuple[Search, Rounds]:
+    """The choice among forms of textbooks and of these fronts, and what further rounds need."""
+    evidence, points, curves = ready.evidence, ready.points, ready.curves
 
     def forms(key: str) -> list[Form]:
-        found = _forms(work.engine, points[key], fronts[key], key)
+        found = _forms(work.engine, points[key], fronts.get(key), key)
         return found if curves is None else curves.pairs[key].nearest(found, points[key])
 
     few, fresh = ready.few if curves is None else None, not is_scarce(evidence)
     search = Search(few, *ready.sides, evidence.order, forms, work.say, fresh)
-    rounds = Rounds(work, search, points, 1.0 if ready.sides[0].motion.count else evidence.noise)
-    chosen, classes = search.run(), rows[0].motion.groups
+    return search, Rounds(work, search, points, 1.0 if ready.sides[0].motion.count else evidence.noise)
+
+
+def _known(work: Work, ready: Prepared) -> tuple[Chosen, dict[str, Front]] | None:
+    """Known forms that leave next to nothing of exact labels: no equation could be better by what matters."""
+    if ready.curves is not None or not is_exact(ready.evidence) or not isinstance(work.engine, OperonEngine):
+        return None
+    search, rounds = _search(work, ready, {})
+    chosen = replace(search, say=lambda line: None).run()
+    if not chosen.form.terms or not replace(rounds, noise=0.0).rest(chosen) < OUTRIGHT:
+        return None
+    names = " + ".join(form.name for form in [*chosen.pairs.values(), *chosen.own])
+    work.say(f"  known forms leave next to nothing of these labels, so no equation is searched: {names}")
+    found = fit(search.seen.motion, chosen.form)
+    return chosen, {key: Front.on(ready.points[key], [found.function(key)]) for key in chosen.pairs}
+
+
+def _choice(work: Work, ready: Prepared) -> _Choice:
+    """The forms of the law: known ones where these leave next to nothing, else those of a search, too."""
+    return _settled(work, ready, _known(work, ready))
+
+
+def _settled(work: Work, ready: Prepared, known: tuple[Chosen, dict[str, Front]] | None) -> _Choice:
+    """The same, where it was seen what known forms leave."""
+    evidence, points, curves, rows = ready.evidence, ready.points, ready.curves, ready.rows
+    if known is None:
+        keys = alive(*ready.sides)
+        fronts = {key: front(work, key, points[key], len(keys)) for key in keys}
+        search, rounds = _search(work, ready, fronts)
+        chosen = search.run()
+    else:
+        (chosen, fronts), (search, rounds) = known, _search(work, ready, {})
+    classes = rows[0].motion.groups
     plain = ready.hidden is None and curves is None and not classes
 
     def wider(reach: float | None, search: Search, found: Chosen) -> Chosen:
@@ -216,9 +257,9 @@ def central_law(
     return law, {"equations": found.picks, "intervals": bounds, **space, **compared}
 
 
-def _forms(engine: Engine, points: Points, front: Front, key: str) -> list[Form]:
+def _forms(engine: Engine, points: Points, front: Front | None, key: str) -> list[Form]:
     """Forms of one direction; the user's own alone where it was given."""
-    if isinstance(engine, GivenEngine):
+    if isinstance(engine, GivenEngine) and front is not None:
         return [Form.of(front.equations[-1].expression, key, "given", front.equations[-1].complexity)]
     return candidates(points, front, key, engine.more if isinstance(engine, FormsEngine) else None)
 

@@ -175,6 +175,16 @@ class Fit:
         """How many were fitted, or chosen by the data."""
         return self.form.cost + self.form.settled + len(self.extra)
 
+    def function(self, key: str) -> sympy.Expr:
+        """What the terms of one direction, or of a group's, come to; of r."""
+        put = {
+            sympy.Symbol(s): sympy.Float(float(c))
+            for s, c in zip(self.form.symbols, self.constants, strict=True)
+        }
+        terms = zip(self.form.terms, self.factors, strict=True)
+        parts = (float(factor) * t.forms[0].xreplace(put) for t, factor in terms if t.along == key)
+        return sum(parts, sympy.S.Zero)
+
     def predicted(self, motion: Motion, extra: Array | None = None) -> Array:
         """Values [R, D] of the form, and of further columns [R D, X]."""
         values = self.form.columns(motion, self.constants) @ self.factors

@@ -82,6 +82,14 @@ def _points(
     return points_of(*told, seen.pairs, hidden, groups, seen.motion.groups or None)
 
 
+def plainly(evidence: Evidence, settings: Settings) -> Prepared:
+    """Rows and points with individuals taken for alike, and one law for all pairs."""
+    rows = samples_of(evidence)
+    groups = replace(found_groups(rows[1].motion), each=())
+    names, points = _points(evidence, settings, rows[1], None, groups)
+    return Prepared(evidence, None, None, groups, rows, rows[0], rows[1:], rows[1:], None, names, points)
+
+
 def prepared(work: Work, evidence: Evidence, settings: Settings) -> Prepared:
     """Individuals and kinds told apart; points of the network's functions, or of curves in their place."""
     few, seen, unseen = samples_of(evidence)

@@ -26,6 +26,8 @@ FEW, MANY, ALL = 15_000, 80_000, 500_000
 """Edges on which forms are screened, compared, and at last fitted."""
 LOUD, MORE = 0.3, 4
 """Share of noise in typical labels from which on so many times the edges are needed."""
+OUTRIGHT = 5e-5
+"""Share of exact labels that is next to nothing: sixty times less than forms must differ by to matter."""
 WHOLE, SAMPLED = 5_000_000, 400_000
 """Edges at most of rows that are digested, and of those on which columns are looked at."""
 
@@ -60,6 +62,11 @@ def digestible(evidence: Evidence) -> tuple[Motion, Motion] | None:
 def is_loud(evidence: Evidence) -> bool:
     """Whether noise is a good part of the labels."""
     return evidence.noise > LOUD * float(evidence.test.accelerations.abs().median())
+
+
+def is_exact(evidence: Evidence) -> bool:
+    """Whether labels are so exact that a law may leave next to nothing of them."""
+    return evidence.noise < OUTRIGHT * float(evidence.test.accelerations.abs().nanmedian())
 
 
 def is_scarce(evidence: Evidence) -> bool:
