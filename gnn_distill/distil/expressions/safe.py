@@ -16,8 +16,8 @@ from gnn_distill.errors import InputError
 
 T = TypeVar("T")
 
-# Is tanh(f) real, and finite? SymPy multiplies f out to tell, which may take hours, each time that such a tanh
-# comes into another function. Not to know is an answer, too.
+# Is tanh(f) real, and finite? SymPy multiplies f out to tell, which may take hours, each time that such a
+# tanh comes into another function. Not to know is an answer, too.
 getattr(sympy.tanh, "_prop_handler", {}).update(
     dict.fromkeys(("real", "finite"), lambda tanh: tanh.args[0].is_real or None)
 )

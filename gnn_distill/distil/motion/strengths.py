@@ -7,6 +7,7 @@ Shape letters: E edges, N nodes, R rows, D space dims, K individuals, P numbers,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -297,6 +298,27 @@ def drawn(
         np.stack([w.strengths.response for w in shared]),
         (faint[: job.count], faint[job.count :]),
     )
+
+
+def scatter(found: Weighed, motion: Motion, extra: Array, replicates: int = 200) -> float:
+    """How far strengths are from their mean, RMS, in standard errors of a bootstrap over units.
+
+    Near 1 where individuals are all alike; infinite where strengths differ in sign.
+    """
+    plain = Convention((0, found.strengths.source[0]), (0, found.strengths.response[0]))
+    draws, off = drawn(found, motion, extra, plain, 0, replicates), []
+    for values, scattered in (
+        (found.strengths.source, draws.source),
+        (found.strengths.response, draws.response),
+    ):
+        if np.ptp(np.sign(values)) > 0:
+            return math.inf
+        relative = scattered / scattered.mean(axis=1, keepdims=True)
+        error = relative.std(axis=0)
+        if error.any():
+            off.append((values / values.mean() - 1) / np.where(error > 0, error, math.inf))
+    free = len(found.strengths.source) - 1
+    return float(np.sqrt(np.square(off).sum(axis=-1).mean() / free)) if off else 0.0
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.forms import FIT_POINTS
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.hidden.factor import Factors, asked, factorised
-from gnn_distill.distil.motion.choose import compared, rated
+from gnn_distill.distil.motion.choose import CHANCE, compared, rated
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.samples import Motion, Strengths
 from gnn_distill.distil.motion.search import Rows, alive, candidates
-from gnn_distill.distil.motion.strengths import Convention, Weighed, chosen, weighed
+from gnn_distill.distil.motion.strengths import Convention, Weighed, chosen, scatter, weighed
 from gnn_distill.model.network import ParticleGNN
 
 FINALISTS = 3
@@ -102,8 +102,10 @@ def weigh(
     if noisy:  # where a few rows rank forms by chance
         kept = ranked(seen.motion, [form for _, form in found], kept[0], beside[1], start)
     more = ("none",) * optional
-    found_best, _ = chosen(seen.motion, unseen.motion, kept, (beside[1], beside[2]), starts, more)
-    return found_best, factors
+    told, _ = chosen(seen.motion, unseen.motion, kept, (beside[1], beside[2]), starts, more)
+    if noisy and optional and told.mode != "none" and scatter(told, seen.motion, beside[1]) < CHANCE:
+        told = weighed(seen.motion, told.fit.form, beside[1], "none", Strengths(ones, ones))
+    return told, factors
 
 
 def ranked(motion: Motion, forms: Sequence[Form], first: Form, beside: Array, start: Strengths) -> list[Form]:

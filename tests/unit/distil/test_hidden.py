@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.motion.fit import Form, Term, together
 from gnn_distill.distil.motion.samples import Strengths
 from gnn_distill.distil.motion.segments import motion
-from gnn_distill.distil.motion.strengths import Convention, chosen, drawn, weighed
+from gnn_distill.distil.motion.strengths import Convention, chosen, drawn, scatter, weighed
 from gnn_distill.distil.motion.weigh import curve, ranked, read_off
 from gnn_distill.model.network import ISOTROPIC, ParticleGNN
 from gnn_distill.physics.variables import Columns
@@ -118,6 +119,17 @@ def test_in_noise_forms_are_ranked_with_strengths_of_their_own():
     found = ranked(part, forms, forms[1], trap(part), ones)
     assert found[0].terms == right.terms and found[0].start[0] == pytest.approx(-1 / 1.3, rel=0.2)
     assert len(found) == 3
+
+
+@pytest.mark.parametrize("mode", ["source", "response", "both", "symmetric"])
+def test_strengths_that_scatter_no_more_than_their_errors_are_alike(mode: str):
+    ones = Strengths(np.ones(COUNT), np.ones(COUNT))
+    alike, apart = rows(np.ones(COUNT), np.ones(COUNT), 1.0, 3), rows(SOURCE, RESPONSE, 1.0, 3)
+    for part, low, high in ((alike, 0.2, 2.0), (apart, 5.0, np.inf)):
+        found = weighed(part, form("exp(-r/1.3)/r"), trap(part), mode, ones)
+        assert low < scatter(found, part, trap(part)) <= high
+    signs = replace(found, strengths=Strengths(np.resize([1.0, -1.0], COUNT), np.ones(COUNT)))
+    assert scatter(signs, part, trap(part)) == np.inf
 
 
 def test_intervals_hold_strengths_of_very_unlike_size():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,14 @@ import torch
 
 from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.distil.engines.engine import TrimmingEngine
+from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.motion.assemble import _choice
 from gnn_distill.distil.motion.fit import Fit, Form, fit, holds
+from gnn_distill.distil.motion.groups import Groups
 from gnn_distill.distil.motion.law import written
+from gnn_distill.distil.motion.prepare import Prepared
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import LEAST, MOST, Chosen, Rows, Search, candidates
@@ -117,6 +122,50 @@ def test_there_is_no_law_where_a_network_explains_nothing(size: float, noise: fl
     assert ("may not add up pair by pair" in told["sentence"]) == (noise == 0)
     good = nothing(parts[2], 0.0, parts[2].labels, 2)  # a network that says it all
     assert good["sentence"].endswith("explains anything.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unasked(OperonEngine):
+    """A search that must not be needed."""
+
+    def search(self, points, seed, say, memory):
+        raise AssertionError("an equation was searched")
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+@pytest.mark.parametrize(
+    ("pair", "known"),
+    [
+        (lambda d, m1, m2, q1, q2: 1.3 * q1 * q2 / (m1 * d**2), True),
+        (lambda d, m1, m2, q1, q2: 1.3 * q1 * q2 * np.exp(-((d / 1.1) ** 1.7)) / (m1 * (d + 0.4)), False),
+    ],
+    ids=["on the list", "not on it"],
+)
+def test_nothing_is_searched_where_known_forms_leave_next_to_nothing(pair, known: bool, noise: float):
+    rows, columns = [], []
+    for k, count in enumerate((60, 200, 150)):
+        part = snapshots(pair, count, k, noise)
+        columns = [part.named[n] for n in NAMES]
+        f = pair(*columns) * (1 + 0.02 * np.random.default_rng(k).normal(size=len(columns[0])))
+        rows.append(Rows(part, {"u": part.pairs(f[:, None] * part.directions["u"]).reshape(-1, 1)}))
+    data = SimpleNamespace(accelerations=torch.tensor(rows[2].motion.labels), trajectory=torch.arange(3))
+    evidence = SimpleNamespace(noise=noise, test=data, validation=data, order=2)
+    points = {"u": Points(np.stack(columns, axis=1), f, np.ones(len(f)), NAMES)}
+    sides = rows[1], rows[2]
+    ready = Prepared(
+        evidence, None, None, Groups(()), tuple(rows), rows[0], sides, sides, None, NAMES, points
+    )
+    work = Work(Unasked(), 0)
+    if not known or noise:
+        with pytest.raises(AssertionError, match="an equation was searched"):
+            _choice(work, ready)
+        return
+    found = _choice(work, ready)
+    assert found.chosen.pairs["u"].name == "inverse square" and found.rest < 1e-6
+    (equation,) = found.fronts["u"].equations
+    assert evaluate(equation.expression, np.stack(columns, 1), NAMES) == pytest.approx(
+        pair(*columns), rel=1e-5
+    )
 
 
 def test_further_rounds_end_with_their_time():
