@@ -45,17 +45,35 @@ DROP_NEAREST, DROP_OUTLIERS = 0.02, 0.03
 """Shares of the points that do not count, see `trim`."""
 
 
+LOUD, FEW, NEARLY_ALL = 10.0, 0.1, 0.9
+"""Points of a function are loud from so many times its median size. Where at most the first share of them
+are, and hold the other share of all that it is, the rest is thinned: contacts act on few pairs."""
+
+
+def heard(points: Points) -> Points:
+    """The points, where next to all of a function lies in few of them with no more others than these."""
+    size = np.abs(points.y)
+    loud = size > LOUD * np.median(size)
+    if not 0 < loud.mean() < FEW or size[loud].sum() < NEARLY_ALL * size.sum():
+        return points
+    others = np.flatnonzero(~loud)
+    others = np.random.default_rng(0).choice(others, int(loud.sum()), replace=False)
+    return points.take(np.sort(np.append(np.flatnonzero(loud), others)))
+
+
 def trim(points: Points, nearest: float = DROP_NEAREST, outliers: float = DROP_OUTLIERS) -> Points:
     """Leave out what the singularity spoils.
 
     Where particles come close, a network is least accurate and forces are largest, so a few such points would
-    decide which equation fits best.
+    decide which equation fits best. First what lies where next to nothing acts is thinned, see `heard`: else
+    all of a short force would be left out as outliers.
 
     Args:
         points: all points.
         nearest: share of the points left out at the smallest r (where r is among the inputs).
         outliers: share of the rest left out at the largest |y − median(y)|.
     """
+    points = heard(points)
     if "r" in points.names and nearest > 0:
         r = points.X[:, points.names.index("r")]
         points = points.take(np.flatnonzero(r >= np.quantile(r, nearest)))

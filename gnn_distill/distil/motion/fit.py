@@ -209,7 +209,7 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
     y = motion.labels.ravel()
     trust = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
     values = np.array(form.start if start is None else start, dtype=np.float64)
-    size = max(float(np.median(np.abs(y))), 1e-300)
+    size = typical(y)
     more = np.zeros((len(y), 0)) if extra is None else extra
 
     def design(constants: Array) -> Array:

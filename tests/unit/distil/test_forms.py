@@ -7,10 +7,11 @@ import pytest
 import sympy
 
 from gnn_distill import distill
-from gnn_distill.distil.engines.forms import FormsEngine, _model
+from gnn_distill.distil.engines.forms import FormsEngine, _model, guesses
 from gnn_distill.distil.engines.textbook import KNOWN
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.parse import parse
+from gnn_distill.distil.expressions.points import Points, trim
 from gnn_distill.errors import InputError
 
 NAMES = ("r", "m1", "m2", "q1", "q2")
@@ -120,3 +121,20 @@ def test_every_form_of_the_list_has_a_name_a_source_and_can_be_fitted():
     assert len({form.name for form in KNOWN}) == len(KNOWN)
     for form in KNOWN:
         assert form.source and _model(form).terms
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_a_force_of_few_pairs_is_no_outlier(noise: float):
+    rng = np.random.default_rng(0)
+    r = rng.uniform(0.6, 13.0, 5000)  # one in twenty touches
+    m = np.exp(rng.normal(size=r.size))
+    y = 4.5 * np.maximum(0, 1.22 - r) ** 1.5 / m + noise * rng.normal(size=r.size)
+    points = Points(np.column_stack([r, m]), y, np.ones(r.size), ("r", "m1"))
+    kept = trim(points)
+    assert (kept.X[:, 0] < 1.2).mean() > 0.4
+    found = next(g for g in guesses(kept) if g.name == "Hertz contact")
+    assert str(found.terms[0]) == "Max(0, R - r)**1.5/m1" and found.constants["R"] == pytest.approx(
+        1.22, abs=0.01
+    )
+    far = Points(points.X, 1.0 / r**2, points.weights, points.names)
+    assert len(trim(far).y) > 0.9 * len(far.y)
