@@ -152,6 +152,10 @@ def _terms(law: Mapping[str, Any]) -> Iterator[_Term]:
     yield from _alone([str(text) for text in law.get("one_body") or ()])
 
 
+CALLED = {("v⃗", -1): "drag", ("v⃗", 1): "propulsion", ("x⃗", -1): "trap"}
+"""What one-body terms along a vector are called, by their sign."""
+
+
 def _place(law: Mapping[str, Any], key: str) -> str:
     return str((law.get("names") or {}).get(key) or f"term along {Text(str).name(WAYS[key][0])}")
 
@@ -170,7 +174,9 @@ def _alone(texts: Sequence[str]) -> Iterator[_Term]:
             for row, k in zip(left, where, strict=True):
                 del row[k]
             whole = times(_factor(factor), name(vector))
-            yield _Term(*summands(whole)[0], False, f"{Text(str).name(vector)} term")
+            sign, term = summands(whole)[0]
+            called = CALLED.get((vector, sign), f"{Text(str).name(vector)} term")
+            yield _Term(sign, term, False, called)
     if any(left):
         yield _Term(1, None, False, "term", tuple(tree(write(sympy.Add(*row))) for row in left))
 

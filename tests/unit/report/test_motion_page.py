@@ -98,11 +98,22 @@ def test_the_law_comes_first_and_once(tmp_path: Path) -> None:
         "exponential over r (f_u = 2.100 e^(−0.4000 d)/d); pairs at d = 0.4 would tell, 9.1 or 4.47" in note
     )
     assert "1.50012" in text.text
+    assert "<td>drag</td>" in page and "<td>trap</td>" in page
     assert len(text.of("details")) == 2 and "1.4 exp(−0.6 r)/r" in text.of("details")[0]
     lines = [line for line in terminal.splitlines() if line.strip()]
     assert len(lines) <= 15 and lines[1] == FORMULA and "0.9 %" in terminal and "1.9 %" in terminal
     drawn = {p.stem for p in (path / "figures").iterdir()}
     assert drawn == {"functions", "own", "field", "importance", "training"}
+
+
+@pytest.mark.parametrize(("order", "letter", "other"), [(1, "v", "a"), (2, "a", "v")])
+def test_the_data_are_told_as_what_they_are(tmp_path: Path, order: int, letter: str, other: str) -> None:
+    path = make_motion(tmp_path / "run", order=order)
+    counts = dict.fromkeys(("graphs", "trajectories", "frames", "particles", "dim", "blocks", "replaced"), 2)
+    sizes = {"mean_abs_acceleration_per_graph": 3.0, "abs_acceleration": {"p50": 1, "p99.9": 2, "max": 3}}
+    _write(path, "data", counts | sizes | {"closest_approach": None, "energy_drift": None})
+    page, _ = report(path)
+    assert f"Σ|{letter}| per graph" in page and f"largest |{letter}|" in page and f"Σ|{other}|" not in page
 
 
 def test_files_and_their_units_are_told() -> None:
