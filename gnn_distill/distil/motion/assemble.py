@@ -113,7 +113,8 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
 
 def _begun(work: Work, evidence: Evidence, settings: Settings) -> tuple[Prepared, _Choice]:
     """The choice for particles that are alike, if it leaves next to nothing; else with all that differs."""
-    if is_exact(evidence):
+    wanted = bool(evidence.individuals) and not evidence.optional  # strengths that the user asks for
+    if is_exact(evidence) and not wanted:
         ready = plainly(evidence, settings)
         if (known := _known(work, ready)) is not None:
             return ready, _settled(work, ready, known)
