@@ -90,6 +90,7 @@ class Evidence:
         law: the true law, to compare with; None where it is unknown.
         whole: whether each trajectory lies in one part of the split; if not, graphs count one by one.
         spacing: time between two frames of a trajectory; None where it is unknown.
+        step: time over which each label is the mean velocity, where labels are steps; else as `spacing`.
         order: of the equation of motion; where it is 1, accelerations are velocities.
         kernel: of the labels, see `gnn_distill.data.graphs.ParticleData`; `noise` and `estimates` likewise.
         seed: everything random follows from it.
@@ -107,6 +108,7 @@ class Evidence:
     law: ForceLaw | None
     whole: bool = True
     spacing: float | None = None
+    step: float | None = None
     order: int = 2
     kernel: tuple[float, ...] = ()
     noise: float = 0.0

@@ -70,7 +70,7 @@ class ParticleGNN(MessagePassing):
         velocities: whether φe and h read velocities; basis `isotropic` only, like all further ones.
         transverse: whether pairs may act across u, too.
         reciprocal: m_i a_ij = −m_j a_ji by construction, so that momentum is conserved.
-        box: edges of the periodic box, None along an open axis.
+        box: edges of the periodic box, None along an open axis, 0 where features hold each particle's cell.
         individuals: number K of them, where a last feature says which one a particle is; basis `isotropic`
             only. Its labels then count relative to their usual size.
         hidden: properties of each individual that are learned.

@@ -105,6 +105,7 @@ class Experiment:
             self.source.law,
             whole=self.config["split"] == "trajectories",
             spacing=self.data.spacing,
+            step=self.data.spacing and self.data.spacing / int(self.config["dataset"].get("every") or 1),
             order=self.data.order,
             kernel=self.data.kernel,
             noise=self.data.noise,

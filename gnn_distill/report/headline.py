@@ -152,7 +152,7 @@ def _terms(law: Mapping[str, Any]) -> Iterator[_Term]:
     yield from _alone([str(text) for text in law.get("one_body") or ()])
 
 
-CALLED = {("v⃗", -1): "drag", ("v⃗", 1): "propulsion", ("x⃗", -1): "trap"}
+CALLED = {("v⃗", -1): "drag", ("x⃗", -1): "trap"}
 """What one-body terms along a vector are called, by their sign."""
 
 
@@ -175,7 +175,9 @@ def _alone(texts: Sequence[str]) -> Iterator[_Term]:
                 del row[k]
             whole = times(_factor(factor), name(vector))
             sign, term = summands(whole)[0]
-            called = CALLED.get((vector, sign), f"{Text(str).name(vector)} term")
+            called = f"{Text(str).name(vector)} term"
+            if "|x|" not in map(str, factor.free_symbols):
+                called = CALLED.get((vector, sign), called)
             yield _Term(sign, term, False, called)
     if any(left):
         yield _Term(1, None, False, "term", tuple(tree(write(sympy.Add(*row))) for row in left))

@@ -20,6 +20,7 @@ from gnn_distill.data.own.box import half, inside, rounded_down
 from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.tracks import Box, Observed
 from gnn_distill.errors import InputError, check_int
+from gnn_distill.physics.variables import nearest_image
 
 GRAPHS = ("complete", "chain", "nearest", "cutoff", "file")
 LARGE = 300
@@ -28,6 +29,8 @@ NEIGHBOURS = 30
 """… within the median distance of that many, …"""
 LOOKED_AT = 20
 """… in so many frames."""
+PAIRS = 1_000_000
+"""Pairs whose distances are looked at together."""
 
 Adjacency = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.int64]
@@ -136,6 +139,14 @@ def nearest(
         mine = np.flatnonzero(wanted[here[:real]])
         many = min(count, real - 1)
         if not many:
+            continue
+        if len(here) > real and cell is not None:  # images of one particle may be nearer than others
+            here = here[:real]
+            for some in np.array_split(mine, len(mine) * real // PAIRS + 1):
+                delta = positions[here[some], None] - positions[here]
+                far = np.linalg.norm(nearest_image(delta, cell[here[some], None]), axis=-1)
+                far[np.arange(len(some)), some] = np.inf
+                found[place[here[some]], :many] = here[np.argsort(far, axis=1)[:, :many]]
             continue
         near = tree.query(tree.data[mine], many + 1)[1]
         kept = near != mine[:, None]

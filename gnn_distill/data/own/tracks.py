@@ -22,6 +22,8 @@ Index = npt.NDArray[np.int64]
 Box = tuple[float | None, ...]
 """Edges, None along an open axis, 0 where each sighting says its cell."""
 
+SAME = 1e-6  # of an edge, by which a box may change
+
 VECTORS = ("positions", "velocities", "accelerations")
 DIMENSIONS = (2, 3)
 CLOCKS = ("times", "frames", "dt")
@@ -268,17 +270,24 @@ def _space(
         flat = box.shape in {(), (dim,), (*shapes[box.shape], dim)}
         vectors = np.broadcast_to(box, (*shapes[box.shape], dim))[..., None] * np.eye(dim) if flat else box
         diagonal = np.diagonal(vectors, axis1=-2, axis2=-1)
-        if (diagonal <= 0).any() or np.triu(vectors, 1).any():
+        if (diagonal <= 0).any() or (np.abs(np.triu(vectors, 1)) > SAME * np.abs(box).max()).any():
             raise bad(path, f"box is {box.tolist() if box.ndim < 2 else 'not as it should be'}", fix)
-        if box.ndim < 2:
-            return tuple(float(edge) for edge in diagonal), None
+        first = vectors.reshape(-1, dim, dim)[0]
+        if np.allclose(vectors, np.diag(np.diagonal(first)), rtol=SAME, atol=SAME * np.abs(first).max()):
+            return tuple(float(edge) for edge in np.diagonal(first)), None
         lower = vectors[(..., *np.tril_indices(dim))]
         lower = lower[..., None, :] if lower.ndim > 1 else lower[None, None]  # one for all particles
         cell = np.broadcast_to(lower, (sims, frames, n, lower.shape[-1]))
     else:
         cell = _per_particle(path, "cell", np.asarray(cell), given)
-    edges = [cell[..., (k + 1) * (k + 2) // 2 - 1] for k in range(dim)]
-    return tuple(0.0 if (edge > 0).all() else None for edge in edges), cell
+        if cell.shape[-1] != dim * (dim + 1) // 2:
+            fix = f"give the {dim * (dim + 1) // 2} numbers of the lower triangle of its vectors, row by row"
+            raise bad(path, f"cell has {cell.shape[-1]} columns", fix)
+    edges = [cell[..., (k + 1) * (k + 2) // 2 - 1] > 0 for k in range(dim)]
+    if any(edge.any() and not edge.all() for edge in edges) or not any(edge.any() for edge in edges):
+        problem = "an axis is periodic in some rows only, or none is"
+        raise bad(path, problem, "give runs that are periodic along the same axes")
+    return tuple(0.0 if edge.all() else None for edge in edges), cell
 
 
 def _known(found: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -45,16 +45,19 @@ DROP_NEAREST, DROP_OUTLIERS = 0.02, 0.03
 """Shares of the points that do not count, see `trim`."""
 
 
-LOUD, FEW, NEARLY_ALL = 10.0, 0.1, 0.9
+LOUD, FEW, NEARLY_ALL, FEWEST = 10.0, 0.1, 0.9, 50
 """Points of a function are loud from so many times its median size. Where at most the first share of them
-are, and hold the other share of all that it is, the rest is thinned: contacts act on few pairs."""
+are, but so many, and hold the other share of it, the rest is thinned: contacts act on few pairs."""
 
 
 def heard(points: Points) -> Points:
     """The points, where next to all of a function lies in few of them with no more others than these."""
     size = np.abs(points.y)
     loud = size > LOUD * np.median(size)
-    if not 0 < loud.mean() < FEW or size[loud].sum() < NEARLY_ALL * size.sum():
+    usual = size <= np.quantile(size[loud], NEARLY_ALL) if loud.any() else ~loud  # a few may be outliers
+    if not FEWEST / len(size) < loud.mean() < FEW:
+        return points
+    if size[loud & usual].sum() < NEARLY_ALL * size[usual].sum():
         return points
     others = np.flatnonzero(~loud)
     others = np.random.default_rng(0).choice(others, int(loud.sum()), replace=False)
@@ -73,7 +76,7 @@ def trim(points: Points, nearest: float = DROP_NEAREST, outliers: float = DROP_O
         nearest: share of the points left out at the smallest r (where r is among the inputs).
         outliers: share of the rest left out at the largest |y − median(y)|.
     """
-    points = heard(points)
+    points = heard(points) if nearest > 0 or outliers > 0 else points
     if "r" in points.names and nearest > 0:
         r = points.X[:, points.names.index("r")]
         points = points.take(np.flatnonzero(r >= np.quantile(r, nearest)))

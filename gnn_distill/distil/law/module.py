@@ -45,7 +45,8 @@ class LawModule(nn.Module):
         one_body: one for each component over the particles, or none.
         edges: receivers and senders, each [E]; all pairs if None.
         further: names of the features after charge and mass.
-        box: edges of the periodic box, None along an open axis; None where nothing is periodic.
+        box: edges of the periodic box, None along an open axis, 0 where features hold each particle's cell;
+            None where nothing is periodic.
         softening: ε of r = d + ε.
         order: of the equation of motion; in one of first order the expressions are velocities.
         hidden: what individuals bring, for each number that the last feature may hold: strengths as source

@@ -99,7 +99,8 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     if "u" in ready.points:
         law, edges = _pair_by_pair(work, evidence, chosen, law, ready.points["u"])
     if law is not None:
-        law[1].update(in_kinds(ready.asked, evidence, ready.groups.kinds) if ready.hidden is None else {})
+        told = replace(evidence, individuals=()) if ready.alike else evidence
+        law[1].update(in_kinds(ready.asked, told, ready.groups.kinds) if ready.hidden is None else {})
         law[1]["doubts"] += ready.groups.doubts
     verdicts = _verdicts(evidence, law, unseen)
     content: dict[str, Any] = {"engine": work.engine.name, "target": "functions"}
@@ -114,12 +115,14 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
 def _begun(work: Work, evidence: Evidence, settings: Settings) -> tuple[Prepared, _Choice]:
     """The choice for particles that are alike, if it leaves next to nothing; else with all that differs."""
     wanted = bool(evidence.individuals) and not evidence.optional  # strengths that the user asks for
-    if is_exact(evidence) and not wanted:
+    asked = is_exact(evidence) and not wanted
+    if asked:
         ready = plainly(evidence, settings)
         if (known := _known(work, ready)) is not None:
             return ready, _settled(work, ready, known)
     ready = prepared(work, evidence, settings)
-    return ready, _choice(work, ready)
+    same = asked and ready.hidden is None and ready.evidence is evidence and len(ready.groups.each) <= 1
+    return ready, _settled(work, ready, None) if same else _choice(work, ready)
 
 
 class _Choice(NamedTuple):
@@ -326,8 +329,8 @@ def _law(
             "Noise is nearly all of a step: these are the simplest terms that the data do not refuse. "
             "Others, for pairs or for single particles, may do as well"
         )
-    if "localisation_noise" in evidence.estimates and evidence.spacing is not None:
-        doubts += within_a_step(last, seen, evidence.spacing)
+    if "localisation_noise" in evidence.estimates and evidence.step is not None:
+        doubts += within_a_step(last, seen, evidence.step)
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}

@@ -44,6 +44,7 @@ class Prepared:
         curves: these; None where the network knows more.
         names: variables of the points.
         points: of each function, by direction.
+        alike: whether individuals were taken for alike without asking.
     """
 
     evidence: Evidence
@@ -57,6 +58,7 @@ class Prepared:
     curves: Curves | None
     names: tuple[str, ...]
     points: Mapping[str, Points]
+    alike: bool = False
 
     def one_by_one(self, settings: Settings) -> Prepared | None:
         """The same with a law for each group of pairs; None where groups share none."""
@@ -87,7 +89,9 @@ def plainly(evidence: Evidence, settings: Settings) -> Prepared:
     rows = samples_of(evidence)
     groups = replace(found_groups(rows[1].motion), each=())
     names, points = _points(evidence, settings, rows[1], None, groups)
-    return Prepared(evidence, None, None, groups, rows, rows[0], rows[1:], rows[1:], None, names, points)
+    return Prepared(
+        evidence, None, None, groups, rows, rows[0], rows[1:], rows[1:], None, names, points, True
+    )
 
 
 def prepared(work: Work, evidence: Evidence, settings: Settings) -> Prepared:

@@ -301,9 +301,10 @@ def drawn(
 
 
 def scatter(found: Weighed, motion: Motion, extra: Array, replicates: int = 200) -> float:
-    """How far strengths are from their mean, RMS, in standard errors of a bootstrap over units.
+    """How far strengths are from their mean, in standard errors of a bootstrap over units.
 
-    Near 1 where individuals are all alike; infinite where strengths differ in sign.
+    Their RMS, or half of the largest where one stands out. Near 1 where individuals are all alike; infinite
+    where strengths differ in sign.
     """
     plain = Convention((0, found.strengths.source[0]), (0, found.strengths.response[0]))
     draws, off = drawn(found, motion, extra, plain, 0, replicates), []
@@ -318,7 +319,9 @@ def scatter(found: Weighed, motion: Motion, extra: Array, replicates: int = 200)
         if error.any():
             off.append((values / values.mean() - 1) / np.where(error > 0, error, math.inf))
     free = len(found.strengths.source) - 1
-    return float(np.sqrt(np.square(off).sum(axis=-1).mean() / free)) if off else 0.0
+    if not off:
+        return 0.0
+    return float(max(np.sqrt(np.square(off).sum(axis=-1).mean() / free), np.abs(off).max() / 2))
 
 
 @dataclass(frozen=True)

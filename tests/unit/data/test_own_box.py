@@ -116,6 +116,10 @@ def test_neighbours_in_cells_that_are_tilted_and_grow(dim: int, tilt: float):
         if np.sort(d)[3] < half(None, cell):
             assert {*four[2][four[0][i] : four[1][i]].tolist()} == {*others[np.argsort(d)[:4]].tolist()}
     assert typical_radius(frame, x, box, cell) <= half(box, cell)
+    few = slice(0, 12)
+    first, last, senders, _ = closest(frame[few], x[few], 11, box, cell[few])  # all others, each once
+    for i in range(12):
+        assert {*senders[first[i] : last[i]].tolist()} == {*range(12)} - {i}
 
 
 @pytest.mark.parametrize(("growth", "error"), [(0.0, 1e-9), (0.0003, 0.02)])

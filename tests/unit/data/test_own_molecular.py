@@ -194,11 +194,13 @@ def test_boxes_of_extended_xyz_that_cannot_be_used(tmp_path: Path, cell, message
 
 
 def test_arrays_of_boxes_by_their_shape(tmp_path: Path):
-    def read(box):
-        np.savez(tmp_path / "t.npz", positions=X, velocities=V, accelerations=F, box=box)
+    def read(box, place=X):
+        np.savez(tmp_path / "t.npz", positions=place, velocities=V, accelerations=F, box=box)
         return OwnData(str(tmp_path / "t.npz"), time_step=0.1, blocks=3).load()
 
-    assert read(np.diag(BOX)).box == (0.0, 0.0, 0.0)
+    for steady in (np.diag(BOX), np.tile(BOX, (FRAMES, 1))):
+        assert read(steady, np.mod(X, BOX)).box == tuple(BOX)
+    assert read(np.diag(BOX) + np.array([[0, 0, 0], [1, 0, 0], [0, 0, 0]])).box == (0.0, 0.0, 0.0)
     grown = BOX * np.linspace(1, 1.1, FRAMES)[:, None]
     data = read(grown)
     np.testing.assert_allclose(data.features[:, 0, data.columns.cell][:, [0, 2, 5]], grown, rtol=1e-6)
@@ -207,6 +209,49 @@ def test_arrays_of_boxes_by_their_shape(tmp_path: Path):
             InputError, match=r"t\.npz.*save its 3 edges, or 3 vectors as rows below its diagonal"
         ):
             read(wrong)
+
+
+def test_arrays_of_runs_in_boxes_of_their_own(tmp_path: Path):
+    for k, box in enumerate((BOX, 1.1 * BOX, np.diag(BOX))):
+        np.savez(tmp_path / f"t_{k}.npz", positions=X, velocities=V, accelerations=F, box=box)
+    data = OwnData(str(tmp_path / "t_*.npz"), time_step=0.1).load()
+    edges = data.features[:, 0, data.columns.cell.start].reshape(3, -1)
+    np.testing.assert_allclose(
+        edges, np.tile(BOX[0] * np.array([[1], [1.1], [1]]), edges.shape[1]), rtol=1e-6
+    )
+
+
+def test_cells_of_tables_are_whole_and_axes_stay(tmp_path: Path):
+    rows = ["time,particle,x,y,vx,vy,ax,ay,cell_lx,cell_xy,cell_ly"]
+    for k in range(FRAMES):
+        rows += [f"{k},{i},{0.1 * i},{0.2 * i + k},0,1,0,0,4,{0.1 * i},5" for i in range(3)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(rows))
+    assert OwnData(str(path)).load().box == (0.0, 0.0)
+    path.write_text("\n".join(row.rsplit(",", 2)[0] for row in rows))
+    with pytest.raises(InputError, match=r"cell has 1 columns; give the 3 numbers of the lower triangle"):
+        OwnData(str(path)).load()
+    path.write_text("\n".join([*rows[:-1], rows[-1].replace(",4,", ",0,")]))
+    with pytest.raises(InputError, match="periodic in some rows only"):
+        OwnData(str(path)).load()
+
+
+@pytest.mark.parametrize("names", ["x y zs", "xu y z", "xs yu z"])
+def test_dumps_may_mix_coordinates(tmp_path: Path, names: str):
+    dump(tmp_path / "t.dump", "unwrapped")
+    lines = (tmp_path / "t.dump").read_text().replace("xu yu zu", names).split("\n")
+    kept = []
+    for line in lines:
+        cells = line.split()
+        if len(cells) == 11 and "ITEM" not in line:
+            for k, name in enumerate(names.split()):
+                if name.endswith("s"):
+                    cells[2 + k] = repr(float((float(cells[2 + k]) - LOW[k]) / BOX[k]))
+        kept.append(" ".join(cells))
+    (tmp_path / "t.dump").write_text("\n".join(kept))
+    data = OwnData(str(tmp_path / "t.dump"), blocks=3, time_step=0.02).load()
+    off = data.features[..., :3] - X
+    np.testing.assert_allclose(off, BOX * np.round(off / BOX), atol=2e-5)
 
 
 def write_extxyz(path: Path, symbols: str, cell=lambda k: BOX, **info: float) -> None:

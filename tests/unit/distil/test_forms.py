@@ -138,3 +138,6 @@ def test_a_force_of_few_pairs_is_no_outlier(noise: float):
     )
     far = Points(points.X, 1.0 / r**2, points.weights, points.names)
     assert len(trim(far).y) > 0.9 * len(far.y)
+    spiked = Points(far.X, np.append(1 / (1 + r[1:]), 1e9), far.weights, far.names)
+    assert len(trim(spiked).y) > 0.9 * len(far.y)
+    assert len(trim(points, 0.0, 0.0).y) == len(points.y)

@@ -224,7 +224,7 @@ class Unequal(Spring):
 
 
 def test_forces_of_a_class_are_opposite():
-    with pytest.raises(InputError, match=r"dataset\.law = Unequal.*exchanged.*dataset\.along_distance"):
+    with pytest.raises(InputError, match=r"dataset\.law = .Unequal.*exchanged.*dataset\.along_distance"):
         Simulation(Unequal())
 
 

@@ -132,8 +132,18 @@ def _as_runs(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The arrays of one file, each with an axis of runs."""
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
     place = next((v for k, v in arrays.items() if ALIASES.get(k, k) == "positions"), np.zeros(()))
+    shape: tuple[int, ...] = place.shape
+    if "box" in arrays and len(shape) > 2:
+        arrays["box"] = _each_frame(arrays["box"], shape[-3], shape[-1])
     runs = place.shape[:1] if place.ndim == 4 else None
     return {k: v if v.ndim > 1 and v.shape[:1] == runs else v[None] for k, v in arrays.items()}
+
+
+def _each_frame(box: Any, frames: int, dim: int) -> Any:
+    """Vectors of a box [T, D, D] frame by frame, as those of other runs may be; others as they are."""
+    if box.shape in {(dim,), (frames, dim)} and box.shape != (dim, dim):
+        box = box[..., None] * np.eye(dim)
+    return np.broadcast_to(box, (frames, dim, dim)) if box.shape == (dim, dim) else box
 
 
 def _stacked(name: str, parts: Sequence[tuple[Path, Any]]) -> Any:

@@ -18,10 +18,10 @@ import pandas as pd
 from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.files.names import CELL, Heading, is_known
 from gnn_distill.data.own.files.text import Sheet
+from gnn_distill.data.own.tracks import SAME
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES
 
-SAME = 1e-6  # of an edge, by which a box may change
 DUMP = "dump 1 all custom 100 tracks.lammpstrj id type x y z vx vy vz fx fy fz"
 SIDES = re.compile("[pfsm]{2}")  # how LAMMPS says what the two faces across an axis are
 TURNED = "turn the system so that the first vector lies along x and the second in the plane of x and y"
@@ -118,18 +118,16 @@ def _coordinates(table: pd.DataFrame, low: Array, cells: Array) -> dict[str, Arr
     def column(name: str) -> Array:
         return pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
 
-    for end in ("", "u"):
-        plain = [f"{axis}{end}" for axis in AXES]
-        if plain[0] in table:
-            return {axis: column(name) for axis, name in zip(AXES, plain, strict=True) if name in table}
-    for end in ("s", "su"):
-        scaled = [f"{axis}{end}" for axis in AXES]
-        if scaled[0] in table:
-            there = [name for name in scaled if name in table]
-            s = np.stack([column(name) for name in there], 1)
-            x = low[:, : len(there)] + np.einsum("rk,rkd->rd", s, cells[:, : len(there), : len(there)])
-            return dict(zip(AXES, x.T, strict=False))
-    return {}
+    found: dict[str, Array] = {}
+    for end in ("s", "su", "u", ""):  # the best comes last
+        names = {axis: f"{axis}{end}" for axis in AXES if f"{axis}{end}" in table}
+        values = {axis: column(name) for axis, name in names.items()}
+        if end.startswith("s") and values:
+            s = np.stack([values.get(axis, np.zeros(len(table))) for axis in AXES], 1)
+            x = low + np.einsum("rk,rkd->rd", s, cells)
+            values = {axis: x[:, k] for k, axis in enumerate(AXES) if axis in values}
+        found |= values
+    return {axis: found[axis] for axis in AXES if axis in found}
 
 
 def boxed(

@@ -12,12 +12,12 @@ from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.files.arrays import gathered, read_h5, read_npy, read_npz, read_pt
 from gnn_distill.data.own.files.assemble import assemble
 from gnn_distill.data.own.files.columns import Table, Wanted, understood
-from gnn_distill.data.own.files.molecular import SAME, read_dump, read_xyz
+from gnn_distill.data.own.files.molecular import read_dump, read_xyz
 from gnn_distill.data.own.files.names import CELL
 from gnn_distill.data.own.files.tables import Named, joined, named, read_parquet
 from gnn_distill.data.own.files.text import Sheet, read_text
 from gnn_distill.data.own.files.trajectories import BINARY, read_trajectory
-from gnn_distill.data.own.tracks import Contents
+from gnn_distill.data.own.tracks import SAME, Contents
 from gnn_distill.errors import InputError
 
 TABLES: dict[str, Callable[[Path], Sheet]] = {
