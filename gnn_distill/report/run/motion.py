@@ -263,7 +263,8 @@ def lines(run: Run) -> list[tuple[str, str]]:
     found = [("", f"{content['title']} · variant {run.config.get('variant')}")]
     if formula:
         values = [f"{c.value} [{c.interval}] {c.unit}".rstrip() for c in formula.constants if c.interval]
-        found.append(("law", formula.text))
+        only = "no law, the best of the forms that were tried: " if outcome.level == "bad" else ""
+        found.append(("law", only + formula.text))
         found += [("law", f"  {case.name}: {case.text}") for case in formula.cases]
         found.append(("small", " · ".join(filter(None, [content["names"], *formula.meanings]))))
         found.append(("small", f"constants [95 % interval]: {', '.join(values)}" if values else ""))

@@ -106,6 +106,15 @@ def test_the_law_comes_first_and_once(tmp_path: Path) -> None:
     assert drawn == {"functions", "own", "field", "importance", "training"}
 
 
+def test_what_is_no_law_is_not_shown_as_one(tmp_path: Path) -> None:
+    trust = {"level": "none", "sentence": "No law yet: 44 % of the accelerations stay unexplained."}
+    page, terminal = report(make_motion(tmp_path / "run", trust=trust))
+    assert "No law, the best of the forms that were tried:" in page
+    assert f"no law, the best of the forms that were tried: {FORMULA}"[:70] in terminal
+    good, told = report(make_motion(tmp_path / "good"))
+    assert "best of the forms" not in good + told
+
+
 @pytest.mark.parametrize(("order", "letter", "other"), [(1, "v", "a"), (2, "a", "v")])
 def test_the_data_are_told_as_what_they_are(tmp_path: Path, order: int, letter: str, other: str) -> None:
     path = make_motion(tmp_path / "run", order=order)
