@@ -330,7 +330,8 @@ def _law(
             "Others, for pairs or for single particles, may do as well"
         )
     if "localisation_noise" in evidence.estimates and evidence.step is not None:
-        doubts += within_a_step(last, seen, evidence.step)
+        late = evidence.estimates["localisation_noise"][1] > 0
+        doubts += within_a_step(last, seen, evidence.step, late)
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}

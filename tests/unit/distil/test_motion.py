@@ -264,6 +264,7 @@ def test_steps_that_are_long_for_a_force_are_said():
         if said:
             assert re.search(r"change by 45 % along.*off by about 23 %", said[0])
             assert bias == pytest.approx(0.25, abs=0.03)
+    assert "off by about 68 %" in within_a_step(found, part, time, late=True)[0]
     pushed = form("exp(-2*r)")
     data = graphs(pair=lambda d: np.exp(-2 * d), drag=0, trap=0, field=0)
     found = fit(rows(data), pushed)
