@@ -31,7 +31,8 @@ import torch
 from lawbook import BOOK, Entry
 from scipy.optimize import least_squares
 
-from gnn_distill.data.graphs import Subset, complete_graph, to_graphs
+from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.data.particles import to_graphs
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.evaluate import Template, evaluate
 from gnn_distill.distil.expressions.parse import parse, write

@@ -32,9 +32,9 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import MessagePassing
 
-from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.module import Batches, NBodyDataModule
 from gnn_distill.data.own.neighbours import within
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.data.sightings import Sightings
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.variables import Columns

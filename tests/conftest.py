@@ -15,8 +15,8 @@ import pytest
 from omegaconf import DictConfig
 
 from gnn_distill.cli import main as cli
-from gnn_distill.data.graphs import to_graphs
 from gnn_distill.data.module import NBodyDataModule
+from gnn_distill.data.particles import to_graphs
 from gnn_distill.physics.laws import (
     Coulomb,
     Damped,

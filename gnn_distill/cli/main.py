@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from gnn_distill import __version__
 from gnn_distill.pipeline.config import implied, register
 from gnn_distill.pipeline.explain import exit_code, show
+from gnn_distill.pipeline.source import simulated_ahead
 from gnn_distill.pipeline.trust import allow_typed, check_sources
 
 FLAGS = {"-m", "--multirun"}
@@ -29,10 +30,11 @@ def _hydra_main(cfg: DictConfig) -> None:
 
         run_job(cfg, cast(DictConfig, settings))
     else:
-        from gnn_distill.pipeline.progress import Reporter
-        from gnn_distill.pipeline.stages import run
+        with simulated_ahead(cfg) as ask:
+            from gnn_distill.pipeline.progress import Reporter
+            from gnn_distill.pipeline.stages import run
 
-        run(cfg, Path(settings.runtime.output_dir), Reporter(keys=True))
+            run(cfg, Path(settings.runtime.output_dir), Reporter(keys=True), ask)
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from gnn_distill.data.graphs import ParticleData, chain, to_graphs
-from gnn_distill.data.seen import as_seen
+from gnn_distill.data.particles import ParticleData, chain, to_graphs
 from gnn_distill.physics.equation import Equation
 from gnn_distill.physics.simulate import ADDED, HEAT, Simulation, simulate, simulate_blocks
 from gnn_distill.physics.variables import Columns
@@ -34,6 +34,9 @@ BESIDE = {field.name: field.default for field in fields(Simulation) if field.nam
 ARRAYS = ("features", "accelerations")
 SEEN = ("kernel", "noise", "estimates", "notes", "doubts")
 """What is known of labels that were derived, see `ParticleData`."""
+TOLD = "done"
+"""File of a dataset in the making: trajectories done, and in all."""
+Progress = Callable[[int, int], None]
 FORMAT = 1  # part of the key; raise it when the meaning of the stored arrays changes
 
 
@@ -53,9 +56,7 @@ def cache_key(spec: Simulation) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def load_or_simulate(
-    spec: Simulation, cache: Path, progress: Callable[[int, int], None] | None = None
-) -> ParticleData:
+def load_or_simulate(spec: Simulation, cache: Path, progress: Progress | None = None) -> ParticleData:
     """The data of `spec` from the cache, made first if they are missing or damaged.
 
     Processes that ask for the same dataset at the same time make it once; the others wait. Blocks are
@@ -66,9 +67,8 @@ def load_or_simulate(
         cache: folder that holds one folder per dataset.
         progress: called with (trajectories done, trajectories in all).
     """
-    folder = cache / f"{spec.law.name}-{cache_key(spec)}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{folder}.lock"):
+    folder = dataset_folder(spec, cache)
+    with _locked(folder, progress):
         if folder.exists():
             try:
                 return _read(folder, spec)
@@ -79,11 +79,59 @@ def load_or_simulate(
         return _read(folder, spec)
 
 
-def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] | None) -> None:
-    temporary = folder.with_name(f".making-{folder.name}")
+def make_if_missing(spec: Simulation, cache: Path, begun: Callable[[], None]) -> None:
+    """See to it that the data of `spec` lie in the folder `cache`; they are neither verified nor loaded.
+
+    `begun` is called once no other process can make them.
+    """
+    folder = dataset_folder(spec, cache)
+    with _locked(folder, None):
+        begun()
+        if not folder.exists():
+            _make(folder, spec, None)
+
+
+def dataset_folder(spec: Simulation, cache: Path) -> Path:
+    """Where the data of `spec` lie in the folder `cache`, once they are made."""
+    return cache / f"{spec.law.name}-{cache_key(spec)}"
+
+
+def _making(folder: Path) -> Path:
+    """Where a dataset lies until it is whole."""
+    return folder.with_name(f".making-{folder.name}")
+
+
+@contextmanager
+def _locked(folder: Path, progress: Progress | None) -> Iterator[None]:
+    """Have a dataset's folder alone; `progress` is told how far another process is that makes it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock, told = filelock.FileLock(f"{folder}.lock"), _making(folder) / TOLD
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0.5)
+        except filelock.Timeout:
+            with suppress(OSError, ValueError):
+                done, total = map(int, told.read_text().split())
+                if progress is not None:
+                    progress(done, total)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _make(folder: Path, spec: Simulation, progress: Progress | None) -> None:
+    temporary = _making(folder)
     shutil.rmtree(temporary, ignore_errors=True)  # left by a process that was killed
     temporary.mkdir()
-    told = _observe(temporary, spec, progress) if spec.observed else _simulate(temporary, spec, progress)
+
+    def tell(done: int, total: int) -> None:
+        (temporary / TOLD).write_text(f"{done} {total}")
+        if progress is not None:
+            progress(done, total)
+
+    told = _observe(temporary, spec, tell) if spec.observed else _simulate(temporary, spec, tell)
+    (temporary / TOLD).unlink(missing_ok=True)
     if spec.law.graph == "chain":
         np.save(temporary / "adjacency.npy", chain(spec.n), allow_pickle=False)
     sums = {path.stem: file_hash(path) for path in sorted(temporary.glob("*.npy"))}
@@ -92,19 +140,17 @@ def _make(folder: Path, spec: Simulation, progress: Callable[[int, int], None] |
     os.replace(temporary, folder)
 
 
-def _observe(
-    temporary: Path, spec: Simulation, progress: Callable[[int, int], None] | None
-) -> dict[str, Any]:
+def _observe(temporary: Path, spec: Simulation, progress: Progress) -> dict[str, Any]:
     """Write what is derived from noisy tracks; returns what else is known of it."""
+    from gnn_distill.data.seen import as_seen  # loads all that reads files, which exact labels can spare
+
     data = as_seen(spec, simulate(spec, progress))
     for name in ARRAYS:
         np.save(temporary / f"{name}.npy", getattr(data, name), allow_pickle=False)
     return {name: getattr(data, name) for name in ("frames", "replaced", *SEEN)}
 
 
-def _simulate(
-    temporary: Path, spec: Simulation, progress: Callable[[int, int], None] | None
-) -> dict[str, Any]:
+def _simulate(temporary: Path, spec: Simulation, progress: Progress) -> dict[str, Any]:
     """Write exact labels, block by block."""
     rows, files = (spec.simulations * spec.frames, spec.n), {}
     for name, size in {"features": Columns(spec.dim).count, "accelerations": spec.dim}.items():

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from gnn_distill.data.draws import Share
-from gnn_distill.data.graphs import ParticleData, Subset, View, check_edges, common_edges
+from gnn_distill.data.graphs import Subset, View, check_edges, common_edges
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.data.receivers import Receivers, Table
 from gnn_distill.data.sightings import Sightings
 from gnn_distill.errors import InputError, check_choice, check_int

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnn_distill.data.graphs import Graph, ParticleData, Subset
+from gnn_distill.data.graphs import Graph, Subset
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.data.sightings import Sightings
 from gnn_distill.physics.variables import Columns
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.dynamics import is_smooth
 from gnn_distill.data.own.motion import Fitting, first_order, second_order
 from gnn_distill.data.own.pieces import Even
 from gnn_distill.data.own.tracks import Observed
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.physics.simulate import Simulation, Trajectories
 
 ORDER = 4

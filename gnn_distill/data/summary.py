@@ -15,7 +15,7 @@ from gnn_distill.physics.energy import Pairs, conserves_energy, drift, energy
 from gnn_distill.physics.laws import ForceLaw
 
 if TYPE_CHECKING:
-    from gnn_distill.data.graphs import ParticleData
+    from gnn_distill.data.particles import ParticleData
     from gnn_distill.data.sightings import Sightings
 
 CHUNK, SAMPLE = 1_000_000, 10_000_000

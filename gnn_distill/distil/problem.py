@@ -92,9 +92,10 @@ class Evidence:
         spacing: time between two frames of a trajectory; None where it is unknown.
         step: time over which each label is the mean velocity, where labels are steps; else as `spacing`.
         order: of the equation of motion; where it is 1, accelerations are velocities.
-        kernel: of the labels, see `gnn_distill.data.graphs.ParticleData`; `noise` and `estimates` likewise.
+        kernel: of the labels, see `gnn_distill.data.particles.ParticleData`; likewise `noise` and
+            `estimates`.
         seed: everything random follows from it.
-        individuals: their names, where they are told apart, see `gnn_distill.data.graphs.ParticleData`;
+        individuals: their names, where they are told apart, see `gnn_distill.data.particles.ParticleData`;
             `known` and `optional` likewise.
         kinds: number of the kind of each, as far as laws differ between kinds, shape [K].
         reach: distance beyond which pairs do not act; None where none was found.

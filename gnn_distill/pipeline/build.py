@@ -11,15 +11,14 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gnn_distill.data.cache import load_or_simulate
-from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.module import SPLITS, NBodyDataModule
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.distil.engines.engine import Engine
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.problem import Evidence, Settings
@@ -34,6 +33,7 @@ from gnn_distill.physics.variables import Columns
 from gnn_distill.pipeline.explain import as_typed
 from gnn_distill.pipeline.loggers import check_loggers
 from gnn_distill.pipeline.progress import Reporter
+from gnn_distill.pipeline.source import make, make_source
 from gnn_distill.pipeline.trust import check_parts, check_targets
 from gnn_distill.read.importance import KINDS
 from gnn_distill.read.record import PULLBACKS, Reading, record
@@ -52,6 +52,7 @@ class Experiment:
 
     Attributes:
         place: a trainer as `trainer` makes it, to see on which devices and as which process this runs.
+        ask: called before data are simulated; another process may be ready to do it.
     """
 
     config: dict[str, Any]
@@ -66,12 +67,14 @@ class Experiment:
     cache: Path
     report: Reporter
     own_data: ParticleData | None = None
+    ask: Callable[[], None] = lambda: None
 
     @functools.cached_property
     def data(self) -> ParticleData:
         """The graphs: simulated, from the cache if they are there, or read from the user's file."""
         if isinstance(self.source, OwnData):
             return self.own_data or self.source.load()
+        self.ask()
         return load_or_simulate(self.source, self.cache, self.report.simulated)
 
     @functools.cached_property
@@ -176,16 +179,10 @@ def check_settings(cfg: DictConfig) -> None:
     check_loggers(cfg.logger)
 
 
-def make(part: Any, **more: Any) -> Any:
-    """What a `_target_` leaf describes."""
-    return instantiate(part, _convert_="all", **more)
-
-
 def construct(cfg: DictConfig, config: dict[str, Any], report: Reporter) -> Experiment:
     """Make the parts of a run, and see that they fit each other."""
     settings = Settings(**{f.name: config["symbolic"][f.name] for f in fields(Settings)})
-    named = (cfg.dataset.get("law") or {"_target_": ""}).get("_target_") is not None
-    source = make({key: leaf for key, leaf in cfg.dataset.items() if named or key != "law"})
+    source = make_source(cfg.dataset)
     if not isinstance(source, Simulation | OwnData):
         raise InputError("dataset._target_", config["dataset"]["_target_"], "give Simulation or OwnData")
     own_data = source.load() if isinstance(source, OwnData) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,7 @@ import torch._dynamo.exc
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 from rich.markup import escape
+from threadpoolctl import threadpool_limits
 
 from gnn_distill.analyse.scores import analyse, selection_scores
 from gnn_distill.data.own.dataset import OwnData
@@ -51,10 +52,16 @@ VALIDATION_GRAPHS = 5000
 CALIBRATION = 1_000_000  # training graphs that set the output scale
 
 
-def run(cfg: DictConfig, path: Path, report: Reporter | None = None) -> None:
-    """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped."""
+def run(
+    cfg: DictConfig, path: Path, report: Reporter | None = None, ask: Callable[[], None] | None = None
+) -> None:
+    """Do the stages of `cfg` in the run directory `path`; stages already done there are skipped.
+
+    `ask` is called before data are simulated, see `gnn_distill.pipeline.source.simulated_ahead`.
+    """
     prepare(cfg.threads)
     experiment = build(cfg, Reporter() if report is None else report)
+    experiment.ask = ask or experiment.ask
     if not experiment.place.is_global_zero:
         join(experiment)
         return
@@ -194,7 +201,8 @@ def analyse_run(experiment: Experiment, directory: RunDirectory) -> None:
     """Record messages on the test set and compare them with the true forces."""
     load_weights(experiment.module, directory.path)
     recording, beside = experiment.recording, validation(experiment)
-    with ThreadPoolExecutor(1) as other:  # on another core, if there is one
+    # BLAS keeps to one thread: its products here are thin, and both cores are taken
+    with threadpool_limits(1), ThreadPoolExecutor(1) as other:  # on another core, if there is one
         written = other.submit(directory.write_arrays, "messages.npz", recording.arrays())
         scores = other.submit(selection_scores, beside)
         content = analyse(recording, experiment.config["split"])

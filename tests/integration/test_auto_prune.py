@@ -7,8 +7,8 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from gnn_distill.data.graphs import to_graphs
 from gnn_distill.data.module import NBodyDataModule
+from gnn_distill.data.particles import to_graphs
 from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import Spring
 from gnn_distill.physics.simulate import Simulation, simulate

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import check_velocities, implied_step
 from gnn_distill.data.own.bonds import bonds
 from gnn_distill.data.own.box import brought_home, check_box, check_edges, half, rounded_down, unwrapped
@@ -41,6 +40,7 @@ from gnn_distill.data.own.neighbours import (
 )
 from gnn_distill.data.own.pieces import Clock, Even, Pieces, clock
 from gnn_distill.data.own.tracks import Observed, as_table, check
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.data.sightings import Sightings
 from gnn_distill.errors import InputError, check_choice, check_int, check_range
 from gnn_distill.physics.equation import as_equation

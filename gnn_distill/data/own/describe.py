@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.agree import implied_step
 from gnn_distill.data.own.box import check_box, half, rounded_down, unwrapped
 from gnn_distill.data.own.dataset import OwnData
@@ -18,6 +17,7 @@ from gnn_distill.data.own.files.columns import VECTORS, Table
 from gnn_distill.data.own.files.names import CELL
 from gnn_distill.data.own.files.read import read, table_of
 from gnn_distill.data.own.tracks import Observed, check
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import AXES
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import chain
 from gnn_distill.data.own.box import half, inside, rounded_down
 from gnn_distill.data.own.faults import bad
 from gnn_distill.data.own.tracks import Box, Observed
+from gnn_distill.data.particles import chain
 from gnn_distill.errors import InputError, check_int
 from gnn_distill.physics.variables import nearest_image
 

@@ -16,7 +16,8 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import Subset, chain
+from gnn_distill.data.graphs import Subset
+from gnn_distill.data.particles import chain
 from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.energy import Conserved

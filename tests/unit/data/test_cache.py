@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gnn_distill.data import cache
 from gnn_distill.data.cache import cache_key, load_or_simulate
 from gnn_distill.physics.laws import Spring, String
 from gnn_distill.physics.simulate import Simulation
@@ -103,6 +104,26 @@ def test_two_processes_make_a_dataset_once(tmp_path):
     outputs = [p.communicate(timeout=120)[0].split() for p in [child(tmp_path), child(tmp_path)]]
     assert sorted(len(o) for o in outputs) == [1, 2]  # one of them printed "made"
     assert outputs[0][-1] == outputs[1][-1]
+
+
+def test_who_waits_is_told_how_far_the_other_is(tmp_path):
+    slow = """
+import time
+simulate = cache._simulate
+def slowly(temporary, spec, progress):
+    progress(5, 12)
+    print("begun", flush=True)
+    time.sleep(2)
+    return simulate(temporary, spec, progress)
+cache._simulate = slowly
+"""
+    process, told = child(tmp_path, slow), []
+    while "begun" not in process.stdout.readline():
+        assert process.poll() is None
+    load_or_simulate(SPEC, tmp_path, lambda done, total: told.append((done, total)))
+    process.communicate(timeout=120)
+    assert told[0] == (5, 12)
+    assert not list(folder_of(tmp_path).glob(cache.TOLD))
 
 
 def test_a_process_killed_while_writing_leaves_no_dataset(tmp_path):

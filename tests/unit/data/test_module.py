@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from gnn_distill.data.cache import load_or_simulate
-from gnn_distill.data.graphs import ParticleData, Subset, View, chain, to_graphs
+from gnn_distill.data.graphs import Subset, View
 from gnn_distill.data.module import Batches, NBodyDataModule, split_indices
+from gnn_distill.data.particles import ParticleData, chain, to_graphs
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import Coulomb, Spring
 from gnn_distill.physics.simulate import Simulation, simulate

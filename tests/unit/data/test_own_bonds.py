@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import Bonds
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.own import dynamics
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.derive import Differentiator
 from gnn_distill.data.own.steps import estimates
 from gnn_distill.data.own.window import Noise, candidates, choose
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.errors import InputError
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from gnn_distill.data.draws import Share
-from gnn_distill.data.graphs import ParticleData
 from gnn_distill.data.module import Batches, NBodyDataModule
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.derive import Differentiator
 from gnn_distill.data.own.neighbours import nearest, together, within
 from gnn_distill.data.own.pieces import Pieces
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.data.receivers import Receivers, Table
 from gnn_distill.data.sightings import Sightings
 from gnn_distill.distil.motion.segments import motion

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from gnn_distill.data.graphs import ParticleData, chain, to_graphs
+from gnn_distill.data.particles import ParticleData, chain, to_graphs
 from gnn_distill.data.summary import ENERGY_TRAJECTORIES, LONGEST, energy_drift, examples, summarise
 from gnn_distill.physics.energy import conserves_energy
 from gnn_distill.physics.laws import Coulomb, Damped, Discontinuous, ForceLaw, Spring, String, Superposition

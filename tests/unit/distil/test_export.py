@@ -11,7 +11,8 @@ import pytest
 import sympy
 import torch
 
-from gnn_distill.data.graphs import chain, complete_graph
+from gnn_distill.data.graphs import complete_graph
+from gnn_distill.data.particles import chain
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.law.closed_form import Law, Nodes
 from gnn_distill.distil.law.constants import intervals, refit_law

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.graphs import Subset, chain
+from gnn_distill.data.graphs import Subset
+from gnn_distill.data.particles import chain
 from gnn_distill.distil.law.rollout import ENOUGH, evaluations, roll_out
 from gnn_distill.distil.problem import Evidence
 from gnn_distill.model.network import ParticleGNN

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from gnn_distill.data.graphs import chain
+from gnn_distill.data.particles import chain
 from gnn_distill.errors import InputError
 from gnn_distill.physics.laws import SOFTENING, Damped, ForceLaw, InverseSquare, Spring
 from gnn_distill.physics.simulate import (

@@ -8,8 +8,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from gnn_distill.data.graphs import ParticleData, Subset
+from gnn_distill.data.graphs import Subset
 from gnn_distill.data.own.dataset import OwnData
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.errors import InputError
 from gnn_distill.pipeline.build import build, squares
 from gnn_distill.pipeline.progress import Reporter

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from gnn_distill.data.graphs import to_graphs
+from gnn_distill.data.particles import to_graphs
 from gnn_distill.data.summary import examples, summarise
 from gnn_distill.physics.laws import Coulomb, ForceLaw, Spring
 from gnn_distill.physics.simulate import Simulation, simulate

@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 
 from gnn_distill.analyse.gauge import fit_gauge
-from gnn_distill.data.graphs import ParticleData
+from gnn_distill.data.particles import ParticleData
 from gnn_distill.data.summary import summarise
 from gnn_distill.distil.verdict.judge import STILL
 from gnn_distill.errors import InputError
