@@ -11,20 +11,43 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NAMES = ("01_quickstart", "02_gauge", "03_your_own_data", "04_pruning_grid")
-FIGURES = {"01_quickstart": 6, "02_gauge": 4, "03_your_own_data": 3, "04_pruning_grid": 4}
+FIGURES = {
+    "01_quickstart": 6,
+    "02_gauge": 4,
+    "03_your_own_data": 3,
+    "04_pruning_grid": 4,
+    "05_colloids": 1,
+    "06_atoms": 1,
+    "07_solar_system": 1,
+    "08_dust": 2,
+    "09_shoal": 1,
+    "10_magnet": 1,
+}
 LEFT = {
     "01_quickstart": ["runs/quickstart/law.json", "runs/quickstart/report.html"],
     "02_gauge": ["runs/gauge/analysis.json"],
     "03_your_own_data": ["tracks.csv", "runs/own/law.json", "runs/own/figures/law.png"],
     "04_pruning_grid": [f"runs/grid/{s}_{e}/analysis.json" for s in ("linear", "exp") for e in (0.65, 0.85)],
+    "05_colloids": ["colloids.csv", "runs/colloids/law.json"],
+    "06_atoms": ["atoms.lammpstrj", "runs/atoms/law/law_numpy.py"],
+    "07_solar_system": ["planets.csv", "runs/planets/law.json"],
+    "08_dust": ["dust.csv", "runs/dust/report.html"],
+    "09_shoal": ["shoal.csv", "runs/shoal/report.html"],
+    "10_magnet": ["magnet.csv", "runs/magnet/law/law_numpy.py"],
 }
 TOLD = {
     "01_quickstart": r"(not )?recovered – \S",
     "02_gauge": r"fitted, p = -?\d",
     "03_your_own_data": r"Coulomb's law\? (yes|no)",
     "04_pruning_grid": r"Table 1: pruning grid on charge",
+    "05_colloids": r"diffusion[^:]*: [\d.]+ \[",
+    "06_atoms": r"law\.table",
+    "07_solar_system": r"jupiter +[\d.]+ of its mass",
+    "08_dust": r"report\.html",
+    "09_shoal": r"report\.html",
+    "10_magnet": r"report\.html",
 }
+NAMES = tuple(FIGURES)
 LARGEST = 400_000
 
 
@@ -53,6 +76,8 @@ def test_every_notebook_is_tested():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runs(name: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    if name == "07_solar_system":
+        pytest.importorskip("jplephem"), pytest.importorskip("de421")
     for key, value in {"NOTEBOOK_SIZE": "tiny", "GNN_DISTILL_CACHE": str(cache)}.items():
         monkeypatch.setenv(key, value)
     monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.own.tracks import Box
+from gnn_distill.data.own.tracks import Box, Observed
 from gnn_distill.errors import InputError, check_range
 from gnn_distill.physics.variables import nearest_image
 
 ROUNDED = 1e-6  # of an edge: how far positions may stick out
 
+JUMP, ACROSS, CROSSINGS = 0.5, 0.9, 3
+"""A step of more than the first share of what positions span is a jump. Tracks were wrapped into a box where
+nearly all jumps go across, farther than the second share, and there are so many of them at least."""
 FAR = 1000.0  # distances from the origin, in distances between particles
 
 
@@ -44,6 +47,41 @@ def check_box(box: Sequence[float | None] | None, positions: Array) -> None:
             seen = f"positions span {span[axis]:.6g} along axis {'xyz'[axis]}, and the edge is {edge:.6g}"
             fix = f"{seen}: give the box as the simulation had it, and positions inside of it"
             raise InputError("dataset.box", list(box), fix)
+
+
+def wrapping(seen: Observed, box: Box | None) -> dict[int, float]:
+    """Axes along which tracks jump to and fro across all that they span, and the least edge of a box there.
+
+    Args:
+        seen: positions, in no cell.
+        box: as far as it is known; its periodic axes are left out.
+    """
+    if seen.sighted is None:
+        steps = np.diff(seen.positions, axis=1).reshape(-1, seen.positions.shape[-1])
+    else:
+        who = np.stack([seen.sighted.run, seen.sighted.particle], 1)
+        steps = np.diff(seen.positions[0, :, 0], axis=0)[(who[1:] == who[:-1]).all(1)]
+    found, span = {}, np.ptp(seen.positions, axis=(0, 1, 2))
+    for axis in (k for k in range(len(span)) if box is None or box[k] is None):
+        size = np.abs(steps[:, axis])
+        jumps = size[size > JUMP * span[axis]]
+        if len(jumps) >= CROSSINGS and (jumps > ACROSS * span[axis]).mean() > ACROSS:
+            found[axis] = rounded_up(max(span[axis], float(jumps.max())))
+    return found
+
+
+def check_space(seen: Observed) -> None:
+    """Refuse a box that positions do not fit, and tracks wrapped into one that nobody has given."""
+    check_box(seen.box, seen.positions)
+    if seen.cell is not None or not (found := wrapping(seen, seen.box)):
+        return
+    known = enumerate(seen.box or (None,) * seen.positions.shape[-1])
+    edges = ["null" if edge is None else f"{edge:g}" for edge in (found.get(k, e) for k, e in known)]
+    along = " and ".join("xyz"[axis] for axis in found)
+    sizes = " and ".join(f"{edge:g}" for edge in dict.fromkeys(found.values()))
+    fix = f"tracks jump to and fro by about {sizes} along {along}: they were wrapped into a periodic box"
+    fix += f"; give its edges as they were, null along an open axis, such as dataset.box=[{','.join(edges)}]"
+    raise InputError("dataset.box", seen.box and list(seen.box), fix)
 
 
 def half(box: Sequence[float | None] | None, cell: Array | None = None) -> float:
@@ -75,6 +113,17 @@ def rounded_down(value: float, figures: int = 3) -> float:
     near = float(f"{value:.{figures}g}")
     step = 10.0 ** (math.floor(math.log10(value)) + 1 - figures)
     return near if near <= value else float(f"{near - step:.{figures}g}")
+
+
+def rounded_up(value: float, figures: int = 3) -> float:
+    """The smallest number of so many figures that is not below `value` > 0.
+
+    >>> rounded_up(11.98001)
+    12.0
+    """
+    near = float(f"{value:.{figures}g}")
+    step = 10.0 ** (math.floor(math.log10(value)) + 1 - figures)
+    return near if near >= value else float(f"{near + step:.{figures}g}")
 
 
 def unwrapped(positions: Array, box: Box | None, cell: Array | None = None) -> Array:

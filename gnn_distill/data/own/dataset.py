@@ -15,7 +15,7 @@ import numpy as np
 from gnn_distill.arrays import Array
 from gnn_distill.data.own.agree import check_velocities, implied_step
 from gnn_distill.data.own.bonds import bonds
-from gnn_distill.data.own.box import brought_home, check_box, check_edges, half, rounded_down, unwrapped
+from gnn_distill.data.own.box import brought_home, check_edges, check_space, half, rounded_down, unwrapped
 from gnn_distill.data.own.contents import check_charges, extent, particles, runs
 from gnn_distill.data.own.contents import doubts as doubts_of
 from gnn_distill.data.own.derive import blocks_of, spacing
@@ -201,7 +201,7 @@ class OwnData:
         seen = self._as_asked(check(read(self.files, self.wanted), self.file, self.dim))
         check_charges(self.law, seen, self.file)
         seen = seen if self.box is None else replace(seen, box=tuple(self.box), cell=None)
-        check_box(seen.box, seen.positions)
+        check_space(seen)
         self._check_radius(seen.box, seen.cell)
         when = self._clock(seen)
         motion = self._motion(seen, when)

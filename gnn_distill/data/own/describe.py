@@ -10,7 +10,7 @@ import pandas as pd
 
 from gnn_distill.arrays import Array
 from gnn_distill.data.own.agree import implied_step
-from gnn_distill.data.own.box import check_box, half, rounded_down, unwrapped
+from gnn_distill.data.own.box import check_box, half, rounded_down, unwrapped, wrapping
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.files.assemble import assemble
 from gnn_distill.data.own.files.columns import VECTORS, Table
@@ -127,7 +127,12 @@ def _wanted(source: OwnData, seen: Observed) -> list[str]:
     """Keys that the file needs, or that help: in a box only pairs closer than half of it are sure."""
     box, cell = (seen.box, seen.cell) if source.box is None else (tuple(source.box), None)
     check_box(box, seen.positions)
-    keys, most = [], half(box, cell)
+    keys = []
+    if cell is None and (found := wrapping(seen, box)):
+        known = box or (None,) * seen.positions.shape[-1]
+        box = tuple(found.get(axis, edge) for axis, edge in enumerate(known))
+        keys.append(f"dataset.box=[{','.join('null' if edge is None else f'{edge:g}' for edge in box)}]")
+    most = half(box, cell)
     if np.isfinite(most) and source.radius is None and source.graph is None:
         keys.append(f"dataset.radius={rounded_down(most):g}")
     unknown = seen.counted or (seen.times is None and seen.sighted is None)

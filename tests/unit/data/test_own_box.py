@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -54,6 +55,40 @@ def test_the_radius_that_an_error_names_is_taken(tmp_path: Path):
         OwnData(path, radius=1.72, dynamics="second_order").load()
     named = float(re.search(r"box, ([\d.]+), is the most", str(error.value))[1])
     assert OwnData(path, radius=named, dynamics="second_order").load().radius == named
+
+
+def wandering(path: Path, *wrapped: int, table: bool) -> str:
+    """Six particles on their way, positions wrapped into a box of 4 along some axes."""
+    rng = np.random.default_rng(3)
+    x, v = rng.uniform(0, 4, (1, 6, 2)), 3 * rng.normal(size=(1, 6, 2))
+    place = x + v * (0.01 * np.arange(200)[:, None, None]) + 0.02 * rng.normal(size=(200, 6, 2)).cumsum(0)
+    for axis in wrapped:
+        place[..., axis] %= 4
+    frame, who = np.divmod(np.arange(1200), 6)
+    rows = pd.DataFrame({"time": 0.01 * frame, "particle": who} | dict(zip("xy", place.reshape(-1, 2).T)))
+    (rows.drop(index=[400, 500]) if table else rows).to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.mark.parametrize("table", [True, False])
+@pytest.mark.parametrize(("wrapped", "edges"), [((0, 1), "4,4"), ((1,), "null,4")])
+def test_tracks_wrapped_into_an_unknown_box_are_seen(wrapped: tuple, edges: str, table: bool, tmp_path: Path):
+    path = wandering(tmp_path / "tracks.csv", *wrapped, table=table)
+    assert f"dataset.box=[{edges}]" in describe(OwnData(path)).keys
+    with pytest.raises(InputError, match=re.escape(f"such as dataset.box=[{edges}]")):
+        OwnData(path, dynamics="second_order").load()
+    box = [None if edge == "null" else float(edge) for edge in edges.split(",")]
+    assert OwnData(path, dynamics="second_order", box=box).load().box == tuple(box)
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_tracks_in_open_space_are_in_no_box(table: bool, tmp_path: Path):
+    path = wandering(tmp_path / "tracks.csv", table=table)
+    OwnData(path, dynamics="second_order").load()
+    scattered = pd.read_csv(path)  # steps across all of it, and none that goes quite across
+    scattered[["x", "y"]] = np.random.default_rng(0).uniform(0, 4, (len(scattered), 2))
+    scattered.to_csv(path, index=False)
+    OwnData(path, dynamics="second_order").load()
 
 
 TILTED = {
