@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from gnn_distill.distil.engines.engine import Engine, Memory
 from gnn_distill.distil.engines.given import GivenEngine
+from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.joint import Joint, along, vector_fronts
 from gnn_distill.distil.problem import Evidence, Problem, Settings, problem
@@ -39,6 +40,7 @@ class Work:
         jobs: components searched side by side, a thread each.
         say: prints one line of text.
         memory: where the search of this name is kept and continued.
+        enough: whether a front of the pull-back, along Δ, needs no further search.
     """
 
     engine: Engine
@@ -47,6 +49,7 @@ class Work:
     jobs: int = 1
     say: Callable[[str], None] = lambda line: None
     memory: Callable[[str], Memory | None] = lambda name: None
+    enough: Callable[[Front], bool] | None = None
 
     def fit(self, name: str, X: Any, y: Any, inputs: list[str], weights: Any, seed: int, what: str) -> Front:
         """The engine's front for one target y [S]."""
@@ -180,6 +183,8 @@ def _joint(work: Work, posed: Problem) -> Joint | None:
     size, _ = along(delta, posed.values)
     what = f"{posed.target}, all components"
     names = [posed.names[k] for k in inputs]
+    if isinstance(work.engine, OperonEngine) and work.enough is not None:
+        work = replace(work, engine=work.engine.until(work.enough))
     front = work.fit(posed.target, posed.X[:, inputs], size, names, posed.weights, work.seed, what)
     joint = vector_fronts(front, posed.X, posed.names, posed.values)
     if joint.central:

@@ -6,6 +6,7 @@ import functools
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.rollout import roll_out
 from gnn_distill.distil.motion.assemble import central_law, distilled
+from gnn_distill.distil.motion.sampling import leaves_nothing
 from gnn_distill.distil.solve import FileMemory, Work, confirmed, equations, search
 from gnn_distill.errors import InputError
 from gnn_distill.model.network import ISOTROPIC
@@ -239,6 +241,7 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
         found = distilled(work, evidence, settings)
         content, law, edges = found.equations, found.law, found.edges
     else:
+        work = replace(work, enough=leaves_nothing(evidence))
         searched = [search(work, evidence, settings, target) for target in settings.targets]
         joint = searched[0].joint
         law = None if joint is None else central_law(work, evidence, searched[0], joint)

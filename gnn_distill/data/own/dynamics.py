@@ -23,7 +23,7 @@ from gnn_distill.physics.variables import ANGLES
 
 DYNAMICS = ("auto", "second_order", "first_order")
 DIFFUSIVE, CLEAN = 0.65, 0.4  # shares of diffusion in second differences: more and less than these decide
-NOTHING, MUCH = 0.8, 0.3  # of velocities left unexplained by positions: inertia; too much for first order
+NOTHING, MUCH = 0.8, 0.3  # of a motion left unexplained: it is not of this order; too much for first order
 NOISY = 0.5  # share of random forces in accelerations that explains why nothing else does
 BOTH = 0.05  # of accelerations left unexplained, below which second order cannot be ruled out
 CLEARER = 3.0  # times that one order must explain better than the other
@@ -104,7 +104,7 @@ def judge_smooth(seen: Observed, motion: Motion) -> Verdict:
         "accelerations, on unseen frames"
     )
     kicked = motion.noise**2 > NOISY * float(np.nanmean(motion.labels**2))
-    inert = velocity > NOTHING and (acceleration < 1.0 or kicked)
+    inert = velocity > NOTHING and (acceleration < NOTHING or kicked)
     if inert or acceleration < min(1.0, velocity) / CLEARER:
         return Verdict(2, False, f"second order: {said}")
     if velocity < MUCH and velocity < acceleration / CLEARER:
@@ -357,7 +357,14 @@ def _left(features: Array, y: Array, train: npt.NDArray[np.bool_]) -> float | No
     The squared ratio of the median error to the median of `y`, so that few close encounters do not decide.
     """
     y, unseen = y - y[train].mean((0, 1)), ~train
+    size = np.linalg.norm(
+        y[train], axis=-1, keepdims=True
+    )  # what is large counts by its size, not its square
+    root = np.broadcast_to(
+        1.0 / np.sqrt(1.0 + (size / max(float(np.median(size)), 1e-300)) ** 2), y[train].shape
+    )
     known, wanted = features[train].reshape(-1, features.shape[-1]), y[train].reshape(-1)
+    known, wanted = known * root.reshape(-1, 1), wanted * root.reshape(-1)
     if len(known) < ROWS * known.shape[1] or train.all():
         return None
     scale = np.sqrt((known**2).mean(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -45,7 +45,7 @@ class OperonEngine(TrimmingEngine):
     nothing depends on the units of the data.
 
     An equation's complexity counts one for each + − × /, number and variable, three for exp, log, a power,
-    sin, cos and tanh; √x is a power.
+    sin, cos and tanh; √x is a power. A function of a function is left out, see `nested`.
 
     ```yaml
     engine: {_target_: gnn_distill.distil.engines.operon.OperonEngine, restarts: 5, generations: 250}
@@ -107,6 +107,24 @@ class OperonEngine(TrimmingEngine):
         check_problem(points.X, points.y, points.names, points.weights)
         return _Search(self, points, seed, say, memory).run()
 
+    def satisfied(self, front: Front) -> bool:
+        """Whether a front needs no further restart; points alone never tell."""
+        return False
+
+    def until(self, enough: Callable[[Front], bool]) -> OperonEngine:
+        """The same engine, which ends a search as soon as `enough` is true of its front."""
+        return _Until(**vars(self), enough=enough)
+
+
+@dataclass(frozen=True)
+class _Until(OperonEngine):
+    """See `OperonEngine.until`."""
+
+    enough: Callable[[Front], bool] = lambda front: False
+
+    def satisfied(self, front: Front) -> bool:
+        return self.enough(front)
+
 
 @dataclass(frozen=True)
 class _State:
@@ -154,6 +172,8 @@ class _Search:
     def _ended(self, state: _State, front: Front) -> bool:
         """Whether the search is over; it has found something by then, however long that took."""
         if self._left() <= 0 or state.restart >= self.engine.restarts:
+            return True
+        if self.engine.satisfied(front):
             return True
         doubtful = _share(front, self.points) > BADLY
         return state.unchanged >= self.engine.patience + (DOUBT if doubtful else 0)
@@ -231,7 +251,24 @@ def _evolve(
     columns = [f"X{i + 1}" for i in range(len(scale))]  # operon's own names, in natural units
     given = [sympy.Symbol(n) / sympy.Float(float(s)) for n, s in zip(points.names, scale, strict=True)]
     undo = dict(zip(sympy.symbols(columns), given, strict=True))
-    return [unit * found.xreplace(undo) for found in parse_all(texts, columns)]
+    found = (e for e in parse_all(texts, columns) if not nested(e))
+    return [unit * e.xreplace(undo) for e in found]
+
+
+def nested(expression: sympy.Expr) -> bool:
+    """Whether it has a function of a function, other than the logarithm of an exponential.
+
+    No force of a textbook has one, and a few numbers in such an equation draw nearly any curve.
+
+    >>> r = sympy.Symbol("r")
+    >>> nested(sympy.sin(sympy.exp(r))), nested(r * sympy.exp(-(r**2)) / sympy.tanh(r))
+    (True, False)
+    """
+    inner = [e.args[0] for e in expression.atoms(sympy.sin, sympy.cos, sympy.tanh, sympy.exp)]
+    inner += [arg for e in expression.atoms(sympy.Pow) if e.exp.free_symbols for arg in e.args]
+    kinds = sympy.sin, sympy.cos, sympy.tanh, sympy.exp, sympy.log
+    bent = any(e.has(*kinds) or any(p.exp.free_symbols for p in e.atoms(sympy.Pow)) for e in inner)
+    return bent or any(e.args[0].has(*kinds[:3], sympy.log) for e in expression.atoms(sympy.log))
 
 
 def _share(front: Front, points: Points) -> float:

@@ -258,8 +258,8 @@ def product(values: Values, signs: Array) -> Product:
         target = values.y - values.beside @ found.factors[width:]
         _, value, sender = values.meetings
         each = values.of_each(found.factors[None, :width])
-        added = sparse.coo_array((each * found.response[values.who[value]], (value, sender)))
-        added = sparse.csr_array(added.tocsr(), shape=(len(target), values.count))
+        shape, pulls = (len(target), values.count), each * found.response[values.who[value]]
+        added = sparse.coo_array((pulls, (value, sender)), shape=shape).tocsr()
         source = _solved((added.T @ (added * weight[:, None])).toarray(), added.T @ (weight * target))
         source /= max(float(np.sqrt((source**2).mean())), 1e-300)
         total = np.bincount(value, each * source[sender], minlength=len(target))

@@ -8,17 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import sympy
 
-from gnn_distill.distil.engines.engine import Engine
-from gnn_distill.distil.engines.forms import FormsEngine
-from gnn_distill.distil.engines.given import GivenEngine
-from gnn_distill.distil.engines.operon import OperonEngine
-from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.joint import Joint, along
 from gnn_distill.distil.law.assemble import nodes_of
@@ -26,8 +21,8 @@ from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
 from gnn_distill.distil.motion.choose import beaten, rated
 from gnn_distill.distil.motion.curves import Curves
 from gnn_distill.distil.motion.edges import joined, joined_law
-from gnn_distill.distil.motion.fit import Form, fit, typical
-from gnn_distill.distil.motion.hidden import Found, described, in_kinds, unsure
+from gnn_distill.distil.motion.fit import fit, typical
+from gnn_distill.distil.motion.hidden import Found, described, in_kinds, indistinct, unsure
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
 from gnn_distill.distil.motion.kicks import unkicked
 from gnn_distill.distil.motion.law import apart as laws_apart
@@ -40,27 +35,32 @@ from gnn_distill.distil.motion.law import (
     stated_potential,
     written,
 )
-from gnn_distill.distil.motion.points import entry, front
-from gnn_distill.distil.motion.prepare import Prepared, plainly, prepared
-from gnn_distill.distil.motion.reach import MUCH, nearer
+from gnn_distill.distil.motion.points import entry
+from gnn_distill.distil.motion.prepare import plainly
+from gnn_distill.distil.motion.reach import MUCH
 from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import (
     ALL,
     MANY,
-    OUTRIGHT,
     edges_of,
     every,
-    halves,
-    is_exact,
     is_loud,
-    is_scarce,
     joined_graphs,
     rows_of,
     samples_of,
 )
-from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates
-from gnn_distill.distil.motion.shared import settled
-from gnn_distill.distil.motion.trust import alike, errors, nothing, unexplained, verdict, within_a_step
+from gnn_distill.distil.motion.search import Chosen, Rows, Search, candidates
+from gnn_distill.distil.motion.settle import begun, choice, forms_of
+from gnn_distill.distil.motion.trust import (
+    alike,
+    carried,
+    errors,
+    fitting,
+    nothing,
+    unexplained,
+    verdict,
+    within_a_step,
+)
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found as Solved
 from gnn_distill.distil.solve import Work
@@ -85,17 +85,25 @@ class Distilled:
 
 def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     """Equations for each function of a network of basis `isotropic`, and the law made of them."""
-    ready, found = _begun(work, evidence, settings)
+    ready, found = begun(work, evidence, settings)
     each = ready.one_by_one(settings) if found.rest >= DONE else None
     if each is not None:
         work.say("  no law that groups of pairs share is as exact as the labels: one law for each group")
-        other = _choice(work, each)
+        other = choice(work, each)
         if other.rest < max(DONE, MUCH * found.rest):
             ready, found = each, other
     evidence, chosen, unseen, fronts = found.evidence, found.chosen, found.rows[1], found.fronts
     law, edges = None, None
     if chosen.form.terms:
         law = _law(evidence, chosen, ready.hidden, ready.curves, found.classes)
+    if law is not None and ready.hidden is not None and evidence.optional and indistinct(law[1]["hidden"]):
+        work.say("  these strengths do not differ by more than their errors: individuals are taken for alike")
+        plain = plainly(evidence, settings)
+        other = choice(work, plain)
+        if other.chosen.form.terms and other.rest < max(DONE, found.rest):
+            ready, chosen, unseen, fronts = plain, other.chosen, other.rows[1], other.fronts
+            evidence = other.evidence
+            law = _law(evidence, chosen, None, None, other.classes)
     if "u" in ready.points:
         law, edges = _pair_by_pair(work, evidence, chosen, law, ready.points["u"])
     if law is not None:
@@ -110,107 +118,6 @@ def distilled(work: Work, evidence: Evidence, settings: Settings) -> Distilled:
     if law is None:
         content["trust"] = nothing(unseen.motion, evidence.noise, unseen.told, evidence.order)
     return Distilled(content, law, edges)
-
-
-def _begun(work: Work, evidence: Evidence, settings: Settings) -> tuple[Prepared, _Choice]:
-    """The choice for particles that are alike, if it leaves next to nothing; else with all that differs."""
-    wanted = bool(evidence.individuals) and not evidence.optional  # strengths that the user asks for
-    asked = is_exact(evidence) and not wanted
-    if asked:
-        ready = plainly(evidence, settings)
-        if (known := _known(work, ready)) is not None:
-            return ready, _settled(work, ready, known)
-    ready = prepared(work, evidence, settings)
-    same = asked and ready.hidden is None and ready.evidence is evidence and len(ready.groups.each) <= 1
-    return ready, _settled(work, ready, None) if same else _choice(work, ready)
-
-
-class _Choice(NamedTuple):
-    """What the data chose.
-
-    Attributes:
-        chosen: the forms of the law.
-        classes: groups of pairs that have laws of their own, see `Motion.groups`.
-        evidence: with the distance up to which pairs act, where one was found.
-        rows: that fits saw, and that judged.
-        rest: share of the motion that the law leaves beyond noise.
-        fronts: of the search for each function.
-    """
-
-    chosen: Chosen
-    classes: Mapping[str, sympy.Expr]
-    evidence: Evidence
-    rows: tuple[Rows, Rows]
-    rest: float
-    fronts: Mapping[str, Front]
-
-
-def _search(work: Work, ready: Prepared, fronts: Mapping[str, Front]) -> tuple[Search, Rounds]:
-    """The choice among forms of textbooks and of these fronts, and what further rounds need."""
-    evidence, points, curves = ready.evidence, ready.points, ready.curves
-
-    def forms(key: str) -> list[Form]:
-        found = _forms(work.engine, points[key], fronts.get(key), key)
-        return found if curves is None else curves.pairs[key].nearest(found, points[key])
-
-    few, fresh = ready.few if curves is None else None, not is_scarce(evidence)
-    search = Search(few, *ready.sides, evidence.order, forms, work.say, fresh)
-    return search, Rounds(work, search, points, 1.0 if ready.sides[0].motion.count else evidence.noise)
-
-
-def _known(work: Work, ready: Prepared) -> tuple[Chosen, dict[str, Front]] | None:
-    """Known forms that leave next to nothing of exact labels: no equation could be better by what matters."""
-    if ready.curves is not None or not is_exact(ready.evidence) or not isinstance(work.engine, OperonEngine):
-        return None
-    search, rounds = _search(work, ready, {})
-    chosen = replace(search, say=lambda line: None).run()
-    if not chosen.form.terms or not replace(rounds, noise=0.0).rest(chosen) < OUTRIGHT:
-        return None
-    names = " + ".join(form.name for form in [*chosen.pairs.values(), *chosen.own])
-    work.say(f"  known forms leave next to nothing of these labels, so no equation is searched: {names}")
-    found = fit(search.seen.motion, chosen.form)
-    return chosen, {key: Front.on(ready.points[key], [found.function(key)]) for key in chosen.pairs}
-
-
-def _choice(work: Work, ready: Prepared) -> _Choice:
-    """The forms of the law: known ones where these leave next to nothing, else those of a search, too."""
-    return _settled(work, ready, _known(work, ready))
-
-
-def _settled(work: Work, ready: Prepared, known: tuple[Chosen, dict[str, Front]] | None) -> _Choice:
-    """The same, where it was seen what known forms leave."""
-    evidence, points, curves, rows = ready.evidence, ready.points, ready.curves, ready.rows
-    if known is None:
-        keys = alive(*ready.sides)
-        fronts = {key: front(work, key, points[key], len(keys)) for key in keys}
-        search, rounds = _search(work, ready, fronts)
-        chosen = search.run()
-    else:
-        (chosen, fronts), (search, rounds) = known, _search(work, ready, {})
-    classes = rows[0].motion.groups
-    plain = ready.hidden is None and curves is None and not classes
-
-    def wider(reach: float | None, search: Search, found: Chosen) -> Chosen:
-        return _looked_wider(replace(evidence, reach=reach), search, found)
-
-    cut = nearer(rounds, chosen, wider) if plain and rounds.rest(chosen) >= DONE else None
-    if cut is None or not cut.holds():
-        chosen = rounds.run(chosen)
-        if plain and rounds.rest(chosen) >= DONE:
-            chosen = wider(None, search, chosen)
-    rest = rounds.rest(chosen)
-    if cut is not None and cut.holds(rest):
-        work.say(f"  pairs act up to a distance of {cut.reach:.4g}")
-        evidence, search = replace(evidence, reach=cut.reach), cut.rounds.search
-        rows, chosen, rest = (search.seen, search.unseen), cut.chosen, cut.rest
-    if ready.hidden is None and len(ready.groups.each) > 1:
-        chosen, classes = settled(chosen, rows, ready.groups)
-        if chosen.own:  # what stood for errors of earlier forms may go
-            seen, unseen = (replace(r, motion=r.motion.grouped(classes)) for r in rows)
-            rows = seen, unseen
-            search = replace(search, seen=seen, unseen=unseen)
-            chosen = replace(chosen, own=tuple(search.own([], tuple(chosen.pairs.values()))))
-    return _Choice(chosen, classes, evidence, rows, rest, fronts)
 
 
 def _verdicts(
@@ -246,7 +153,9 @@ def central_law(
     X, names = found.problem.X, tuple(found.problem.names[k] for k in inputs)
     size, _ = along(X[:, axes], found.problem.values)
     points = Points(X[:, inputs], size, np.ones(len(X)), names)
-    choice = Search(few, seen, unseen, 2, lambda key: _forms(work.engine, points, joint.front, key), work.say)
+    choice = Search(
+        few, seen, unseen, 2, lambda key: forms_of(work.engine, points, joint.front, key), work.say
+    )
     chosen = Rounds(work, choice, {"u": points}, evidence.noise, moving=False).run(choice.run())
     if not chosen.form.terms:
         return None
@@ -259,13 +168,6 @@ def central_law(
     bounds, _ = numbers(last, law, columns, spread(last, seen_all, evidence.seed), rest)
     space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
     return law, {"equations": found.picks, "intervals": bounds, **space, **compared}
-
-
-def _forms(engine: Engine, points: Points, front: Front | None, key: str) -> list[Form]:
-    """Forms of one direction; the user's own alone where it was given."""
-    if isinstance(engine, GivenEngine) and front is not None:
-        return [Form.of(front.equations[-1].expression, key, "given", front.equations[-1].complexity)]
-    return candidates(points, front, key, engine.more if isinstance(engine, FormsEngine) else None)
 
 
 def _law(
@@ -318,10 +220,20 @@ def _law(
         content |= described(drawn, hidden.factors, evidence, seen, rest)
     terms = [in_words(k) for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
     both = [v - test.motion.labels for v in (last.predicted(test.motion), judge.told)]
+    together = carried(both[0], test.motion, evidence.noise)
     both = [unkicked(e, judge.kicks, test.motion) for e in both]
     mine, its = rated([last, last], both, test.motion)
     worse = beaten(mine, its, typical(test.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
+    if doubts and evidence.model.frame is not None and not evidence.model.frame.transverse:
+        doubts.append(
+            "No pair was asked whether it acts across the line between the two: model.transverse=true asks"
+        )
+    doubts += together
+    same = [
+        t for k, f in chosen.pairs.items() for t in chosen.tried.get(k, []) if t.fit.form.terms == f.terms
+    ]
+    trust = fitting(trust, same)
     if hidden is not None:
         doubts += unsure(hidden, trust["level"] == "exact", is_loud(evidence), content["names"])
     if curves is not None:
@@ -335,13 +247,6 @@ def _law(
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}
-
-
-def _looked_wider(evidence: Evidence, choice: Search, chosen: Chosen) -> Chosen:
-    """What acts on single particles, asked of all rows: few of them may lie behind a wall."""
-    seen, unseen = (rows_of(evidence, part, ALL, 8) for part in halves(evidence))
-    own = replace(choice, seen=seen, unseen=unseen).own([], tuple(chosen.pairs.values()))
-    return replace(chosen, own=tuple(own))
 
 
 def _pair_by_pair(

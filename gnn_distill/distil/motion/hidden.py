@@ -21,7 +21,7 @@ from gnn_distill.distil.motion.kicks import kicked, slowed
 from gnn_distill.distil.motion.law import REPLICATES, Spread
 from gnn_distill.distil.motion.samples import Index, Motion, Strengths
 from gnn_distill.distil.motion.strengths import Drawn, Weighed, drawn, weighed
-from gnn_distill.distil.motion.trust import percent
+from gnn_distill.distil.motion.trust import HARDLY, percent
 from gnn_distill.distil.motion.unlabelled import LETTERS, Labelled, kind_names
 from gnn_distill.distil.motion.weigh import convention
 from gnn_distill.distil.problem import Evidence
@@ -76,6 +76,15 @@ class Found:
 def spread(found: Drawn) -> Spread:
     """Draws of the numbers of the law."""
     return Spread(np.concatenate([found.weighed.fit.constants, found.weighed.fit.factors]), found.numbers)
+
+
+def indistinct(told: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether all individuals of `law.json` have the same strengths, within intervals or next to it."""
+    for side in ("source", "response"):
+        values, low, high = np.array([row[side] for row in told.values()]).T
+        if low.max() - high.min() > HARDLY * np.abs(values).max():
+            return False
+    return True
 
 
 def described(

@@ -8,6 +8,7 @@ Shapes: E edges, N nodes, R rows, D space dims, B bins.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ SHARES = 0.002, 0.995
 MUCH = 0.6
 """Share of what a law leaves that a more particular one may, where neither is as exact as the labels."""
 TRIED = 4
-"""Forms that are cut off."""
+"""Forms that are cut off, or about so many combinations of forms of several directions."""
 
 
 class Cut(NamedTuple):
@@ -66,35 +67,41 @@ def nearer(rounds: Rounds, chosen: Chosen, wider: Callable[[float, Search, Chose
         chosen: what was found without such a distance.
         wider: asks all rows for what acts on single particles, given such a distance.
     """
-    reach = ended(rounds.search, chosen)
-    if reach is None:
-        return None
-    search = rounds.search
-    few = None if search.few is None else search.few.nearer(reach)
-    seen, unseen = (rows.nearer(reach) for rows in (search.seen, search.unseen))
-    points = {key: told.take(np.flatnonzero(told.X[:, 0] < reach)) for key, told in rounds.points.items()}
-    closer = replace(search, few=few, seen=seen, unseen=unseen, begun=time.process_time())
-    found, rounds = closer.run(), replace(rounds, search=closer, points=points)
-    if rounds.rest(found) >= DONE:
-        for key in list(found.pairs):
-            _, forms = rounds.damped(found, key)
-            found = closer.bettered(found, key, forms) if forms else found
-    if rounds.rest(found) >= DONE:
-        found = wider(reach, closer, found)
-    return Cut(reach, rounds, found, rounds.rest(found))
+    cut, search = None, rounds.search
+    reach = ended(search, chosen)
+    while reach is not None:
+        few = None if search.few is None else search.few.nearer(reach)
+        seen, unseen = (rows.nearer(reach) for rows in (search.seen, search.unseen))
+        points = {key: told.take(np.flatnonzero(told.X[:, 0] < reach)) for key, told in rounds.points.items()}
+        closer = replace(search, few=few, seen=seen, unseen=unseen, begun=time.process_time())
+        found, rounds = closer.run(), replace(rounds, search=closer, points=points)
+        if rounds.rest(found) >= DONE:
+            for key in list(found.pairs):
+                _, forms = rounds.damped(found, key)
+                found = closer.bettered(found, key, forms) if forms else found
+        if rounds.rest(found) >= DONE:
+            found = wider(reach, closer, found)
+        last, cut = cut, Cut(reach, rounds, found, rounds.rest(found))
+        if cut.rest < DONE or (last is not None and cut.rest > MUCH * last.rest):
+            break
+        reach = ended(search, found, reach)  # better forms know better where they end
+    return cut
 
 
-def ended(search: Search, chosen: Chosen) -> float | None:
+def ended(search: Search, chosen: Chosen, guess: float = np.inf) -> float | None:
     """The distance beyond which the forms that were tried had better not act; None where there is none."""
-    if len(chosen.pairs) != 1 or search.seen.motion.groups:
+    if not chosen.pairs or search.seen.motion.groups:
         return None
-    ((key, form),) = chosen.pairs.items()
-    tried = sorted(chosen.tried.get(key, []), key=lambda t: float(t.losses.mean()))
-    forms = [form, *(t.fit.form for t in tried if t.fit.form.terms)][:TRIED]
-    found = [_cut(search, form, chosen.own) for form in forms]
-    if search.order == 2 and key[:1] == "u":  # a dashpot ends with the contact
+    every = []
+    for key, form in chosen.pairs.items():
+        tried = sorted(chosen.tried.get(key, []), key=lambda t: float(t.losses.mean()))
+        every.append([form, *(t.fit.form for t in tried if t.fit.form.terms)][:TRIED])
+    few = round(TRIED ** (1 / len(every)))
+    forms = [together(*some) for some in itertools.product(*(each[:few] for each in every))]
+    found = [_cut(search, form, chosen.own, guess) for form in forms]
+    if search.order == 2 and key[:1] == "u" and len(every) == 1:  # a dashpot ends with the contact
         d = search.seen.motion.named["d"]
-        found += [_cut(search, damped(f, key, d)[0], chosen.own, length_of(f, d)) for f in forms]
+        found += [_cut(search, damped(f, key, d)[0], chosen.own, length_of(f, d)) for f in every[0]]
     reach, cut = min(found, key=lambda one: float(np.mean(np.abs(one[1][0]))))
     whole = fit(search.seen.motion, chosen.form, search.seen.beside([]))
     both = [_errors(whole, search.unseen), cut[1]]

@@ -17,6 +17,7 @@ import sympy
 
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.motion.alone import suggested
 from gnn_distill.distil.motion.fit import Form, Term, fit, together
 from gnn_distill.distil.motion.friction import damped
 from gnn_distill.distil.motion.search import MOST, Chosen, Search
@@ -63,11 +64,13 @@ class Rounds:
         def left() -> float:
             return seconds - (time.process_time() - begun)
 
+        more: tuple[Form, ...] = ()
         for step in self._steps(known, left):
             key, forms = step(chosen)
             if forms:
-                search = replace(self.search, begun=time.process_time(), seconds=left())
-                chosen = search.bettered(chosen, key, forms)
+                more += tuple(forms) if key == "own" else ()
+                search = replace(self.search, begun=time.process_time(), seconds=left(), more=more)
+                chosen = search.alone(chosen) if key == "own" else search.bettered(chosen, key, forms)
             if left() <= 0 or self.rest(chosen) < DONE:
                 break
         return chosen
@@ -82,6 +85,8 @@ class Rounds:
 
     def _steps(self, keys: Sequence[str], left: Callable[[], float]) -> Iterator[Step]:
         """What is tried, without end where the engine draws anew each time."""
+        if "own" in self.search.seen.network and self.moving:
+            yield lambda chosen: ("own", suggested(self.work, self.search, chosen, 0, left()))
         for key in keys:
             yield functools.partial(self.damped, key=key)
         for key, ways in itertools.product(keys, (0, 1)):

@@ -5,14 +5,18 @@ Shapes: E edges, R rows, D space dims.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from gnn_distill.data.graphs import Subset, View
 from gnn_distill.data.receivers import Receivers
+from gnn_distill.distil.expressions.front import Front
+from gnn_distill.distil.motion.fit import Form, fit
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.distil.motion.search import Parts, Rows
+from gnn_distill.distil.motion.search import MOST, Parts, Rows
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.unlabelled import labelled
 from gnn_distill.distil.problem import Evidence
@@ -28,6 +32,8 @@ LOUD, MORE = 0.3, 4
 """Share of noise in typical labels from which on so many times the edges are needed."""
 OUTRIGHT = 5e-5
 """Share of exact labels that is next to nothing: sixty times less than forms must differ by to matter."""
+TRIED = 3
+"""Equations of a front, those of the least loss, that are asked whether they explain labels outright."""
 WHOLE, SAMPLED = 5_000_000, 400_000
 """Edges at most of rows that are digested, and of those on which columns are looked at."""
 
@@ -67,6 +73,26 @@ def is_loud(evidence: Evidence) -> bool:
 def is_exact(evidence: Evidence) -> bool:
     """Whether labels are so exact that a law may leave next to nothing of them."""
     return evidence.noise < OUTRIGHT * float(evidence.test.accelerations.abs().nanmedian())
+
+
+def leaves_nothing(evidence: Evidence) -> Callable[[Front], bool] | None:
+    """Whether an equation of a front, along Δ, explains exact labels outright; None where these are not.
+
+    What explains the motion to 5e-5 cannot be improved on by searching the network's messages further.
+    """
+    if not is_exact(evidence):
+        return None
+    motion = motion_of(evidence, evidence.train, FEW, 1)
+    size = float(np.abs(motion.labels).mean())
+
+    def enough(front: Front) -> bool:
+        best = sorted(front.equations, key=lambda e: e.loss)[:TRIED]
+        forms = [Form.of(e.expression, "u", "", e.complexity) for e in best if e.expression.free_symbols]
+        fits = (fit(motion, form) for form in forms if form.cost <= MOST)
+        rests = (float(np.abs(f.predicted(motion) - motion.labels).mean()) for f in fits)
+        return any(rest < OUTRIGHT * size for rest in rests)
+
+    return enough
 
 
 def is_scarce(evidence: Evidence) -> bool:

@@ -162,6 +162,7 @@ class Search:
         fresh: whether the network has not seen the rows that choose.
         seconds: of the processor, after which no form beyond the first `LEAST` is fitted any more.
         begun: when they began.
+        more: forms that may act on single particles, beside those of the list.
     """
 
     few: Rows | None
@@ -173,6 +174,7 @@ class Search:
     fresh: bool = True
     seconds: float = 25.0
     begun: float = field(default_factory=time.process_time)
+    more: tuple[Form, ...] = ()
 
     def run(self) -> Chosen:
         """Choose the parts one after another, then once more beside the others' closed forms."""
@@ -237,6 +239,12 @@ class Search:
         unsaid = chosen.unsaid and bool(self._unsaid([], [*pairs.values(), *own]))
         return replace(now, own=tuple(own), unsaid=unsaid)
 
+    def alone(self, chosen: Chosen) -> Chosen:
+        """The choice with its one-body part chosen anew."""
+        own = self.own([], tuple(chosen.pairs.values()))
+        unsaid = chosen.unsaid and bool(self._unsaid([], [*chosen.pairs.values(), *own]))
+        return replace(chosen, own=tuple(own), unsaid=unsaid)
+
     def spare(self) -> list[Form]:
         """The simplest fields, which stand beside every pair form that is tried.
 
@@ -282,7 +290,7 @@ class Search:
             return []
         motion = self.seen.motion
         place = np.stack([motion.nodes.named[a] for a in AXES[: motion.edges.columns.dim]], axis=1)
-        choices = [*self.fields(), *walls(place)]
+        choices = [*self.fields(), *walls(place), *self.more]
         pairs = self.seen.beside(told, forms), self.unseen.beside(told, forms)
         return selected(motion, self.unseen.motion, choices, pairs)
 

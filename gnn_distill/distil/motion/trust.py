@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gnn_distill.arrays import Array
+from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import Fit
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.physics.variables import AXES
@@ -28,6 +29,12 @@ NOT_PAIRS = 0.05
 """A network that leaves more than this share of the motion could not say it as a sum over pairs."""
 SLOW = 0.05
 """Share by which constants may be off because labels are averages over a step."""
+MISFIT = 2.0
+"""Mean square of what a law leaves of numbers with errors of one, from which on it does not fit them: in a
+hundred such numbers chance makes as much once in a hundred million times."""
+CARRIED, FRAMES = 0.5, 30
+"""Share of the rest that all particles of a frame have in common from which on, in so many frames at least,
+something carries them all."""
 ALIKE = 0.999
 """Correlation of two terms from which on their factors cannot be told apart."""
 GAUSSIAN = (2 / np.pi) ** 0.5
@@ -99,6 +106,45 @@ def _beyond_pairs(unsaid: float, what: str) -> str:
         f"{percent(unsaid)} of the {what} of unseen runs: forces may not add up pair by pair, something "
         "that the file does not hold may act, or there are too few data"
     )
+
+
+def fitting(trust: dict[str, str], tried: Sequence[Tried]) -> dict[str, str]:
+    """What to think of a law found in loud noise, where nothing but a free curve tells whether it fits.
+
+    Args:
+        trust: what its error says.
+        tried: the law, as it was compared with others, for each of its directions.
+    """
+    left = min((float(t.losses.mean()) for t in tried if t.count), default=0.0)
+    if left < MISFIT:
+        return trust
+    off = f"{left**0.5:.1f} standard errors from the curves that no form was given for"
+    sentence = f"No law yet: the best of the forms that were tried lies {off}, more than noise allows."
+    return {"level": "none", "sentence": sentence}
+
+
+def carried(rest: Array, test: Motion, noise: float) -> list[str]:
+    """A doubt where what is left of the motion is mostly the same for all particles of a frame.
+
+    The share is the intraclass correlation: 0 where particles err by themselves, 1 where they do so together.
+
+    Args:
+        rest: predicted less seen, shape [R, D].
+        test: rows of unseen runs.
+        noise: RMS error of a label's component.
+    """
+    frames = rest.reshape(-1, test.n, rest.shape[1])
+    if test.n < 2 or len(frames) < FRAMES or unexplained(mean(np.abs(rest), test), test, noise) < HARDLY:
+        return []
+    total = float(np.square(frames - frames.mean((0, 1))).mean())
+    together = float(np.square(frames.mean(1) - frames.mean((0, 1))).mean())
+    share = (test.n * together / max(total, 1e-300) - 1) / (test.n - 1)
+    if share < CARRIED:
+        return []
+    return [
+        f"{percent(min(share, 1.0))} of what is left is the same for all particles of a frame: something "
+        "that changes in time acts on all of them, such as a field that swings, or the camera moves"
+    ]
 
 
 def nothing(test: Motion, noise: float, network: Array, order: int) -> dict[str, str]:

@@ -65,7 +65,9 @@ def wandering(path: Path, *wrapped: int, table: bool) -> str:
     for axis in wrapped:
         place[..., axis] %= 4
     frame, who = np.divmod(np.arange(1200), 6)
-    rows = pd.DataFrame({"time": 0.01 * frame, "particle": who} | dict(zip("xy", place.reshape(-1, 2).T)))
+    rows = pd.DataFrame(
+        {"time": 0.01 * frame, "particle": who} | dict(zip("xy", place.reshape(-1, 2).T, strict=True))
+    )
     (rows.drop(index=[400, 500]) if table else rows).to_csv(path, index=False)
     return str(path)
 

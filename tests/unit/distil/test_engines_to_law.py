@@ -12,9 +12,9 @@ from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.law.closed_form import Law
-from gnn_distill.distil.motion.assemble import _forms
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.search import Rows, Search
+from gnn_distill.distil.motion.settle import forms_of
 from gnn_distill.distil.solve import Found, Work, confirmed
 from gnn_distill.distil.verdict.judge import Verdict
 from gnn_distill.physics.laws import Spring
@@ -47,7 +47,7 @@ def chosen(engine, front_of):
         rows.append(Rows(part, {"u": part.pairs(f[:, None] * part.directions["u"]).reshape(-1, 1)}))
     points = Points(np.stack([part.named[n] for n in NAMES], axis=1), f, np.ones(len(f)), NAMES)
     front = front_of(points)
-    search = Search(*rows, 2, lambda key: _forms(engine, points, front, key))
+    search = Search(*rows, 2, lambda key: forms_of(engine, points, front, key))
     return Rounds(Work(engine, 0), search, {"u": points}).run(search.run()), parts
 
 

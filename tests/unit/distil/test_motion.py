@@ -20,7 +20,7 @@ from gnn_distill.distil.motion.own import fields, selected, walls
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import Rows, Search, candidates
 from gnn_distill.distil.motion.segments import motion
-from gnn_distill.distil.motion.trust import alike, errors, verdict, within_a_step
+from gnn_distill.distil.motion.trust import MISFIT, alike, carried, errors, fitting, verdict, within_a_step
 from gnn_distill.physics.variables import Columns
 
 N = 6
@@ -269,6 +269,32 @@ def test_steps_that_are_long_for_a_force_are_said():
     data = graphs(pair=lambda d: np.exp(-2 * d), drag=0, trap=0, field=0)
     found = fit(rows(data), pushed)
     assert not within_a_step(found, rows(data), 0.01) and within_a_step(found, rows(data), 1.0)
+
+
+@pytest.mark.parametrize("swing", [0.0, 1.5])
+def test_what_carries_all_particles_of_a_frame_is_seen(swing: float):
+    data = graphs(noise=0.05, drag=0, trap=0, field=0)
+    shared = swing * np.cos(0.4 * np.arange(len(data)))[:, None, None] * np.array([1.0, 0.0])
+    part = rows(dataclasses.replace(data, accelerations=data.accelerations + torch.tensor(shared).float()))
+    found = fit(part, form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"))
+    rest = found.predicted(part) - part.labels
+    said = carried(rest, part, 0.05)
+    assert bool(said) == (swing > 0)
+    assert not swing or re.search(r"9\d % of what is left is the same for all particles of a frame", said[0])
+    alone = rest + np.random.default_rng(0).normal(size=rest.shape) * 2 * np.abs(rest).max()
+    assert not carried(alone, part, 0.05)  # each by itself, and far more than noise
+
+
+def test_in_loud_noise_a_law_that_misses_the_free_curves_is_none():
+    part = rows(graphs(noise=0.05, drag=0, trap=0, field=0))
+    one = compared([fit(part, form("1/d**2"))], part)[0]
+    exact = {"level": "exact", "sentence": "As exact as the data."}
+
+    def left(value: float) -> dict[str, str]:
+        return fitting(exact, [dataclasses.replace(one, losses=np.full(20, value), count=300)])
+
+    assert left(0.9) == left(0.99 * MISFIT) == fitting(exact, [one]) == fitting(exact, []) == exact
+    assert left(4.0)["level"] == "none" and "2.0 standard errors" in left(4.0)["sentence"]
 
 
 @pytest.mark.parametrize("window", [7, 15])

@@ -14,7 +14,6 @@ from gnn_distill.distil.engines.engine import TrimmingEngine
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.points import Points
-from gnn_distill.distil.motion.assemble import _choice
 from gnn_distill.distil.motion.fit import Fit, Form, fit, holds
 from gnn_distill.distil.motion.groups import Groups
 from gnn_distill.distil.motion.law import written
@@ -23,6 +22,7 @@ from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import LEAST, MOST, Chosen, Rows, Search, candidates
 from gnn_distill.distil.motion.segments import motion
+from gnn_distill.distil.motion.settle import choice
 from gnn_distill.distil.motion.shapes import shortest
 from gnn_distill.distil.motion.trust import nothing
 from gnn_distill.distil.solve import Work
@@ -158,9 +158,9 @@ def test_nothing_is_searched_where_known_forms_leave_next_to_nothing(pair, known
     work = Work(Unasked(), 0)
     if not known or noise:
         with pytest.raises(AssertionError, match="an equation was searched"):
-            _choice(work, ready)
+            choice(work, ready)
         return
-    found = _choice(work, ready)
+    found = choice(work, ready)
     assert found.chosen.pairs["u"].name == "inverse square" and found.rest < 1e-6
     (equation,) = found.fronts["u"].equations
     assert evaluate(equation.expression, np.stack(columns, 1), NAMES) == pytest.approx(

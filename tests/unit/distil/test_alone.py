@@ -1,0 +1,93 @@
+"""What acts on single particles may be anything: the engine finds what no list has."""
+
+import numpy as np
+import pytest
+import sympy
+import torch
+
+from gnn_distill.data.graphs import Subset, complete_graph
+from gnn_distill.distil.engines.operon import OperonEngine, nested
+from gnn_distill.distil.motion.alone import suggested, summands
+from gnn_distill.distil.motion.fit import Form
+from gnn_distill.distil.motion.rounds import Rounds
+from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.distil.motion.search import Rows, Search
+from gnn_distill.distil.motion.segments import motion
+from gnn_distill.distil.solve import Work
+from gnn_distill.physics.variables import Columns
+
+N, COLUMNS = 4, Columns(2, softening=0.0)
+ENGINE = OperonEngine(generations=60, population=500, seconds=40.0)
+
+
+def rows(field, count: int, seed: int) -> Rows:
+    """Snapshots of particles that repel each other by 0.8/d in a field of x [..., 2]."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros((count, N, COLUMNS.count))
+    x[..., :2], x[..., COLUMNS.mass] = 1.5 * rng.normal(size=(count, N, 2)), 1.0
+    x[..., COLUMNS.velocity] = rng.normal(size=(count, N, 2))
+    delta = x[:, :, None, :2] - x[:, None, :, :2]
+    d2 = (delta**2).sum(-1) + np.eye(N)
+    a = (0.8 / d2 * (1 - np.eye(N)))[..., None] * delta
+    a = a.sum(2) + field(x[..., :2])
+    of = torch.arange(count) * 20 // count
+    data = Subset(torch.tensor(x).float(), torch.tensor(a).float(), None, of, softening=0.0)
+    part = motion(data, complete_graph(N))
+    return Rows(part, {"u": told(part), "own": part.inner(field_of(part, field)).reshape(-1, 1)})
+
+
+def told(part: Motion) -> np.ndarray:
+    return part.pairs(0.8 / part.named["d"][:, None] * part.directions["u"]).reshape(-1, 1)
+
+
+def field_of(part: Motion, field) -> np.ndarray:
+    return field(np.stack([part.nodes.named[axis] for axis in "xy"], axis=1))
+
+
+def wavy(x: np.ndarray) -> np.ndarray:
+    return np.stack([1.4 * np.sin(2.1 * x[..., 0]), -0.3 * x[..., 1] ** 3], -1)
+
+
+def search(field) -> Search:
+    parts = [rows(field, count, k) for k, count in enumerate((100, 300, 200))]
+    form = Form.of(sympy.sympify("1.0/d"), "u", "inverse distance", 3)
+    return Search(*parts, 2, lambda key: [form])
+
+
+def test_a_field_of_no_list_is_found():
+    choice = search(wavy)
+    chosen = Rounds(Work(ENGINE, 0), choice, {}, moving=True).run(choice.run())
+    assert sorted(f.name.split(" along ")[1] for f in chosen.own) == ["x", "y"]
+    unseen = choice.unseen.motion
+    place = np.stack([unseen.nodes.named[axis] for axis in "xy"], axis=1)
+    own = sum(f.columns(unseen, f.start).reshape(-1, 2) for f in chosen.own)
+    for axis, factor in enumerate((1.4, -0.3)):
+        true = wavy(place)[:, axis]
+        assert own[:, axis] * (true @ own[:, axis]) / (own[:, axis] @ own[:, axis]) == pytest.approx(
+            true, abs=1e-3
+        )
+        assert (true @ own[:, axis]) / (own[:, axis] @ own[:, axis]) == pytest.approx(factor, rel=1e-3)
+
+
+def test_nothing_is_suggested_where_pairs_are_all():
+    choice = search(lambda x: 0.0 * x)
+    assert suggested(Work(ENGINE, 0), choice, choice.run(), 0, 10.0) == []
+
+
+def test_summands_have_a_factor_and_constants_each():
+    found = summands(sympy.sympify("1.9*x - 0.75*x**3 + 0.4*sin(2.4*x + 0.1)*y + 3.0"), 0, 2)
+    assert [len(f.symbols) for f in found] == [0, 0, 2]
+    assert {f.name for f in found} >= {"x along x", "x**3 along x"}
+    assert all(f.terms[0].forms[1] == 0 for f in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [("sin(exp(r))", True), ("tanh(cos(r))*r", True), ("r**tanh(r)", True), ("exp(exp(-r))", True)]
+    + [
+        (t, False)
+        for t in ("exp(-r**2)/r", "log(1 + exp(r))", "r**1.7 - sin(2*r)", "2.0**r", "sqrt(1 + exp(r))")
+    ],
+)
+def test_functions_of_functions(text: str, known: bool):
+    assert nested(sympy.sympify(text)) is known
