@@ -25,7 +25,8 @@ DYNAMICS = ("auto", "second_order", "first_order")
 DIFFUSIVE, CLEAN = 0.65, 0.4  # shares of diffusion in second differences: more and less than these decide
 NOTHING, MUCH = 0.8, 0.3  # of a motion left unexplained: it is not of this order; too much for first order
 NOISY = 0.5  # share of random forces in accelerations that explains why nothing else does
-BOTH = 0.05  # of accelerations left unexplained, below which second order cannot be ruled out
+BOTH = 0.05  # of accelerations left unexplained in a single run, below which second order cannot be ruled out
+NEARLY = 0.01  # the same of several runs, where particles begin to move more often
 CLEARER = 3.0  # times that one order must explain better than the other
 PAIRS = 150_000  # that are enough to compare by
 NEAREST = 64  # neighbours of a sighting that are looked at, where frames hold different particles
@@ -109,9 +110,9 @@ def judge_smooth(seen: Observed, motion: Motion) -> Verdict:
         return Verdict(2, False, f"second order: {said}")
     if velocity < MUCH and velocity < acceleration / CLEARER:
         runs = len(seen.positions) if seen.sighted is None else len(np.unique(seen.sighted.run))
-        if runs == 1 and acceleration < BOTH:
-            why = f"{said}: in a single run that comes to rest both orders do"
-            raise InputError("dataset.dynamics", "auto", f"{why}; record more runs, or {CHOOSE}")
+        if acceleration < (BOTH if runs == 1 else NEARLY):
+            why = f"{said}: in runs that come to rest both orders do"
+            raise InputError("dataset.dynamics", "auto", f"{why}; record how more of them begin, or {CHOOSE}")
         return Verdict(1, False, f"first order: {said}")
     raise InputError("dataset.dynamics", "auto", f"{said}, which decides nothing: {CHOOSE}")
 
@@ -190,7 +191,8 @@ def _alone(seen: Observed, motion: Motion, target: Array, moving: bool, known: A
         found = []
         for groups in (of, kind):
             each = [
-                _left(terms[here], y[here], train[here]) for here in (groups == k for k in np.unique(groups))
+                _left(terms[here], y[here], train[here], moving)
+                for here in (groups == k for k in np.unique(groups))
             ]
             found.append(None if None in each else float(np.mean([e for e in each if e is not None])))
         if found[0] is not None:
@@ -254,9 +256,9 @@ def _least(
     found = []
     for hats in HATS:
         terms = pairs.summed(hats)
-        found.append(_left(np.concatenate([terms, own], -1), y, train))
+        found.append(_left(np.concatenate([terms, own], -1), y, train, moving))
         single = np.concatenate([pairs.by_sender(hats) if each_sender else terms, own], -1)
-        each = [_left(single[:, i : i + 1], y[:, i : i + 1], train) for i in range(len(receivers))]
+        each = [_left(single[:, i : i + 1], y[:, i : i + 1], train, moving) for i in range(len(receivers))]
         found.append(None if None in each else float(np.mean([share for share in each if share is not None])))
         if found[0] is not None:
             break
@@ -351,31 +353,31 @@ def _own_features(x: Array, v: Array, q: Array, m: Array, f: Array, box: Box | N
     return found
 
 
-def _left(features: Array, y: Array, train: npt.NDArray[np.bool_]) -> float | None:
+def _left(features: Array, y: Array, train: npt.NDArray[np.bool_], moving: bool) -> float | None:
     """Typical share of `y` [F, n, D] that a sum of features [F, n, D, P] leaves over where it was not fitted.
 
     The squared ratio of the median error to the median of `y`, so that few close encounters do not decide.
+    They may rule the fit to accelerations (`moving`): so there is a second one, where what is large counts by
+    its size, not by its square, and the better one is taken.
     """
     y, unseen = y - y[train].mean((0, 1)), ~train
-    size = np.linalg.norm(
-        y[train], axis=-1, keepdims=True
-    )  # what is large counts by its size, not its square
-    root = np.broadcast_to(
-        1.0 / np.sqrt(1.0 + (size / max(float(np.median(size)), 1e-300)) ** 2), y[train].shape
-    )
     known, wanted = features[train].reshape(-1, features.shape[-1]), y[train].reshape(-1)
-    known, wanted = known * root.reshape(-1, 1), wanted * root.reshape(-1)
     if len(known) < ROWS * known.shape[1] or train.all():
         return None
-    scale = np.sqrt((known**2).mean(0))
-    known = known / np.where(scale > 0, scale, 1.0)
-    square, onto = known.T @ known / len(known), known.T @ wanted / len(known)
-    size = max(float(np.median(np.linalg.norm(y[unseen], axis=-1))), 1e-300)
-    found = []
-    for ridge in RIDGES:
-        factors = np.linalg.solve(square + ridge * np.eye(len(square)), onto) / np.where(
-            scale > 0, scale, 1.0
-        )
-        error = np.linalg.norm(y[unseen] - features[unseen] @ factors, axis=-1)
-        found.append((float(np.median(error)) / size) ** 2)
-    return min(found)
+    size = np.linalg.norm(y, axis=-1)
+    usual = max(float(np.median(size[train])), 1e-300)
+    less = np.repeat(1.0 / np.sqrt(1.0 + (size[train] / usual) ** 2), y.shape[-1])
+    shares = []
+    for weight in (np.ones(len(wanted)), less):
+        known_, wanted_ = known * weight[:, None], wanted * weight
+        scale = np.sqrt((known_**2).mean(0))
+        scale = np.where(scale > 0, scale, 1.0)
+        known_ = known_ / scale
+        square, onto = known_.T @ known_ / len(known_), known_.T @ wanted_ / len(known_)
+        found = []
+        for ridge in RIDGES:
+            factors = np.linalg.solve(square + ridge * np.eye(len(square)), onto) / scale
+            error = np.linalg.norm(y[unseen] - features[unseen] @ factors, axis=-1)
+            found.append(float(np.median(error)) / max(float(np.median(size[unseen])), 1e-300))
+        shares.append(min(found) ** 2)
+    return min(shares) if moving else shares[0]

@@ -36,7 +36,11 @@ def suggested(work: Work, search: Search, chosen: Chosen, k: int, seconds: float
         k: number of the round, which draws its own points.
         seconds: of the processor.
     """
-    if not isinstance(work.engine, OperonEngine) or search.few is None or seconds < search.seen.motion.edges.columns.dim:
+    if (
+        not isinstance(work.engine, OperonEngine)
+        or search.few is None
+        or seconds < search.seen.motion.edges.columns.dim
+    ):
         return []
     motion, dim = search.seen.motion, search.seen.motion.edges.columns.dim
     pairs = together(*chosen.pairs.values())

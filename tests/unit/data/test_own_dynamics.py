@@ -106,15 +106,17 @@ def test_the_order_is_found_where_kinds_without_labels_obey_laws_of_their_own(tm
     assert data.order == 1 and "unexplained" in data.notes[0]
 
 
-@pytest.mark.parametrize(("runs", "order"), [(1, None), (10, 1)])
-def test_one_run_that_comes_to_rest_does_not_tell_its_order(
-    tmp_path, monkeypatch, runs: int, order: int | None
+@pytest.mark.parametrize(
+    ("runs", "rest", "order"), [(1, 0.005, None), (1, 0.04, None), (10, 0.005, None), (10, 0.04, 1)]
+)
+def test_runs_that_come_to_rest_do_not_tell_their_order(
+    tmp_path, monkeypatch, runs: int, rest: float, order: int | None
 ):
-    """Its velocities are functions of its positions, whatever made them."""
-    left = iter([0.0005, 0.005])  # as of eight animals that align, with gaps in their tracks
+    """Velocities are functions of positions then, whatever made them."""
+    left = iter([0.0005, rest])  # as of eight animals that align, or of people who head somewhere
     monkeypatch.setattr(dynamics, "_unexplained", lambda *args, **more: next(left))
     if order is None:
-        with pytest.raises(InputError, match=r"dataset.dynamics.*single run that comes to rest"):
+        with pytest.raises(InputError, match=r"dataset.dynamics.*runs that come to rest"):
             loaded(tmp_path, flowing(17, sims=runs))
     else:
         assert loaded(tmp_path, flowing(17, sims=runs)).order == order
