@@ -36,19 +36,18 @@ def suggested(work: Work, search: Search, chosen: Chosen, k: int, seconds: float
         k: number of the round, which draws its own points.
         seconds: of the processor.
     """
-    if (
-        not isinstance(work.engine, OperonEngine)
-        or search.few is None
-        or seconds < search.seen.motion.edges.columns.dim
-    ):
+    motion, columns = search.seen.motion, search.seen.motion.edges.columns
+    dim, box = columns.dim, columns.box or (None,) * columns.dim
+    # in a box that repeats itself no place is another one's better
+    names = [axis for axis, edge in zip(AXES[:dim], box, strict=True) if edge is None]
+    names += VELOCITIES[:dim] if search.order >= SPEED else ()
+    if not isinstance(work.engine, OperonEngine) or search.few is None or seconds < dim or not names:
         return []
-    motion, dim = search.seen.motion, search.seen.motion.edges.columns.dim
     pairs = together(*chosen.pairs.values())
     known = fit(motion, chosen.form)
     count = len(pairs.terms)
     told = pairs.columns(motion, known.constants[: len(pairs.symbols)]) @ known.factors[:count]
     left = motion.labels - told.reshape(motion.labels.shape)
-    names = [n for n in (*AXES[:dim], *(VELOCITIES[:dim] if search.order >= SPEED else ()))]
     names += [n for n in ("m1", "q1") if np.ptp(motion.nodes.named[n]) > 0]
     X = motion.inner(np.stack([motion.nodes.named[n] for n in names], axis=1))
     drawn = np.random.default_rng([work.seed, 7, k]).permutation(len(X))[:COUNT]

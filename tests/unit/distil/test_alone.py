@@ -1,5 +1,7 @@
 """What acts on single particles may be anything: the engine finds what no list has."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import sympy
@@ -91,3 +93,11 @@ def test_summands_have_a_factor_and_constants_each():
 )
 def test_functions_of_functions(text: str, known: bool):
     assert nested(sympy.sympify(text)) is known
+
+
+def test_no_place_is_another_ones_better_in_a_periodic_box():
+    choice = search(wavy)
+    edges = dataclasses.replace(choice.seen.motion.edges, columns=Columns(2, box=(9.0, 9.0), softening=0.0))
+    boxed = dataclasses.replace(choice.seen, motion=dataclasses.replace(choice.seen.motion, edges=edges))
+    job = dataclasses.replace(choice, seen=boxed, order=1)
+    assert suggested(Work(ENGINE, 0), job, choice.run(), 0, 10.0) == []
