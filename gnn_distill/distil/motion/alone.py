@@ -69,10 +69,15 @@ def suggested(work: Work, search: Search, chosen: Chosen, k: int, seconds: float
 
 
 def summands(expression: sympy.Expr, axis: int, dim: int) -> list[Form]:
-    """Each summand of an equation for one component as a form with a factor; plain numbers are left out."""
-    found = []
-    for summand in sympy.Add.make_args(sympy.expand(expression)):
-        plain = sympy.Mul(*(f for f in sympy.Mul.make_args(summand) if f.free_symbols))
+    """Each summand of an equation for one component as a form with a factor; plain numbers are left out.
+
+    With a power of a coordinate come the lower ones, in whose place a search may have found it.
+    """
+    found, parts_of = [], sympy.Add.make_args(sympy.expand(expression))
+    bare = [sympy.Mul(*(f for f in sympy.Mul.make_args(e) if f.free_symbols)) for e in parts_of]
+    powers = [e for e in bare if e.is_Pow and e.base.is_Symbol and e.exp.is_Integer and e.exp > 2]
+    lower = [e.base**k for e in powers for k in range(2, int(e.exp))]
+    for plain in dict.fromkeys([*bare, *lower]):
         if not plain.free_symbols:
             continue
         parts = template(plain)

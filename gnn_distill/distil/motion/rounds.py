@@ -64,7 +64,7 @@ class Rounds:
         def left() -> float:
             return seconds - (time.process_time() - begun)
 
-        more: tuple[Form, ...] = ()
+        more = self.search.more
         for step in self._steps(known, left):
             key, forms = step(chosen)
             if forms:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import sympy
 
 from gnn_distill.distil.engines.engine import Engine
@@ -21,7 +22,7 @@ from gnn_distill.distil.motion.alone import suggested
 from gnn_distill.distil.motion.fit import Form, fit
 from gnn_distill.distil.motion.points import front
 from gnn_distill.distil.motion.prepare import Prepared, plainly, prepared
-from gnn_distill.distil.motion.reach import nearer
+from gnn_distill.distil.motion.reach import MUCH, nearer
 from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import ALL, OUTRIGHT, halves, is_exact, is_scarce, rows_of
 from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates
@@ -29,21 +30,22 @@ from gnn_distill.distil.motion.shared import settled
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Work
 
-SECONDS = 12.0
-"""Of the processor, for what acts on single particles where known forms do not say it."""
+SECONDS, TURNS = 12.0, 4
+"""Of the processor, for what acts on single particles where known forms do not say it, and turns at most."""
 
 
 def begun(work: Work, evidence: Evidence, settings: Settings) -> tuple[Prepared, Choice]:
     """The choice for particles that are alike, if it leaves next to nothing; else with all that differs."""
     wanted = bool(evidence.individuals) and not evidence.optional  # strengths that the user asks for
-    asked = is_exact(evidence) and not wanted
+    asked, more = is_exact(evidence) and not wanted, list[Form]()
     if asked:
         ready = plainly(evidence, settings)
-        if (known := knownforms_of(work, ready)) is not None:
-            return ready, settle(work, ready, known)
+        known, more = known_forms(work, ready)
+        if known is not None:
+            return ready, settle(work, ready, known, more)
     ready = prepared(work, evidence, settings)
     same = asked and ready.hidden is None and ready.evidence is evidence and len(ready.groups.each) <= 1
-    return ready, settle(work, ready, None) if same else choice(work, ready)
+    return ready, settle(work, ready, None, more) if same else choice(work, ready)
 
 
 class Choice(NamedTuple):
@@ -85,55 +87,64 @@ def search_of(
 
 
 class Known(NamedTuple):
-    """Forms of a law that leave next to nothing, those of pairs as fronts, and what is of no list."""
+    """Forms of a law that leave next to nothing, and those of pairs as fronts."""
 
     chosen: Chosen
     fronts: dict[str, Front]
-    more: Sequence[Form]
 
 
-def knownforms_of(work: Work, ready: Prepared) -> Known | None:
+def known_forms(work: Work, ready: Prepared) -> tuple[Known | None, list[Form]]:
     """Known forms that leave next to nothing of exact labels: no equation could be better by what matters.
 
-    Where they leave more, what acts on single particles may be of no list; then it is searched for.
+    Where they leave more, what acts on single particles may be of no list; then it is searched for, by turns
+    with pairs, for as long as each turn leaves much less.
+
+    Returns:
+        The forms, None where they leave more; and those for single particles that are of no list.
     """
+    more: list[Form] = []
     if ready.curves is not None or not is_exact(ready.evidence) or not isinstance(work.engine, OperonEngine):
-        return None
-    quiet, more = replace(work, say=lambda line: None), list[Form]()
-    for again in (False, True):
+        return None, more
+    quiet, last = replace(work, say=lambda line: None), np.inf
+    for k in range(TURNS):
         search, rounds = search_of(quiet, ready, {}, more)
         chosen = search.run()
-        if chosen.form.terms and replace(rounds, noise=0.0).rest(chosen) < OUTRIGHT:
+        rest = replace(rounds, noise=0.0).rest(chosen) if chosen.form.terms else np.inf
+        if rest < OUTRIGHT:
             break
-        if not again and "own" in search.seen.network:
-            more = suggested(quiet, search, chosen, 0, SECONDS)
-        if again or not more:
-            return None
+        if k == TURNS - 1 or "own" not in search.seen.network or (k and rest > MUCH * last):
+            return None, more
+        new, last = suggested(quiet, search, chosen, k, SECONDS), rest
+        if not new:
+            return None, more
+        more = [*more, *(form for form in new if all(form.name != known.name for known in more))]
     names = " + ".join(form.name for form in [*chosen.pairs.values(), *chosen.own])
-    work.say(
-        f"  known forms leave next to nothing of these labels, so no equation of pairs is searched: {names}"
-    )
+    told = "known forms leave next to nothing of these labels, so no equation of pairs is searched"
+    work.say(f"  {told}: {names}")
     found = fit(search.seen.motion, chosen.form)
     fronts = {key: Front.on(ready.points[key], [found.function(key)]) for key in chosen.pairs}
-    return Known(chosen, fronts, more)
+    return Known(chosen, fronts), more
 
 
 def choice(work: Work, ready: Prepared) -> Choice:
     """The forms of the law: known ones where these leave next to nothing, else those of a search, too."""
-    return settle(work, ready, knownforms_of(work, ready))
+    return settle(work, ready, *known_forms(work, ready))
 
 
-def settle(work: Work, ready: Prepared, known: Known | None) -> Choice:
-    """The same, where it was seen what known forms leave."""
+def settle(work: Work, ready: Prepared, known: Known | None, more: Sequence[Form]) -> Choice:
+    """The same, where it was seen what known forms leave.
+
+    `more` are forms of no list that may act on single particles.
+    """
     evidence, points, curves, rows = ready.evidence, ready.points, ready.curves, ready.rows
     if known is None:
         keys = alive(*ready.sides)
         fronts = {key: front(work, key, points[key], len(keys)) for key in keys}
-        search, rounds = search_of(work, ready, fronts)
+        search, rounds = search_of(work, ready, fronts, more)
         chosen = search.run()
     else:
         chosen, fronts = known.chosen, known.fronts
-        search, rounds = search_of(work, ready, {}, known.more)
+        search, rounds = search_of(work, ready, {}, more)
     classes = rows[0].motion.groups
     plain = ready.hidden is None and curves is None and not classes
 
