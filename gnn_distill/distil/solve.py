@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -53,9 +54,15 @@ class Work:
 
     def fit(self, name: str, X: Any, y: Any, inputs: list[str], weights: Any, seed: int, what: str) -> Front:
         """The engine's front for one target y [S]."""
+        kept = self.memory(name)
+        if isinstance(kept, FileMemory):  # the same name may stand for other points later
+            points = [np.ascontiguousarray(part, dtype=np.float64) for part in (X, y)]
+            kept = replace(
+                kept, key=f"{kept.key}-{hashlib.sha256(b''.join(p.tobytes() for p in points)).hexdigest()}"
+            )
         return self.engine.fit(
             X, y, inputs, weights,
-            seed=seed, progress=lambda line: self.say(f"  {what}: {line}"), memory=self.memory(name),
+            seed=seed, progress=lambda line: self.say(f"  {what}: {line}"), memory=kept,
         )  # fmt: skip
 
 
@@ -183,7 +190,7 @@ def _joint(work: Work, posed: Problem) -> Joint | None:
     size, _ = along(delta, posed.values)
     what = f"{posed.target}, all components"
     names = [posed.names[k] for k in inputs]
-    if isinstance(work.engine, OperonEngine) and work.enough is not None:
+    if type(work.engine) is OperonEngine and work.enough is not None:
         work = replace(work, engine=work.engine.until(work.enough))
     front = work.fit(posed.target, posed.X[:, inputs], size, names, posed.weights, work.seed, what)
     joint = vector_fronts(front, posed.X, posed.names, posed.values)

@@ -16,6 +16,9 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+PATIENCE = 60.0
+"""Seconds that the second process may take to be ready; after that this one simulates."""
+
 
 def make(part: Any, **more: Any) -> Any:
     """What a `_target_` leaf describes."""
@@ -46,14 +49,16 @@ def simulated_ahead(cfg: DictConfig) -> Iterator[Callable[[], None]]:
     fork = multiprocessing.get_context("fork")
     mine, its = fork.Pipe()
 
-    def ask() -> None:
-        with suppress(EOFError, OSError):  # it has ended: there is nothing to do, or something is wrong
-            mine.send(True)
-            mine.recv()
-
     child = fork.Process(target=_simulate, args=(cfg, its, mine), daemon=True)
     child.start()
     its.close()
+
+    def ask() -> None:
+        with suppress(EOFError, OSError):  # it has ended: there is nothing to do, or something is wrong
+            mine.send(True)
+            if not mine.poll(PATIENCE):
+                child.kill()
+
     try:
         yield ask
     finally:

@@ -60,7 +60,8 @@ def wrapping(seen: Observed, box: Box | None) -> dict[int, float]:
         steps = np.diff(seen.positions, axis=1).reshape(-1, seen.positions.shape[-1])
     else:
         who = np.stack([seen.sighted.run, seen.sighted.particle], 1)
-        steps = np.diff(seen.positions[0, :, 0], axis=0)[(who[1:] == who[:-1]).all(1)]
+        next_ = (who[1:] == who[:-1]).all(1) & (np.diff(seen.sighted.frame) == 1)
+        steps = np.diff(seen.positions[0, :, 0], axis=0)[next_]
     found, span = {}, np.ptp(seen.positions, axis=(0, 1, 2))
     for axis in (k for k in range(len(span)) if box is None or box[k] is None):
         size = np.abs(steps[:, axis])
@@ -70,10 +71,13 @@ def wrapping(seen: Observed, box: Box | None) -> dict[int, float]:
     return found
 
 
-def check_space(seen: Observed) -> None:
-    """Refuse a box that positions do not fit, and tracks wrapped into one that nobody has given."""
+def check_space(seen: Observed, said: bool) -> None:
+    """Refuse a box that positions do not fit, and tracks wrapped into one that nobody has given.
+
+    Where the user has `said` a box, its open axes are open.
+    """
     check_box(seen.box, seen.positions)
-    if seen.cell is not None or not (found := wrapping(seen, seen.box)):
+    if said or seen.cell is not None or not (found := wrapping(seen, seen.box)):
         return
     known = enumerate(seen.box or (None,) * seen.positions.shape[-1])
     edges = ["null" if edge is None else f"{edge:g}" for edge in (found.get(k, e) for k, e in known)]

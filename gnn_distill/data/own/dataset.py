@@ -201,7 +201,7 @@ class OwnData:
         seen = self._as_asked(check(read(self.files, self.wanted), self.file, self.dim))
         check_charges(self.law, seen, self.file)
         seen = seen if self.box is None else replace(seen, box=tuple(self.box), cell=None)
-        check_space(seen)
+        check_space(seen, self.box is not None)
         self._check_radius(seen.box, seen.cell)
         when = self._clock(seen)
         motion = self._motion(seen, when)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import sympy
 
+from gnn_distill.distil.engines.engine import MIN_POINTS
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.refine import template
 from gnn_distill.distil.motion.choose import ROUNDED
@@ -50,12 +51,14 @@ def suggested(work: Work, search: Search, chosen: Chosen, k: int, seconds: float
     left = motion.labels - told.reshape(motion.labels.shape)
     names += [n for n in ("m1", "q1") if np.ptp(motion.nodes.named[n]) > 0]
     X = motion.inner(np.stack([motion.nodes.named[n] for n in names], axis=1))
+    if len(X) < MIN_POINTS:
+        return []
     drawn = np.random.default_rng([work.seed, 7, k]).permutation(len(X))[:COUNT]
     engine = replace(work.engine, restarts=1, drop_nearest=0.0, time_limit=seconds / dim)
     found: dict[str, Form] = {}
     for axis in range(dim):
         y = left[drawn, axis]
-        if np.abs(y).mean() < ROUNDED * typical(motion.labels):
+        if np.abs(y - np.median(y)).mean() < ROUNDED * typical(motion.labels):  # at most a constant is left
             continue
         what = f"round {k + 1}, what acts on one along {AXES[axis]}"
         job = replace(work, engine=engine)

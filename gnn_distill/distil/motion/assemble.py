@@ -225,7 +225,8 @@ def _law(
     mine, its = rated([last, last], both, test.motion)
     worse = beaten(mine, its, typical(test.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
-    if doubts and evidence.model.frame is not None and not evidence.model.frame.transverse:
+    frame = evidence.model.frame
+    if doubts and frame is not None and not frame.transverse and (columns.dim == 2 or frame.velocities):
         doubts.append(
             "No pair was asked whether it acts across the line between the two: model.transverse=true asks"
         )

@@ -67,25 +67,28 @@ def nearer(rounds: Rounds, chosen: Chosen, wider: Callable[[float, Search, Chose
         chosen: what was found without such a distance.
         wider: asks all rows for what acts on single particles, given such a distance.
     """
-    cut, search = None, rounds.search
+    best: Cut | None = None
+    search = rounds.search
     reach = ended(search, chosen)
     while reach is not None:
         few = None if search.few is None else search.few.nearer(reach)
         seen, unseen = (rows.nearer(reach) for rows in (search.seen, search.unseen))
         points = {key: told.take(np.flatnonzero(told.X[:, 0] < reach)) for key, told in rounds.points.items()}
         closer = replace(search, few=few, seen=seen, unseen=unseen, begun=time.process_time())
-        found, rounds = closer.run(), replace(rounds, search=closer, points=points)
-        if rounds.rest(found) >= DONE:
+        found, within = closer.run(), replace(rounds, search=closer, points=points)
+        if within.rest(found) >= DONE:
             for key in list(found.pairs):
-                _, forms = rounds.damped(found, key)
+                _, forms = within.damped(found, key)
                 found = closer.bettered(found, key, forms) if forms else found
-        if rounds.rest(found) >= DONE:
+        if within.rest(found) >= DONE:
             found = wider(reach, closer, found)
-        last, cut = cut, Cut(reach, rounds, found, rounds.rest(found))
+        last, cut = best, Cut(reach, within, found, within.rest(found))
+        if best is None or cut.rest < best.rest:
+            best = cut
         if cut.rest < DONE or (last is not None and cut.rest > MUCH * last.rest):
             break
         reach = ended(search, found, reach)  # better forms know better where they end
-    return cut
+    return best
 
 
 def ended(search: Search, chosen: Chosen, guess: float = np.inf) -> float | None:

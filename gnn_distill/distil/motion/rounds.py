@@ -86,7 +86,7 @@ class Rounds:
     def _steps(self, keys: Sequence[str], left: Callable[[], float]) -> Iterator[Step]:
         """What is tried, without end where the engine draws anew each time."""
         if "own" in self.search.seen.network and self.moving:
-            yield lambda chosen: ("own", suggested(self.work, self.search, chosen, 0, left()))
+            yield lambda chosen: ("own", suggested(self.work, self.search, chosen, 0, left() / 2))
         for key in keys:
             yield functools.partial(self.damped, key=key)
         for key, ways in itertools.product(keys, (0, 1)):

@@ -290,7 +290,9 @@ class Search:
             return []
         motion = self.seen.motion
         place = np.stack([motion.nodes.named[a] for a in AXES[: motion.edges.columns.dim]], axis=1)
-        choices = [*self.fields(), *walls(place), *self.more]
+        listed = [*self.fields(), *walls(place)]
+        names = {form.name for form in listed}
+        choices = [*listed, *(form for form in dict.fromkeys(self.more) if form.name not in names)]
         pairs = self.seen.beside(told, forms), self.unseen.beside(told, forms)
         return selected(motion, self.unseen.motion, choices, pairs)
 

@@ -155,7 +155,7 @@ def settle(work: Work, ready: Prepared, known: Known | None, more: Sequence[Form
     if cut is None or not cut.holds():
         chosen = rounds.run(chosen)
         if plain and rounds.rest(chosen) >= DONE:
-            chosen = wider(None, search, chosen)
+            chosen = wider(None, replace(search, more=(*search.more, *chosen.own)), chosen)
     rest = rounds.rest(chosen)
     if cut is not None and cut.holds(rest):
         work.say(f"  pairs act up to a distance of {cut.reach:.4g}")
@@ -166,7 +166,7 @@ def settle(work: Work, ready: Prepared, known: Known | None, more: Sequence[Form
         if chosen.own:  # what stood for errors of earlier forms may go
             seen, unseen = (replace(r, motion=r.motion.grouped(classes)) for r in rows)
             rows = seen, unseen
-            search = replace(search, seen=seen, unseen=unseen)
+            search = replace(search, seen=seen, unseen=unseen, more=(*search.more, *chosen.own))
             chosen = replace(chosen, own=tuple(search.own([], tuple(chosen.pairs.values()))))
     return Choice(chosen, classes, evidence, rows, rest, fronts)
 
