@@ -23,10 +23,11 @@ from gnn_distill.physics.variables import ANGLES
 
 DYNAMICS = ("auto", "second_order", "first_order")
 DIFFUSIVE, CLEAN = 0.65, 0.4  # shares of diffusion in second differences: more and less than these decide
+ALL = 0.95  # of accelerations left unexplained: nothing is
 NOTHING, MUCH = 0.8, 0.3  # of a motion left unexplained: it is not of this order; too much for first order
 NOISY = 0.5  # share of random forces in accelerations that explains why nothing else does
 BOTH = 0.05  # of accelerations left unexplained in a single run, below which second order cannot be ruled out
-NEARLY = 0.01  # the same of several runs, where particles begin to move more often
+NEARLY, SURE = 0.01, 30.0  # the same of several runs, if velocities are not so many times better explained
 CLEARER = 3.0  # times that one order must explain better than the other
 PAIRS = 150_000  # that are enough to compare by
 NEAREST = 64  # neighbours of a sighting that are looked at, where frames hold different particles
@@ -105,12 +106,13 @@ def judge_smooth(seen: Observed, motion: Motion) -> Verdict:
         "accelerations, on unseen frames"
     )
     kicked = motion.noise**2 > NOISY * float(np.nanmean(motion.labels**2))
-    inert = velocity > NOTHING and (acceleration < NOTHING or kicked)
+    inert = velocity > NOTHING and (acceleration < ALL or kicked)
     if inert or acceleration < min(1.0, velocity) / CLEARER:
         return Verdict(2, False, f"second order: {said}")
     if velocity < MUCH and velocity < acceleration / CLEARER:
         runs = len(seen.positions) if seen.sighted is None else len(np.unique(seen.sighted.run))
-        if acceleration < (BOTH if runs == 1 else NEARLY):
+        unsure = acceleration < NEARLY and velocity > acceleration / SURE
+        if unsure or (runs == 1 and acceleration < BOTH):
             why = f"{said}: in runs that come to rest both orders do"
             raise InputError("dataset.dynamics", "auto", f"{why}; record how more of them begin, or {CHOOSE}")
         return Verdict(1, False, f"first order: {said}")
