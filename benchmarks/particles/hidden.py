@@ -119,6 +119,40 @@ def grains_unlike(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
     return Tracks(x, v, times, headings=(None, "frame", "particle"), noise=1e-3, digits="%.6f"), truth
 
 
+def charges_unlike(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Charges of both signs and unlike masses in a magnet, with a drag; the control: these are written."""
+    q = dice.rng.uniform(0.5, 2.0, 6) * [1, -1, 1, 1, -1, 1]
+    m = dice.rng.uniform(0.6, 1.8, 6)
+    coupling, field, drag = dice(0.6), dice(1.2), dice(0.3)
+
+    def one_body(x: np.ndarray, v: np.ndarray, own: dict) -> np.ndarray:
+        charge, mass = (own[name][..., None] for name in ("q", "m"))
+        turned = np.stack([v[..., 1], -v[..., 0]], -1)
+        return (field * charge * turned - drag * v) / mass
+
+    def acceleration(x: np.ndarray, v: np.ndarray, _: slice) -> np.ndarray:
+        u, d = pairs(x)
+        total = np.einsum("sij,j,sijk->sik", coupling * inverse_square(d), q, u)
+        return (q / m)[:, None] * total + one_body(x, v, {"q": q, "m": m})
+
+    times = 0.01 * np.arange(60)
+    x = spread(dice.rng, (150, 6, 2), 2.0, 0.6)
+    x, v = follow(acceleration, x, dice.rng.normal(size=x.shape), times)
+    labels = tuple(map(str, range(6)))
+    shape = {name: np.broadcast_to(values, x.shape[:1] + (6,)) for name, values in (("q", q), ("m", m))}
+    truth = Truth(
+        2,
+        "a = t₁ Σ s₂ Δ/d³ + B t₁ (v_y, −v_x) − γ v₁/m₁; s = q, t = q/m",
+        {"C": coupling, "B": field, "γ": drag},
+        lambda d: coupling * inverse_square(d),
+        one_body=None if obstacle else one_body,  # which reads what the file does not hold
+        weight="1" if obstacle else "q1 q2 / m1",
+        source=dict(zip(labels, q.tolist(), strict=True)),
+        response=dict(zip(labels, (q / m).tolist(), strict=True)),
+    )
+    return Tracks(x, v, times, {} if obstacle else shape), truth
+
+
 def hidden_edges(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
     """Balls some of which springs join, drawn anew for each run, between walls; the control: all are."""
     rng, shape, strength, half, every = dice.rng, (250, 5, 2), dice(0.1), 5.0, 20
@@ -176,6 +210,7 @@ CASES = (
     Case("both_signs", both_signs, velocities=True),
     Case("unlike_dust", dust, velocities=True),
     Case("grains_unlike", grains_unlike, ("dataset.dim=3", "dataset.time_step=0.02")),
+    Case("charges_unlike", charges_unlike, velocities=True),
     Case("hidden_edges", hidden_edges, velocities=True),
     Case("planets", planets, ("dataset.dim=3",)),
 )

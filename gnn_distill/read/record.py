@@ -130,6 +130,8 @@ def _parts(model: ParticleGNN, some: Subset | Receivers) -> dict[str, Array]:
     found, nodes = pair_functions(model, some), model.graph_of(some).nodes
     x = some.features[:, :nodes].flatten(0, 1).double().cpu().numpy()
     own = {"own_x": x[:, some.columns.position], "own_v": x[:, some.columns.velocity], "own_h": found.own}
+    own |= {f"own_{name}": values for name, values in some.columns.properties(x, 1).items()}
+    own |= {"own_individual": x[:, some.columns.individual]} if some.columns.identity else {}
     return {f"function_{name}": f for name, f in found.functions.items()} | own
 
 

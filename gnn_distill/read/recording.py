@@ -174,7 +174,7 @@ class Recording:
         field: the force field of one typical particle around another.
         parts: further arrays of the sample, of a network that says what pairs and single particles do:
             `function_u`, `function_w`, `function_t`, each [E'], and positions, velocities and one-body
-            contributions of its particles, `own_x`, `own_v`, `own_h`, each [N', D].
+            contributions of its particles, `own_x`, `own_v`, `own_h`, each [N', D], beside their properties.
         mae: mean absolute error over nodes and components; `mae_per_graph` n·D times larger.
         graphs: number of graphs G.
         n: particles per graph.
@@ -219,6 +219,18 @@ class Recording:
             "mask": self.ranking.mask,
             **{f"field_{f.name}": np.asarray(getattr(self.field, f.name)) for f in fields(self.field)},
         }
+
+    def thinned(self, edges: int) -> Recording:
+        """About so many edges, all those of receivers drawn at random, and the sample's; all if fewer."""
+        if len(self.selected) <= edges:
+            return self
+        nodes, of = np.unique(self.edges.receiver, return_inverse=True)
+        drawn = np.random.default_rng(0).random(len(nodes)) < edges / len(self.selected)
+        drawn[of[self.sample.edges]] = True
+        kept = drawn[of]
+        sample = dataclasses.replace(self.sample, edges=np.cumsum(kept)[self.sample.edges] - 1)
+        values = {name: getattr(self, name)[kept] for name in ("trajectory", "selected", "pullback")}
+        return dataclasses.replace(self, edges=self.edges.where(kept), sample=sample, **values)
 
     @property
     def mae_per_graph(self) -> float:

@@ -81,7 +81,7 @@ class LawModule(nn.Module):
         self.register_buffer("strengths", table, persistent=False)
         ours, theirs = ([sided(name, side) for name in self.kinds] for side in (1, 2))
         pair = [parse(text, (*self.columns.law_names, *HIDDEN, *ours, *theirs)) for text in acceleration]
-        alone = [parse(text, (*self.columns.own_names, *ours)) for text in one_body]
+        alone = [parse(text, (*self.columns.own_names, *HIDDEN, *ours)) for text in one_body]
         numbers = constants(*pair, *alone)
         self.constants = nn.Parameter(torch.tensor([float(c) for c in numbers], dtype=torch.float64))
         names = {c: sympy.Symbol(f"c{k}") for k, c in enumerate(numbers)}

@@ -65,7 +65,7 @@ class Term:
         """What the term gives with a factor of one, shape [R, D]."""
         with np.errstate(all="ignore"):
             if self.along is None:
-                named, count = {**motion.nodes.named, **constants}, len(motion.nodes)
+                named, count = {**motion.alone, **constants}, len(motion.nodes)
                 parts = [np.broadcast_to(f(named), (count,)) for f in self.functions]
                 return motion.averaged(np.stack(parts, axis=1).astype(np.float64))
             return motion.pairs(self.each(motion, constants))

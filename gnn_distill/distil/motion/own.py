@@ -28,7 +28,9 @@ EDGES = 0.003, 0.03
 """Shares of the positions that lie beyond a wall's first guesses."""
 
 
-def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
+def fields(
+    columns: Columns, order: int, varying: Sequence[str], brought: Sequence[sympy.Expr] = ()
+) -> list[Form]:
     """Vector fields that may act on a particle, a factor each; the simplest first.
 
     Args:
@@ -36,6 +38,7 @@ def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
         order: of the equation of motion; in one of first order velocities do not act.
         varying: names of the properties of a particle that are not the same for all; others than mass and
             charge say of which kind it is, 0 or 1.
+        brought: further factors, of what individuals bring that the file does not hold.
     """
     dim = columns.dim
     place, speed = (sympy.symbols(names[:dim]) for names in (AXES, VELOCITIES))
@@ -72,6 +75,7 @@ def fields(columns: Columns, order: int, varying: Sequence[str]) -> list[Form]:
     factors += [1 / m] if "m1" in varying else []
     factors += [sympy.Symbol(name) for name in varying if name not in PROPERTIES]
     factors += [q, *([q / m] if "m1" in varying else [])] if "q1" in varying else []
+    factors += brought
     found = []
     for (name, vector), factor in itertools.product((*whole, *axes), factors):
         scaled = tuple(c * factor for c in vector)

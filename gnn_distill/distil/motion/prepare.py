@@ -11,14 +11,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import sympy
 
+from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.curves import Curves, drawn
+from gnn_distill.distil.motion.fit import Fit, together, typical
 from gnn_distill.distil.motion.groups import Groups, told_apart
 from gnn_distill.distil.motion.groups import found as found_groups
 from gnn_distill.distil.motion.hidden import Found
 from gnn_distill.distil.motion.points import points_of
 from gnn_distill.distil.motion.sampling import digestible, halves, is_loud, rows_of, samples_of
 from gnn_distill.distil.motion.search import Rows, Search, alive
+from gnn_distill.distil.motion.strengths import Weighed, weighed
 from gnn_distill.distil.motion.unlabelled import Labelled
 from gnn_distill.distil.motion.unlabelled import asked as asked_of
 from gnn_distill.distil.motion.weigh import convention, weigh
@@ -104,7 +107,7 @@ def prepared(work: Work, evidence: Evidence, settings: Settings) -> Prepared:
         few, seen, unseen = samples_of(evidence)
     hidden = _hidden(work, evidence, (few, seen, unseen)) if asked is None or asked.unsettled else None
     if hidden is not None:
-        few, seen, unseen = (_told_apart(rows, hidden) for rows in (few, seen, unseen))
+        few, seen, unseen = (_told_apart(rows, hidden.weighed) for rows in (few, seen, unseen))
     groups = found_groups(seen.motion)
     names, points = _points(evidence, settings, seen, hidden, groups)
     rows, sides = (few, seen, unseen), (seen, unseen)
@@ -137,12 +140,36 @@ def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Fo
         work.say("  individuals: all alike, none has a strength of its own")
         return None
     work.say(f"  individuals: strengths of their own ({found.mode}), by {found.fit.form.name}")
+    if not is_loud(evidence):
+        found = sharpened(found, rows, evidence.order)
     rule = convention(found, evidence.individuals, evidence.known)
     return Found(rule.shared(found), factors)
 
 
-def _told_apart(rows: Rows, hidden: Found) -> Rows:
+def sharpened(found: Weighed, rows: tuple[Rows, Rows, Rows], order: int) -> Weighed:
+    """Strengths beside closed forms of what acts on single particles, if these are better than the network's.
+
+    As found, they stand beside what the network says of single particles, and share its errors.
+    """
+    _, seen, unseen = (_told_apart(part, found) for part in rows)
+    keys = [key for key in alive(seen, unseen) if key != "u"]
+    known = replace(found.fit.form, start=tuple(found.fit.constants))
+    own = Search(None, seen, unseen, order, lambda key: []).own(keys, [known])
+    beside = [part.beside(keys) for part in (seen, unseen)]
+    again = weighed(seen.motion, together(known, *own), beside[0], found.mode, found.strengths)
+    pairs = len(known.symbols), len(known.terms)
+    fit = Fit(known, again.fit.constants[: pairs[0]], again.fit.factors[: pairs[1]], np.zeros(0))
+    network = sum(rows[2].network[key] for key in rows[2].network if key != "u")
+    before = _pair_part(found, unseen) + np.reshape(network, unseen.motion.labels.shape)
+    left = [typical(v - unseen.motion.labels) for v in (before, again.predicted(unseen.motion, beside[1]))]
+    return replace(again, fit=fit) if left[1] < left[0] else found
+
+
+def _told_apart(rows: Rows, found: Weighed) -> Rows:
     """Rows with the strengths, and with the form by which these were found in the place of the network's."""
-    weighed = rows.motion.weighed(hidden.strengths)
-    pairs = replace(hidden.weighed.fit, extra=np.zeros(0)).predicted(weighed)
-    return rows.weighed(hidden.strengths, pairs)
+    return rows.weighed(found.strengths, _pair_part(found, rows))
+
+
+def _pair_part(found: Weighed, rows: Rows) -> Array:
+    """What the pairs of a form come to with its strengths, shape [R, D]."""
+    return replace(found.fit, extra=np.zeros(0)).predicted(rows.motion.weighed(found.strengths))

@@ -114,6 +114,29 @@ class Motion:
         one, two = self.edges.individuals
         return own * self.strengths.response[one] * self.strengths.source[two]
 
+    @functools.cached_property
+    def alone(self) -> dict[str, Array]:
+        """What terms of single particles read, each of shape [N]; `s1` and `t1` where strengths are known."""
+        if self.strengths is None or self.individuals is None:
+            return dict(self.nodes.named)
+        s, t = (part[self.individuals] for part in (self.strengths.source, self.strengths.response))
+        return {**self.nodes.named, "s1": s, "t1": t}
+
+    @property
+    def brought(self) -> list[sympy.Expr]:
+        """What a force on one particle may be in proportion to, where strengths of individuals are known.
+
+        The response, as of a charge over its mass in a field; with sources that differ, too, the response
+        over the source, as 1/m of charges with a drag.
+        """
+        known = self.strengths
+        if known is None or np.ptp(known.response) == 0:
+            return []
+        s, t = sympy.symbols("s1 t1")
+        if np.array_equal(known.source, known.response):
+            return [s]
+        return [t, t / s] if np.ptp(known.source) > 0 and np.all(known.source) else [t]
+
     def weighed(self, strengths: Strengths | None, factors: Array | None = None) -> Motion:
         """The same rows with these strengths, and these factors of pairs [E]."""
         return self._as(replace(self, strengths=strengths, factors=factors))

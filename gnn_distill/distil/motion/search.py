@@ -261,7 +261,7 @@ class Search:
         return self._fields(self._varying("m1", "q1", *self._kinds()))
 
     def _fields(self, varying: Sequence[str]) -> list[Form]:
-        return fields(self.seen.motion.edges.columns, self.order, varying)
+        return fields(self.seen.motion.edges.columns, self.order, varying, self.seen.motion.brought)
 
     def _varying(self, *names: str) -> list[str]:
         """Those of these properties that are not the same for all particles."""

@@ -38,13 +38,14 @@ def begun(work: Work, evidence: Evidence, settings: Settings) -> tuple[Prepared,
     """The choice for particles that are alike, if it leaves next to nothing; else with all that differs."""
     wanted = bool(evidence.individuals) and not evidence.optional  # strengths that the user asks for
     asked, more = is_exact(evidence) and not wanted, list[Form]()
+    alike = not evidence.individuals  # else strengths are asked for before forms of no list
     if asked:
         ready = plainly(evidence, settings)
-        known, more = known_forms(work, ready)
+        known, more = known_forms(work, ready, TURNS if alike else 1)
         if known is not None:
             return ready, settle(work, ready, known, more)
     ready = prepared(work, evidence, settings)
-    same = asked and ready.hidden is None and ready.evidence is evidence and len(ready.groups.each) <= 1
+    same = asked and alike and ready.evidence is evidence and len(ready.groups.each) <= 1
     return ready, settle(work, ready, None, more) if same else choice(work, ready)
 
 
@@ -93,11 +94,11 @@ class Known(NamedTuple):
     fronts: dict[str, Front]
 
 
-def known_forms(work: Work, ready: Prepared) -> tuple[Known | None, list[Form]]:
+def known_forms(work: Work, ready: Prepared, turns: int = TURNS) -> tuple[Known | None, list[Form]]:
     """Known forms that leave next to nothing of exact labels: no equation could be better by what matters.
 
     Where they leave more, what acts on single particles may be of no list; then it is searched for, by turns
-    with pairs, for as long as each turn leaves much less.
+    with pairs, for as long as each turn leaves much less and there are `turns`.
 
     Returns:
         The forms, None where they leave more; and those for single particles that are of no list.
@@ -106,13 +107,13 @@ def known_forms(work: Work, ready: Prepared) -> tuple[Known | None, list[Form]]:
     if ready.curves is not None or not is_exact(ready.evidence) or not isinstance(work.engine, OperonEngine):
         return None, more
     quiet, last = replace(work, say=lambda line: None), np.inf
-    for k in range(TURNS):
+    for k in range(turns):
         search, rounds = search_of(quiet, ready, {}, more)
         chosen = search.run()
         rest = replace(rounds, noise=0.0).rest(chosen) if chosen.form.terms else np.inf
         if rest < OUTRIGHT:
             break
-        if k == TURNS - 1 or "own" not in search.seen.network or (k and rest > MUCH * last):
+        if k == turns - 1 or "own" not in search.seen.network or (k and rest > MUCH * last):
             return None, more
         new, last = suggested(quiet, search, chosen, k, SECONDS), rest
         if not new:

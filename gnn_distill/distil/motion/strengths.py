@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import sympy
 from scipy import sparse
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.choose import Tried, beaten, rated
-from gnn_distill.distil.motion.fit import TUNING, Fit, Form, bounds, typical
+from gnn_distill.distil.motion.fit import TUNING, Fit, Form, Term, bounds, typical
 from gnn_distill.distil.motion.kicks import hearsay
 from gnn_distill.distil.motion.samples import Motion, Strengths
 
@@ -112,8 +113,35 @@ class _Problem:
         one, two = motion.edges.individuals or (motion.edges.receiver * 0, motion.edges.receiver * 0)
         source = motion.by_sender(each * known.response[one, None], two, self.count)
         total = motion.pairs(each * known.source[two, None]).ravel()
-        place = np.arange(len(total)), self.row
-        return source, sparse.coo_array((total, place), shape=(len(total), self.count)).tocsr()
+        own = self._own(constants, factors, known)
+        return source + self._each(own[0]), self._each(total + own[1])
+
+    def _each(self, slopes: Array) -> sparse.csr_array:
+        """Slopes [R D] as columns of the individuals that rows belong to, [R D, K]."""
+        place = np.arange(len(slopes)), self.row
+        return sparse.coo_array((slopes, place), shape=(len(slopes), self.count)).tocsr()
+
+    def _own(self, constants: Array, factors: Array, known: Strengths) -> tuple[Array, Array]:
+        """Change of what acts on single particles with their own strengths, s and t, each [R D].
+
+        Exact, as the slopes of pairs are: a common factor of strengths must not seem to change anything.
+        """
+        ones, values = np.ones(self.count), dict(zip(self.form.symbols, constants, strict=True))
+        plain = self.motion.weighed(Strengths(ones, ones))
+        s, t = known.source[self.row], known.response[self.row]
+        found = np.zeros((2, len(self.y)))
+        for term, factor in zip(self.form.terms, factors, strict=False):
+            if term.along is None and any(both := powers(term)):
+                column, (q, p) = factor * term.column(plain, values).ravel(), both
+                found[0] += q * s ** (q - 1) * t**p * column if q else 0.0
+                found[1] += p * s**q * t ** (p - 1) * column if p else 0.0
+        return found[0], found[1]
+
+
+def powers(term: Term) -> tuple[float, float]:
+    """Powers of s1 and t1 in the factor of a term of single particles."""
+    known = next((f for f in term.forms if f != 0), sympy.S.One).as_powers_dict()
+    return float(known[sympy.Symbol("s1")]), float(known[sympy.Symbol("t1")])
 
 
 def weighed(
@@ -343,6 +371,6 @@ class Convention:
         by = s[k] / value if found.mode != "response" and s[k] else 1.0
         back = t[i] / other if found.mode in ("response", "both") and t[i] else 1.0
         back = by if found.mode == "symmetric" else back
-        paired = np.array([term.along is not None for term in found.fit.form.terms], dtype=bool)
-        factors = np.where(paired, found.fit.factors * by * back, found.fit.factors)
+        each = [(1.0, 1.0) if term.along else powers(term) for term in found.fit.form.terms]
+        factors = found.fit.factors * [by**p * back**q for p, q in each]
         return replace(found, fit=replace(found.fit, factors=factors), strengths=Strengths(s / by, t / back))

@@ -187,16 +187,20 @@ def _named(arrays: Mapping[str, Any], d: Array, softening: float) -> dict[str, A
 
 def _strengths(law: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Array]:
     """What the individuals at both ends of each edge bring, by the names of equations: strengths, kinds."""
-    table = list((law.get("hidden") or {}).values())
-    if not table or "individual1" not in arrays:
+    if not law.get("hidden") or "individual1" not in arrays:
         return {}
-    s, t = (np.array([one[role][0] for one in table]) for role in ("source", "response"))
-    one, two = arrays["individual1"], arrays["individual2"]
-    kinds = np.array([str(each["kind"]) for each in table])
-    found = {"s1": s[one], "s2": s[two], "t1": t[one]}
-    for label, name in (law.get("kinds") or {}).items():
-        found |= {sided(name, side): 1.0 * (kinds[who] == label) for side, who in ((1, one), (2, two))}
-    return found
+    return _brought(law, arrays["individual1"], 1) | _brought(law, arrays["individual2"], 2)
+
+
+def _brought(law: Mapping[str, Any], who: Array, side: int) -> dict[str, Array]:
+    """What individuals of these numbers bring on one side of a pair, by the names of equations."""
+    table = list(law["hidden"].values())
+    kinds = np.array([str(one["kind"]) for one in table])[who]
+    found = {
+        sided(name, side): np.array([one[role][0] for one in table])[who]
+        for name, role in (("s", "source"), ("t", "response"))
+    }
+    return found | {sided(name, side): 1.0 * (kinds == k) for k, name in (law.get("kinds") or {}).items()}
 
 
 def _panel(axes: Axes, one: Drawn, data: tuple[float, float]) -> None:
@@ -244,6 +248,10 @@ def _bend(x: Array, one: Drawn) -> float:
     return float(np.std(y - np.polyval(np.polyfit(x, y, 1), x)))
 
 
+SIGHTED = ("own_x", "own_v", "own_h")
+"""Arrays of particles that are vectors; all others are properties."""
+
+
 def own(run: Run, arrays: dict[str, Any]) -> Figure | None:
     """What acts on a particle by itself: arrows of network and law over positions, or over velocities."""
     texts = (run.law or {}).get("one_body") or []
@@ -252,6 +260,9 @@ def own(run: Run, arrays: dict[str, Any]) -> Figure | None:
     count = len(arrays["own_x"])
     some = np.linspace(0, count - 1, min(count, ARROWS)).astype(int)  # of all runs, which stand one by one
     arrays = {name: arrays[name][some] for name in arrays if name.startswith("own_")}
+    if "own_individual" in arrays and (run.law or {}).get("hidden"):
+        brought = _brought(run.law or {}, arrays["own_individual"].astype(int), 1)
+        arrays |= {f"own_{name}": values for name, values in brought.items()}
     x, v, h = (np.asarray(arrays[f"own_{name}"], dtype=float) for name in "xvh")
     try:
         parts = [parse(text) for text in texts]
@@ -285,8 +296,7 @@ def _one_body(arrays: Mapping[str, Any], parts: list[sympy.Expr], x: Array, v: A
     """The law's one-body part at positions and velocities [N, D], shape [N, D]."""
     named = {name: x[:, k] for k, name in enumerate(AXES[: x.shape[1]])}
     named |= {name: v[:, k] for k, name in enumerate(VELOCITIES[: v.shape[1]])}
-    columns = {sided(name, 1): f"own_{name}" for name in ("m", "q")}
-    named |= {name: np.asarray(arrays[key]) for name, key in columns.items() if key in arrays}
+    named |= {name.removeprefix("own_"): np.asarray(arrays[name]) for name in arrays if name not in SIGHTED}
     return np.stack([at(part, named, len(x)) for part in parts], axis=1)
 
 

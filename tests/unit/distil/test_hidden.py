@@ -111,6 +111,33 @@ def test_strengths_come_out_of_accelerations_with_the_simplest_account_of_them(m
     assert scaled(found.strengths.response) == pytest.approx(scaled(response), rel=0.03)
 
 
+@pytest.mark.parametrize("mode", ["both", "response", "symmetric"])
+def test_what_acts_on_one_may_go_with_its_strength(mode: str):
+    """A field that acts by the response, as on q/m, and a drag by response over source, as on 1/m."""
+    source = np.ones(COUNT) if mode == "response" else SOURCE
+    response = SOURCE if mode == "symmetric" else RESPONSE
+    true = Strengths(source, response)
+    plain = rows(source, response, graphs=200).weighed(true)
+    s, t, vx, vy = sympy.symbols("s1 t1 vx vy")
+    assert plain.brought == {"both": [t, t / s], "response": [t], "symmetric": [s]}[mode]
+    own = [Form("own", (Term((b * vy, -b * vx), None),)) for b in plain.brought]
+    own.append(Form("trap", (Term(sympy.symbols("x y"), None),)))
+    sizes = [1.4, -0.6][: len(plain.brought)]
+    more = sum(f * form.columns(plain, ()) for f, form in zip(sizes, own, strict=False))
+    part = plain.relabelled(plain.labels + more.reshape(plain.labels.shape))
+    wrong = np.random.default_rng(4).uniform(0.8, 1.2, (2, COUNT))
+    start = Strengths(source if mode == "response" else source * wrong[0], response * wrong[1])
+    law = together(form("exp(-r/1.0)/r"), *own)
+    found = weighed(part, law, np.zeros((part.labels.size, 0)), mode, start)
+    rule = Convention((0, float(source[0])), (0, float(response[0])))
+    told = rule.shared(found)
+    assert told.strengths.source == pytest.approx(source, rel=1e-3)
+    assert told.strengths.response == pytest.approx(response, rel=1e-3)
+    assert told.fit.factors == pytest.approx([1.0, *sizes, -0.3], rel=1e-3)
+    nothing = np.zeros((part.labels.size, 0))
+    assert told.predicted(part, nothing) == pytest.approx(found.predicted(part, nothing), abs=1e-9)
+
+
 def test_in_noise_forms_are_ranked_with_strengths_of_their_own():
     part = rows(SOURCE, RESPONSE, noise=1.5, seed=2, graphs=3000)
     right = form("exp(-0.6*d)/d")
@@ -202,7 +229,7 @@ def test_the_network_reads_who_a_particle_is_and_says_how_strong():
 def test_exports_take_the_labels_of_individuals(tmp_path):
     part, dim = rows(SOURCE, RESPONSE), 2
     law = Law(tuple(sympy.sympify(f"t1*s2*exp(-d/1.3)/d*d{axis}/d") for axis in "xy"),
-              tuple(sympy.sympify(f"-0.3*{axis}") for axis in "xy"))  # fmt: skip
+              tuple(sympy.sympify(f"-0.3*{axis} + 0.7*t1*v{axis}/s1") for axis in "xy"))  # fmt: skip
     names = ["sun", "b", "c", "d", "e", "f"]
     table = zip(names, SOURCE, RESPONSE, strict=True)
     hidden = {n: {"source": [s, s, s], "response": [t, t, t]} for n, s, t in table}
@@ -213,8 +240,10 @@ def test_exports_take_the_labels_of_individuals(tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     x, a = part.graphs.features[0].numpy(), part.graphs.accelerations[0].numpy()
+    v = x[:, dim : 2 * dim]
+    a = a + 0.7 * (RESPONSE / SOURCE)[:, None] * v
     order = np.array([3, 0, 5, 1, 2, 4])
-    found = module.acceleration(x[order, :dim], ids=np.array(names)[order])
+    found = module.acceleration(x[order, :dim], v[order], ids=np.array(names)[order])
     assert found == pytest.approx(a[order], rel=1e-4, abs=1e-5)
     with pytest.raises(ValueError, match="sun"):
         module.acceleration(x[:, :dim])

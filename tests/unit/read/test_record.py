@@ -211,3 +211,16 @@ def test_the_sample_is_of_graphs_that_have_edges(subset: Subset):
         and np.isfinite(rec.ranking.importance).all()
         and rec.ranking.importance.max() > 0
     )
+
+
+def test_a_part_of_a_recording_keeps_whole_receivers_and_the_sample(subset: Subset):
+    whole = record(network(), subset, Spring(), Reading(sample_edges=60))
+    part = whole.thinned(len(whole.selected) // 3)
+    assert whole.thinned(len(whole.selected)) is whole
+    assert len(part.sample.edges) < len(part.selected) < 0.7 * len(whole.selected)
+    senders = np.bincount(whole.edges.receiver).max()
+    assert set(np.unique(part.edges.receiver, return_counts=True)[1]) == {senders}
+    for name in ("selected", "pullback", "trajectory"):
+        ours, theirs = (getattr(r, name)[r.sample.edges] for r in (part, whole))
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(part.edges.r[part.sample.edges], whole.edges.r[whole.sample.edges])
