@@ -26,8 +26,9 @@ MATERIAL = 0.003
 """… or larger by what is this share of the labels: a law that noise hides is told by small differences."""
 LETTER = 2 * np.log(2)
 """What a letter or an operator of a form costs in χ², where noise does not tell forms apart: one bit."""
-ROUNDED = 1e-6
-"""Errors below this share of the labels are those of single precision: no form is better than another."""
+ROUNDED = 3e-6
+"""Errors below this share of the labels are those of single precision, 1.6e-6 where charges pass each other:
+no form is better than another."""
 
 
 @dataclass(frozen=True)
