@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gnn_distill.arrays import Array
+from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import Fit
 from gnn_distill.distil.motion.samples import Motion
@@ -126,7 +127,8 @@ def fitting(trust: dict[str, str], tried: Sequence[Tried]) -> dict[str, str]:
 def carried(rest: Array, test: Motion, noise: float) -> list[str]:
     """A doubt where what is left of the motion is mostly the same for all particles of a frame.
 
-    The share is the intraclass correlation: 0 where particles err by themselves, 1 where they do so together.
+    Or the same but for a factor that each particle has, as q/m in a field. The share is 0 where particles err
+    by themselves, 1 where they do so together.
 
     Args:
         rest: predicted less seen, shape [R, D].
@@ -136,15 +138,38 @@ def carried(rest: Array, test: Motion, noise: float) -> list[str]:
     frames = rest.reshape(-1, test.n, rest.shape[1])
     if test.n < 2 or len(frames) < FRAMES or unexplained(mean(np.abs(rest), test), test, noise) < HARDLY:
         return []
-    total = float(np.square(frames - frames.mean((0, 1))).mean())
-    together = float(np.square(frames.mean(1) - frames.mean((0, 1))).mean())
-    share = (test.n * together / max(total, 1e-300) - 1) / (test.n - 1)
-    if share < CARRIED:
+    shares = {name: _together(frames, factor) for name, factor in _factors(test).items()}
+    name = max(shares, key=lambda name: shares[name])
+    if shares[name] < CARRIED:
         return []
+    left, alike = percent(min(shares[name], 1.0)), f"the same, times {name}," if name != "1" else "the same"
     return [
-        f"{percent(min(share, 1.0))} of what is left is the same for all particles of a frame: something "
+        f"{left} of what is left is {alike} for all particles of a frame: something "
         "that changes in time acts on all of them, such as a field that swings, or the camera moves"
     ]
+
+
+def _factors(test: Motion) -> dict[str, Array]:
+    """What a field that all particles share may be multiplied by, by name, each [F, n]."""
+    m, q = (test.alone[name] for name in ("m1", "q1"))
+    found = {"1": np.ones(len(m)), "1/m₁": 1 / np.where(m > 0, m, 1.0), "q₁": q}
+    found["q₁/m₁"] = q * found["1/m₁"]
+    found |= {str(e): np.asarray(at(e, test.alone, len(m))) for e in test.brought}
+    kept = {name: test.inner(v[:, None]) for name, v in found.items() if name == "1" or np.ptp(v) > 0}
+    return {name: (v / test.size).reshape(-1, test.n) for name, v in kept.items()}
+
+
+def _together(frames: Array, factor: Array) -> float:
+    """How far values [F, n, D] of one frame point along one vector times a factor [F, n].
+
+    The mean cosine between two particles, each pair by its weight.
+    """
+    b = factor[..., None]
+    pulls = b * (frames - b * (b * frames).sum((0, 1)) / np.square(b).sum())
+    size = np.linalg.norm(pulls, axis=-1)
+    alone = np.square(size).sum()
+    both = np.square(pulls.sum(1)).sum() - alone, np.square(size.sum(1)).sum() - alone
+    return float(both[0] / max(both[1], 1e-300))
 
 
 def nothing(test: Motion, noise: float, network: Array, order: int) -> dict[str, str]:

@@ -271,18 +271,26 @@ def test_steps_that_are_long_for_a_force_are_said():
     assert not within_a_step(found, rows(data), 0.01) and within_a_step(found, rows(data), 1.0)
 
 
-@pytest.mark.parametrize("swing", [0.0, 1.5])
-def test_what_carries_all_particles_of_a_frame_is_seen(swing: float):
+@pytest.mark.parametrize(("swing", "by"), [(0.0, "1"), (1.5, "1"), (1.5, "q₁/m₁")])
+def test_what_carries_all_particles_of_a_frame_is_seen(swing: float, by: str):
     data = graphs(noise=0.05, drag=0, trap=0, field=0)
     shared = swing * np.cos(0.4 * np.arange(len(data)))[:, None, None] * np.array([1.0, 0.0])
+    if by != "1":
+        m, q = (data.features[..., k].numpy() for k in (COLUMNS.mass, COLUMNS.charge))
+        shared = shared * (q / m)[..., None]
     part = rows(dataclasses.replace(data, accelerations=data.accelerations + torch.tensor(shared).float()))
     found = fit(part, form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"))
     rest = found.predicted(part) - part.labels
     said = carried(rest, part, 0.05)
     assert bool(said) == (swing > 0)
-    assert not swing or re.search(r"9\d % of what is left is the same for all particles of a frame", said[0])
+    how = "the same" if by == "1" else "the same, times q₁/m₁,"
+    assert not swing or re.match(
+        rf"(9\d|100) % of what is left is {how} for all particles of a frame", said[0]
+    )
     alone = rest + np.random.default_rng(0).normal(size=rest.shape) * 2 * np.abs(rest).max()
     assert not carried(alone, part, 0.05)  # each by itself, and far more than noise
+    alone.reshape(-1, N, 2)[:, 0] *= 100
+    assert not carried(alone, part, 0.05)  # not because one is loud, either
 
 
 def test_in_loud_noise_a_law_that_misses_the_free_curves_is_none():
