@@ -19,7 +19,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.runs.files import atomic
 from gnn_distill.runs.load import Run
 
-BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#1A1A1A"
+BLUE, ORANGE, GREEN, PINK, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666", "#1A1A1A"
 DENSITY = "Blues"
 CELLS = 110
 LOOK = matplotlib.rc_params_from_file(

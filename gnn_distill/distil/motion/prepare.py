@@ -159,8 +159,8 @@ def sharpened(found: Weighed, rows: tuple[Rows, Rows, Rows], order: int) -> Weig
     again = weighed(seen.motion, together(known, *own), beside[0], found.mode, found.strengths)
     pairs = len(known.symbols), len(known.terms)
     fit = Fit(known, again.fit.constants[: pairs[0]], again.fit.factors[: pairs[1]], np.zeros(0))
-    network = sum(rows[2].network[key] for key in rows[2].network if key != "u")
-    before = _pair_part(found, unseen) + np.reshape(network, unseen.motion.labels.shape)
+    before = _pair_part(found, unseen)
+    before += sum(c.reshape(before.shape) for key, c in unseen.network.items() if key != "u")
     left = [typical(v - unseen.motion.labels) for v in (before, again.predicted(unseen.motion, beside[1]))]
     return replace(again, fit=fit) if left[1] < left[0] else found
 

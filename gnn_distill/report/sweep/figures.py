@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gnn_distill.report import published
-from gnn_distill.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, look, plain_ticks, save, single
+from gnn_distill.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, PINK, look, plain_ticks, save, single
 
 COLOURS = {"linear": BLUE, "exp": ORANGE, "cosine": GREEN}
-VARIANT_COLOURS = dict(zip(published.VARIANTS, (GREY, BLUE, ORANGE, "#CC79A7", GREEN), strict=True))
+VARIANT_COLOURS = dict(zip(published.VARIANTS, (GREY, BLUE, ORANGE, PINK, GREEN), strict=True))
 DASHES = ("-", "--", ":", "-.")
 USUAL_END = 0.75
 COLUMNS = 2
