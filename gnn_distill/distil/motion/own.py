@@ -107,6 +107,31 @@ def walls(place: Array) -> list[Form]:
     return found
 
 
+OFF = " off the origin"
+"""In the name of a form that has the place of its centre among its constants."""
+
+
+def wells(place: Array) -> list[Form]:
+    """Gaussian wells in all directions or along one: of optical tweezers, or of a sheet of light.
+
+    Args:
+        place: positions [N, D]; first guesses of centre and width are theirs.
+    """
+    found, dim = [], place.shape[1]
+    mean, spread = place.mean(axis=0), place.var(axis=0)
+    for axes, off in itertools.product(([*range(dim)], *([k] for k in range(dim) if dim > 1)), (False, True)):
+        centre, b = sympy.symbols([f"c{k}" for k in axes]), sympy.Symbol("b")
+        from_ = [sympy.Symbol(AXES[k]) - (c if off else 0) for k, c in zip(axes, centre, strict=True)]
+        depth = sympy.exp(-sympy.Add(*(x**2 for x in from_)) / b)
+        force = tuple(from_[axes.index(k)] * depth if k in axes else sympy.S.Zero for k in range(dim))
+        along = f" along {AXES[axes[0]]}" if len(axes) < dim else ""
+        symbols = (*(map(str, centre) if off else ()), "b")
+        start = (*(mean[axes] if off else ()), float(2 * spread[axes].mean()))
+        name = f"Gaussian well{along}{OFF if off else ''}"
+        found.append(Form(name, (Term(force, None),), symbols, start, size=8 + 2 * len(symbols)))
+    return found
+
+
 def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple[Array, Array]) -> list[Form]:
     """The fewest of the choices that explain what pair columns leave.
 
@@ -117,7 +142,7 @@ def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple
         pairs: pair columns [R D, X] on both.
     """
     job = _Selection(seen, unseen, choices, pairs)
-    chosen = job.gathered(job.pared(job.grown()))
+    chosen = job.gathered(job.centred(job.pared(job.grown())))
     constants = list(job.fitted(chosen).constants)
     found = []
     for k in chosen:
@@ -184,6 +209,14 @@ class _Selection:
                 return chosen
             tried = compared([self.fitted(some) for some in spared], self.unseen, self.pairs[1])
             chosen = spared[int(np.argmin([t.losses.mean() for t in tried]))]
+
+    def centred(self, chosen: list[int]) -> list[int]:
+        """With the origin as a centre where that will do."""
+        names = [c.name for c in self.choices]
+        for k in [k for k in chosen if names[k].endswith(OFF)]:
+            plain = [c if c != k else names.index(names[k].removesuffix(OFF)) for c in chosen]
+            chosen = chosen if self.better(plain, chosen) else plain
+        return chosen
 
     def gathered(self, chosen: list[int]) -> list[int]:
         """With one vector in the place of its components, where these have one factor."""

@@ -27,7 +27,7 @@ from gnn_distill.distil.expressions.points import Points, trim
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, holds, together, typical
 from gnn_distill.distil.motion.kicks import innovations
-from gnn_distill.distil.motion.own import fields, selected, walls
+from gnn_distill.distil.motion.own import fields, selected, walls, wells
 from gnn_distill.distil.motion.samples import Motion, Strengths
 from gnn_distill.physics.variables import AXES, PROPERTIES
 
@@ -290,7 +290,7 @@ class Search:
             return []
         motion = self.seen.motion
         place = np.stack([motion.nodes.named[a] for a in AXES[: motion.edges.columns.dim]], axis=1)
-        listed = [*self.fields(), *walls(place)]
+        listed = [*self.fields(), *walls(place), *wells(place)]
         names = {form.name for form in listed}
         choices = [*listed, *(form for form in dict.fromkeys(self.more) if form.name not in names)]
         pairs = self.seen.beside(told, forms), self.unseen.beside(told, forms)

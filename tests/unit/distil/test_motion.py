@@ -16,7 +16,7 @@ from gnn_distill.distil.motion.choose import compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, together
 from gnn_distill.distil.motion.friction import damped
 from gnn_distill.distil.motion.law import Spread, numbers, spread, written
-from gnn_distill.distil.motion.own import fields, selected, walls
+from gnn_distill.distil.motion.own import fields, selected, walls, wells
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import Rows, Search, candidates
 from gnn_distill.distil.motion.segments import motion
@@ -168,6 +168,23 @@ def test_a_wall_may_stand_on_either_side_of_the_origin():
     for start in (-0.4, 0.4):
         found = fit(part, wall, network(part, 0)["u"], [start])
         assert found.constants == pytest.approx([-0.05], abs=0.03)
+
+
+@pytest.mark.parametrize("centre", [(0.0, 0.0), (0.6, -0.3)])
+def test_a_gaussian_well_is_found_with_its_place(centre: tuple[float, float]):
+    def in_tweezers(seed: int) -> Motion:
+        data = graphs(noise=0.01, seed=seed, drag=0, trap=0, field=0)
+        x = data.features[..., :2] - torch.tensor(centre)
+        force = -3.0 * x * torch.exp(-(x**2).sum(-1, keepdim=True) / 1.4)
+        return rows(dataclasses.replace(data, accelerations=data.accelerations + force))
+
+    seen, unseen = in_tweezers(0), in_tweezers(1)
+    place = np.stack([seen.nodes.named["x"], seen.nodes.named["y"]], axis=1)
+    choices = [*fields(COLUMNS, 2, []), *walls(place), *wells(place)]
+    (found,) = selected(seen, unseen, choices, (network(seen)["u"], network(unseen)["u"]))
+    off = any(centre)
+    assert found.name == "Gaussian well" + (" off the origin" if off else "")
+    assert found.start == pytest.approx((*(centre if off else ()), 1.4), rel=0.03, abs=0.01)
 
 
 def test_nothing_acts_where_labels_are_noise():
