@@ -194,8 +194,15 @@ def _short(factor: sympy.Expr, dim: int) -> sympy.Expr:
     """The factor with |v| and |x| as letters of their own."""
     factor = sympy.factor_terms(factor)
     for letter, names in (("|v|", VELOCITIES), ("|x|", AXES)):
-        square = sympy.Add(*(sympy.Symbol(n) ** 2 for n in names[:dim]))
-        factor = factor.subs(square, sympy.Symbol(letter, positive=True) ** 2)
+        squares = [sympy.Symbol(n) ** 2 for n in names[:dim]]
+        length = sympy.Symbol(letter, positive=True) ** 2
+
+        def whole(e: sympy.Expr) -> sympy.Expr:
+            size = e.coeff(squares[0])
+            rest = e - size * sympy.Add(*squares)
+            return size * length + rest if size != 0 and not rest.has(*squares) else e
+
+        factor = factor.replace(lambda e: e.is_Add, whole)
     return factor
 
 
