@@ -9,7 +9,7 @@ import numpy as np
 
 from particles.case import Case, Dice, Tracks, Truth
 from particles.exact import yukawa
-from particles.motion import follow, heated, pairs, spread
+from particles.motion import follow, heated, pairs, spread, steps
 
 BODIES = ("sun", "mercury", "venus", "earthmoon", "mars", "jupiter", "saturn", "uranus", "neptune")
 GM = ("GMS", "GM1", "GM2", "GMB", "GM4", "GM5", "GM6", "GM7", "GM8")  # their constants in DE421, AU³/day²
@@ -72,6 +72,35 @@ def many_masses(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
     """Gravity of thirty bodies."""
     m = np.exp(dice.rng.normal(size=30)) if obstacle else np.ones(30)
     return central(dice, (40, 30, 3), 40, -m, np.ones(30))
+
+
+def masses_of_runs(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
+    """Gravity of five bodies in a trap, others in each run; the control: of equal mass."""
+    rng, trap, shape = dice.rng, dice(0.5), (300, 5, 2)
+    m = rng.uniform(0.4, 3.0, shape[:2]) if obstacle else np.full(shape[:2], 1.5)
+
+    def acceleration(x: np.ndarray, v: np.ndarray, some: slice) -> np.ndarray:
+        u, d = pairs(x)
+        return -np.einsum("sij,sj,sijk->sik", 1 / d**2, m[some], u) - trap * x
+
+    times = 0.01 * np.arange(160)
+    x, v = spread(rng, shape, 3.0, 1.0), 0.8 * rng.normal(size=shape)
+    rough, _ = steps(acceleration, x, v, times, 4)
+    nearest = pairs(rough.reshape(-1, *shape[1:]))[1].reshape(shape[0], -1).min(1)
+    some = np.flatnonzero(nearest > 0.2)[:40]  # else frames are too few for the closest encounters
+    m = m[some]
+    x, v = follow(acceleration, x[some], v[some], times)
+    labels = [f"{k} of run {run}" for run in range(len(some)) for k in range(5)]
+    truth = Truth(
+        2,
+        "a = −Σ s₂ Δ/d³ − k x₁, s₂ = m₂",
+        {"k": trap},
+        inverse_square,
+        one_body=lambda x, v, own: -trap * x,
+        source=dict(zip(labels, (-m).ravel().tolist(), strict=True)),
+        response=dict.fromkeys(labels, 1.0),
+    )
+    return Tracks(x, v, times), truth
 
 
 def both_signs(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
@@ -207,6 +236,7 @@ def planets(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
 CASES = (
     Case("few_masses", few_masses, velocities=True),
     Case("many_masses", many_masses, ("dataset.dim=3",), velocities=True),
+    Case("masses_of_runs", masses_of_runs, ("dataset.identity=run",), velocities=True),
     Case("both_signs", both_signs, velocities=True),
     Case("unlike_dust", dust, velocities=True),
     Case("grains_unlike", grains_unlike, ("dataset.dim=3", "dataset.time_step=0.02")),
