@@ -196,14 +196,15 @@ def _short(factor: sympy.Expr, dim: int) -> sympy.Expr:
     for letter, names in (("|v|", VELOCITIES), ("|x|", AXES)):
         squares = [sympy.Symbol(n) ** 2 for n in names[:dim]]
         length = sympy.Symbol(letter, positive=True) ** 2
-
-        def whole(e: sympy.Expr) -> sympy.Expr:
-            size = e.coeff(squares[0])
-            rest = e - size * sympy.Add(*squares)
-            return size * length + rest if size != 0 and not rest.has(*squares) else e
-
-        factor = factor.replace(lambda e: e.is_Add, whole)
+        factor = factor.replace(lambda e: e.is_Add, functools.partial(_whole, squares, length))
     return factor
+
+
+def _whole(squares: Sequence[sympy.Expr], length: sympy.Expr, e: sympy.Expr) -> sympy.Expr:
+    """A sum with all squares of one size as that of the whole vector."""
+    size = e.coeff(squares[0])
+    rest = e - size * sympy.Add(*squares)
+    return size * length + rest if size != 0 and not rest.has(*squares) else e
 
 
 def _factor(factor: sympy.Expr) -> ast.expr:

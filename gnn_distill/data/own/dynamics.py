@@ -34,9 +34,9 @@ NEAREST = 64  # neighbours of a sighting that are looked at, where frames hold d
 RECEIVERS = 20  # of each frame, likewise
 FRAMES = 100  # at least
 GROUPS = 4  # blocks of time, where there are fewer trajectories
-HATS = (12, 6, 3)  # functions of distance; fewer where data are few
+HATS, PLACES = (12, 6, 3), 12  # functions of distance, fewer where data are few; of the place on an axis
 ROWS = 3  # for each unknown, at least
-SENDERS = 2  # further columns that may multiply what a sender does
+SENDERS = 2  # further columns that may multiply what a pair does
 STARTS = 20  # from which individuals are shared out among two laws
 RIDGES = (1e-8, 1e-4, 1e-2)  # shares of the mean square of a column
 NEAR = 1e-3  # quantile of distances where functions of it begin
@@ -129,7 +129,7 @@ def _unexplained(seen: Observed, motion: Motion, target: Array, moving: bool) ->
         return min((share for share in found if share is not None), default=None)
     sims, length, n, _ = target.shape
     group = np.arange(sims)[:, None] if sims >= GROUPS else np.arange(length)[None] * GROUPS // length
-    group = np.broadcast_to(group, (sims, length)).reshape(-1)
+    group = np.broadcast_to(group, (sims, length)).ravel()
     receivers = np.unique(np.linspace(0, n - 1, RECEIVERS).astype(int))
     many = max(FRAMES, PAIRS // (n * len(receivers)))
     picked = np.unique(np.linspace(0, len(group) - 1, many).astype(int))
@@ -254,11 +254,12 @@ def _least(
     x, v, y, q, m, f = parts
     pairs = _Pairs.of(x, v, q, m, f, receivers, box, moving, present)
     x, v, q, m, f = (part[:, receivers] for part in (x, v, q, m, f))
-    own = _own_features(x, v, q, m, f, box, moving)
+    own, places = _own_features(x, v, q, m, f, box, moving), _places(x, box)
     found = []
     for hats in HATS:
         terms = pairs.summed(hats)
         found.append(_left(np.concatenate([terms, own], -1), y, train, moving))
+        found.append(_left(np.concatenate([terms, own, places], -1), y, train, moving))
         single = np.concatenate([pairs.by_sender(hats) if each_sender else terms, own], -1)
         each = [_left(single[:, i : i + 1], y[:, i : i + 1], train, moving) for i in range(len(receivers))]
         found.append(None if None in each else float(np.mean([share for share in each if share is not None])))
@@ -307,7 +308,9 @@ class _Pairs:
             weights += [weights[0] / m[:, receivers, None], weights[0] * m[:, None]]
         if q.any():
             weights += [w * (q[:, receivers, None] * q[:, None]) for w in weights[:2]]
-        weights += [weights[0] * f[:, None, :, k] for k in range(min(f.shape[-1], SENDERS))]
+        for k in range(min(f.shape[-1], SENDERS)):  # kinds, say: of the sender, the receiver, or both
+            ours, theirs = f[:, receivers, k][..., None], f[:, None, :, k]
+            weights += [weights[0] * by for by in (theirs, ours, ours * theirs)]
         return cls(height, ends, tuple(vectors), tuple(weights))
 
     def _hats(self, count: int) -> list[Array]:
@@ -353,6 +356,18 @@ def _own_features(x: Array, v: Array, q: Array, m: Array, f: Array, box: Box | N
     for k in range(dim):
         found[..., k, k * len(scalars) : (k + 1) * len(scalars)] = np.stack(scalars, -1)
     return found
+
+
+def _places(x: Array, box: Box | None) -> Array:
+    """Free functions of the place along each open axis for each component, [F, n, D, P]: a well, say."""
+    dim, hats = x.shape[-1], []
+    for axis in (x[..., k] for k in range(dim) if not (box and box[k])):
+        low, high = np.quantile(axis, [NEAR, 1 - NEAR])
+        places, width = np.linspace(low, high, PLACES, retstep=True)
+        height = np.clip(axis, low, high)
+        hats += [np.clip(1 - np.abs(height - p) / max(float(width), 1e-12), 0, 1) for p in places]
+    values = np.stack(hats, -1) if hats else np.zeros((*x.shape[:2], 0))
+    return np.concatenate([values[..., None, :] * row[:, None] for row in np.eye(dim)], -1)
 
 
 def _left(features: Array, y: Array, train: npt.NDArray[np.bool_], moving: bool) -> float | None:

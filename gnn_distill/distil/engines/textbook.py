@@ -21,12 +21,14 @@ class Form(NamedTuple):
         formula: f(r) in the letters above, positive where it repels.
         source: where it is at home.
         potential: of which f is the slope, where that is the shorter word, in letters of any meaning.
+        central: what it is called along Δ/d, where its name is that of a function of velocities.
     """
 
     name: str
     formula: str
     source: str = "yours"
     potential: str = ""
+    central: str = ""
 
 
 KNOWN = (
@@ -42,7 +44,12 @@ KNOWN = (
     Form("logarithm", "A*log(r/R)", "cell and animal aggregation"),
     Form("Plummer", "A*r/(r**2 + s**2)**1.5", "Plummer 1911", "A/(r**2 + s)**0.5"),
     Form("softened power law", "A*r/(r**2 + s**2)**n", "softened gravity"),
-    Form("Cucker-Smale", "A/(r**2 + s**2)**n", "flocking, Cucker and Smale 2007"),
+    Form(
+        "Cucker-Smale",
+        "A/(r**2 + s**2)**n",
+        "flocking, Cucker and Smale 2007",
+        central="rounded-off power law",
+    ),
     Form("exponential", "A*exp(-r/L)", "social force, Helbing and Molnar 1995"),
     Form("r times exponential", "A*r*exp(-r/L)", "swarms"),
     Form("Gaussian", "A*exp(-r**2/(2*s**2))", "smooth repulsion"),
@@ -71,3 +78,4 @@ KNOWN = (
     Form("WCA", f"A*(2*(R/{_NEAR})**12 - 2*(R/{_NEAR})**6)/{_NEAR}", "Weeks, Chandler and Andersen 1971"),
     Form("depletion", f"A*(1 - ({_NEAR}/R)**2)", "Asakura and Oosawa 1954"),
 )
+CENTRAL = {form.name: form.central for form in KNOWN if form.central}

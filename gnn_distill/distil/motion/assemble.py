@@ -226,7 +226,8 @@ def _law(
     worse = beaten(mine, its, typical(test.motion.labels))
     trust, doubts = verdict(content, test.motion, evidence.noise, worse)
     frame = evidence.model.frame
-    if doubts and frame is not None and not frame.transverse and (columns.dim == 2 or frame.velocities):
+    aside = frame is not None and not frame.transverse and (columns.dim == 2 or frame.velocities)
+    if doubts and aside and not together:
         doubts.append(
             "No pair was asked whether it acts across the line between the two: model.transverse=true asks"
         )

@@ -47,9 +47,12 @@ def fields(
     for name, v in vectors:
         size = sympy.sqrt(sympy.Add(*[c**2 for c in v]))
         whole.append((name, tuple(v)))
+        turned, about = ("magnetic force", ", field along") if name == "drag" else ("rotation", " about")
         if dim == 2:
-            turned = "magnetic force" if name == "drag" else "rotation"
             whole.append((turned, (v[1], -v[0])))
+        for k in range(dim if dim == 3 else 0):
+            across = sympy.Matrix(v).cross(sympy.eye(3)[:, k])
+            whole.append((f"{turned}{about} {AXES[k]}", tuple(across)))
         whole.append((f"quadratic {name}", tuple(c * size for c in v)))
         whole.append((f"cubic {name}", tuple(c * size**2 for c in v)))
         if name == "drag":  # Schienbein and Gruler 1993, Bull. Math. Biol. 55, 585

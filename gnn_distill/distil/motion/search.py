@@ -19,7 +19,7 @@ import sympy
 
 from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.forms import guesses
-from gnn_distill.distil.engines.textbook import AMPLITUDES, EXPONENTS, KNOWN, LENGTHS
+from gnn_distill.distil.engines.textbook import AMPLITUDES, CENTRAL, EXPONENTS, KNOWN, LENGTHS
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.plain import plain
@@ -386,7 +386,8 @@ def candidates(
         terms = tuple(Term((t,), along) for t in guess.terms)
         size = sum(complexity(t) for t in guess.terms) + 2 * len(guess.terms) - 1 - spared(guess.name)
         start = (*guess.constants.values(),)
-        found.append(Form(guess.name, terms, (*guess.constants,), start, size, k, guess.settled))
+        name = CENTRAL.get(guess.name, guess.name) if along[:1] == "u" else guess.name
+        found.append(Form(name, terms, (*guess.constants,), start, size, k, guess.settled))
     for equation in () if front is None else front.equations:
         if equation.expression.free_symbols:
             expression = min(equation.expression, plain(equation.expression), key=complexity)

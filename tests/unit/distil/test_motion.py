@@ -387,3 +387,14 @@ def test_friction_along_the_line_is_told_beside_a_force(text: str):
     best = min(fits, key=lambda f: float(np.abs(f.predicted(slowed) - slowed.labels).mean()))
     assert best.factors == pytest.approx([1.7, -0.6], rel=0.01)
     assert best.form.terms[-1].moving and not best.form.terms[0].moving
+
+
+def test_a_magnetic_force_in_space_is_one_term_for_each_axis_of_the_field():
+    columns = Columns(3, softening=0.0)
+    magnetic = {f.name: f.terms[0].forms for f in fields(columns, 2, []) if "magnetic" in f.name}
+    v = sympy.symbols("vx vy vz")
+    assert magnetic == {
+        "magnetic force, field along x": (0, v[2], -v[1]),
+        "magnetic force, field along y": (-v[2], 0, v[0]),
+        "magnetic force, field along z": (v[1], -v[0], 0),
+    }
