@@ -6,17 +6,17 @@ Shape letters: S trajectories, T frames, n particles, D space dims; F frames tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from gnn_distill.arrays import Array
-from gnn_distill.data.own.box import shortest
 from gnn_distill.data.own.motion import Motion
 from gnn_distill.data.own.neighbours import nearest
 from gnn_distill.data.own.steps import diffusive_share
+from gnn_distill.data.own.terms import Pairs, own_features
+from gnn_distill.data.own.terms import places as places_of
 from gnn_distill.data.own.tracks import Box, Observed, Sighted
 from gnn_distill.errors import InputError
 from gnn_distill.physics.variables import ANGLES
@@ -34,12 +34,10 @@ NEAREST = 64  # neighbours of a sighting that are looked at, where frames hold d
 RECEIVERS = 20  # of each frame, likewise
 FRAMES = 100  # at least
 GROUPS = 4  # blocks of time, where there are fewer trajectories
-HATS, PLACES = (12, 6, 3), 12  # functions of distance, fewer where data are few; of the place on an axis
+HATS = (12, 6, 3)  # functions of distance; fewer where data are few
 ROWS = 3  # for each unknown, at least
-SENDERS = 2  # further columns that may multiply what a pair does
 STARTS = 20  # from which individuals are shared out among two laws
 RIDGES = (1e-8, 1e-4, 1e-2)  # shares of the mean square of a column
-NEAR = 1e-3  # quantile of distances where functions of it begin
 
 Index = npt.NDArray[np.int64]
 
@@ -183,9 +181,9 @@ def _alone(seen: Observed, motion: Motion, target: Array, moving: bool, known: A
     many = 2 * PAIRS // NEAREST // len(some)
     picked = np.sort(np.concatenate([_spread(np.flatnonzero(who == k), many) for k in some]))
     (x, v, y, q, m, f), present, receivers, train, _ = _surroundings(seen, motion, target, picked)
-    pairs = _Pairs.of(x, v, q, m, f, receivers, seen.box, moving, present)
+    pairs = Pairs.of(x, v, q, m, f, receivers, seen.box, moving, present)
     x, v, q, m, f = (part[:, receivers] for part in (x, v, q, m, f))
-    own = _own_features(x, v, q, m, f, seen.box, moving)
+    own = own_features(x, v, q, m, f, seen.box, moving)
     of = np.searchsorted(some, who[picked])
     for hats in HATS:
         terms = np.concatenate([pairs.central(hats), own], -1)
@@ -252,122 +250,21 @@ def _least(
         moving: whether velocities are read.
     """
     x, v, y, q, m, f = parts
-    pairs = _Pairs.of(x, v, q, m, f, receivers, box, moving, present)
+    pairs = Pairs.of(x, v, q, m, f, receivers, box, moving, present)
     x, v, q, m, f = (part[:, receivers] for part in (x, v, q, m, f))
-    own, places = _own_features(x, v, q, m, f, box, moving), _places(x, box)
+    own, places = own_features(x, v, q, m, f, box, moving), places_of(x, box)
     found = []
     for hats in HATS:
-        terms = pairs.summed(hats)
-        found.append(_left(np.concatenate([terms, own], -1), y, train, moving))
-        found.append(_left(np.concatenate([terms, own, places], -1), y, train, moving))
+        for some in (pairs, pairs.fewer)[: 1 + (pairs.spare > 0)]:
+            terms = some.summed(hats)
+            found.append(_left(np.concatenate([terms, own], -1), y, train, moving))
+            found.append(_left(np.concatenate([terms, own, places], -1), y, train, moving))
         single = np.concatenate([pairs.by_sender(hats) if each_sender else terms, own], -1)
         each = [_left(single[:, i : i + 1], y[:, i : i + 1], train, moving) for i in range(len(receivers))]
         found.append(None if None in each else float(np.mean([share for share in each if share is not None])))
         if found[0] is not None:
             break
     return min((share for share in found if share is not None), default=None)
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Vectors [F, R, n, D] and weights [F, R, n] of R receivers and n senders, and where distances lie."""
-
-    height: Array
-    ends: tuple[float, float]
-    vectors: tuple[Array, ...]
-    weights: tuple[Array, ...]
-
-    @classmethod
-    def of(
-        cls,
-        x: Array,
-        v: Array,
-        q: Array,
-        m: Array,
-        f: Array,
-        receivers: Index,
-        box: Box | None,
-        moving: bool,
-        present: npt.NDArray[np.bool_],
-    ) -> _Pairs:
-        """Pairs of positions [F, n, D] with velocities, charges, masses [F, n], further values [F, n, K]."""
-        delta = shortest(x[:, receivers, None] - x[:, None], box)
-        distance = np.linalg.norm(delta, axis=-1)
-        others = (receivers[:, None] != np.arange(x.shape[1])) & present[:, None]
-        distance = np.where(others & (distance > 0), distance, 1.0)
-        height = np.log(distance)
-        ends = (float(np.quantile(height[others], NEAR)), float(height[others].max()))
-        unit = delta / distance[..., None]
-        vectors = [unit]
-        if x.shape[-1] == 2:
-            vectors.append(np.stack([-unit[..., 1], unit[..., 0]], -1))
-        if moving:
-            vectors.append(v[:, receivers, None] - v[:, None])
-        weights = [others * np.ones_like(distance)]
-        if np.ptp(m) > 0:
-            weights += [weights[0] / m[:, receivers, None], weights[0] * m[:, None]]
-        if q.any():
-            weights += [w * (q[:, receivers, None] * q[:, None]) for w in weights[:2]]
-        for k in range(min(f.shape[-1], SENDERS)):  # kinds, say: of the sender, the receiver, or both
-            ours, theirs = f[:, receivers, k][..., None], f[:, None, :, k]
-            weights += [weights[0] * by for by in (theirs, ours, ours * theirs)]
-        return cls(height, ends, tuple(vectors), tuple(weights))
-
-    def _hats(self, count: int) -> list[Array]:
-        """Functions of ln d that rise from 0 to 1 and fall again, one after the other."""
-        places, width = np.linspace(*self.ends, count, retstep=True)
-        height = np.clip(self.height, *self.ends)
-        return [np.clip(1 - np.abs(height - place) / max(float(width), 1e-12), 0, 1) for place in places]
-
-    def summed(self, count: int) -> Array:
-        """Every pair term, summed over senders: [F, R, D, P]."""
-        terms = [
-            (hat * weight, vector)
-            for hat in self._hats(count)
-            for weight in self.weights
-            for vector in self.vectors
-        ]
-        return np.stack([np.einsum("fij,fijd->fid", scalar, vector) for scalar, vector in terms], -1)
-
-    def central(self, count: int) -> Array:
-        """The central pair terms, summed over senders: [F, R, D, P]."""
-        each = [hat * self.weights[0] for hat in self._hats(count)]
-        return np.stack([np.einsum("fij,fijd->fid", scalar, self.vectors[0]) for scalar in each], -1)
-
-    def by_sender(self, count: int) -> Array:
-        """The central pair terms, each sender's for itself: [F, R, D, P]."""
-        each = [(hat * self.weights[0])[..., None] * self.vectors[0] for hat in self._hats(count)]
-        return np.concatenate([np.moveaxis(term, 2, 3) for term in each], -1)
-
-
-def _own_features(x: Array, v: Array, q: Array, m: Array, f: Array, box: Box | None, moving: bool) -> Array:
-    """One-body terms [F, n, D, P]: polynomials of the place, what is linear in velocity, further values."""
-    dim = x.shape[-1]
-    scalars = [np.ones(x.shape[:2])]
-    axes = [x[..., k] / max(float(x[..., k].std()), 1e-300) for k in range(dim) if not (box and box[k])]
-    for degree in (1, 2, 3):
-        scalars += [np.prod(some, axis=0) for some in combinations_with_replacement(axes, degree)]
-    if moving:
-        factors = [np.ones_like(m)] + [1 / m] * bool(np.ptp(m) > 0) + [q / m] * bool(q.any())
-        scalars += [f * v[..., k] for f in factors for k in range(dim)]
-        scalars += [np.linalg.norm(v, axis=-1) * v[..., k] for k in range(dim)]
-    scalars += [f[..., k] for k in range(f.shape[-1])]
-    found = np.zeros((*x.shape, dim * len(scalars)))
-    for k in range(dim):
-        found[..., k, k * len(scalars) : (k + 1) * len(scalars)] = np.stack(scalars, -1)
-    return found
-
-
-def _places(x: Array, box: Box | None) -> Array:
-    """Free functions of the place along each open axis for each component, [F, n, D, P]: a well, say."""
-    dim, hats = x.shape[-1], []
-    for axis in (x[..., k] for k in range(dim) if not (box and box[k])):
-        low, high = np.quantile(axis, [NEAR, 1 - NEAR])
-        places, width = np.linspace(low, high, PLACES, retstep=True)
-        height = np.clip(axis, low, high)
-        hats += [np.clip(1 - np.abs(height - p) / max(float(width), 1e-12), 0, 1) for p in places]
-    values = np.stack(hats, -1) if hats else np.zeros((*x.shape[:2], 0))
-    return np.concatenate([values[..., None, :] * row[:, None] for row in np.eye(dim)], -1)
 
 
 def _left(features: Array, y: Array, train: npt.NDArray[np.bool_], moving: bool) -> float | None:

@@ -51,6 +51,7 @@ from gnn_distill.distil.motion.sampling import (
 )
 from gnn_distill.distil.motion.search import Chosen, Rows, Search, candidates
 from gnn_distill.distil.motion.settle import begun, choice, forms_of
+from gnn_distill.distil.motion.strengths import powers
 from gnn_distill.distil.motion.trust import (
     alike,
     carried,
@@ -256,7 +257,8 @@ def _pair_by_pair(
 ) -> tuple[tuple[Law, dict[str, Any]] | None, pd.DataFrame | None]:
     """The law with a factor for each pair and a table of these, where one law for all is not exact."""
     edges = edges_of(evidence)
-    if law is None or law[1]["trust"]["level"] == "exact" or edges is None:
+    brought = any(any(powers(term)) for term in chosen.form.terms if term.along is None)
+    if law is None or law[1]["trust"]["level"] == "exact" or edges is None or brought:
         return law, None
     graphs = joined_graphs(joined_graphs(evidence.train, evidence.validation), evidence.test)
     few, rows = (rows_of(evidence, graphs, most, 7, True) for most in (MANY // 2, ALL))

@@ -110,8 +110,8 @@ def walls(place: Array) -> list[Form]:
     return found
 
 
-OFF = " off the origin"
-"""In the name of a form that has the place of its centre among its constants."""
+WELL, OFF = "Gaussian well", " off the origin"
+"""In the names of wells, and of those that have the place of their centre among their constants."""
 
 
 def wells(place: Array) -> list[Form]:
@@ -130,7 +130,7 @@ def wells(place: Array) -> list[Form]:
         along = f" along {AXES[axes[0]]}" if len(axes) < dim else ""
         symbols = (*(map(str, centre) if off else ()), "b")
         start = (*(mean[axes] if off else ()), float(2 * spread[axes].mean()))
-        name = f"Gaussian well{along}{OFF if off else ''}"
+        name = f"{WELL}{along}{OFF if off else ''}"
         found.append(Form(name, (Term(force, None),), symbols, start, size=8 + 2 * len(symbols)))
     return found
 
@@ -141,7 +141,7 @@ def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple
     Args:
         seen: rows that are fitted.
         unseen: rows that judge.
-        choices: of `fields` and `walls`.
+        choices: of `fields`, `walls` and `wells`, and others.
         pairs: pair columns [R D, X] on both.
     """
     job = _Selection(seen, unseen, choices, pairs)
@@ -173,11 +173,30 @@ class _Selection:
         return self.known[tuple(which)]
 
     def better(self, one: Sequence[int], other: Sequence[int]) -> bool:
-        """Whether the terms of `other` explain more of unseen rows than those of `one`."""
+        """Whether the terms of `other` explain more of unseen rows than those of `one`.
+
+        Not with a well that no particle sees the rim of: with a trap it would be a cubic force, or any.
+        """
+        if not self.seen_whole(other):
+            return False
         fits = [self.fitted(which) for which in (one, other)]
         before, after = compared(fits, self.unseen, self.pairs[1])
         size, gain = typical(self.unseen.labels), float(before.losses.mean() - after.losses.mean())
         return gain > (FAINT * size) ** 2 and beaten(before, after, size)
+
+    def seen_whole(self, which: Sequence[int]) -> bool:
+        """Whether the particles go through all wells of these terms: their centres, and more than a width."""
+        constants = iter(self.fitted(which).constants)
+        for form in (self.choices[k] for k in which):
+            values = dict(zip(form.symbols, constants, strict=False))
+            pulls = form.terms[0].forms if form.name.startswith(WELL) else ()
+            for axis, k in ((AXES[k], k) for k, pull in enumerate(pulls) if pull != 0):
+                centre = values.get(f"c{k}", 0.0)
+                low, high = np.quantile(self.seen.nodes.named[axis], [EDGES[0], 1 - EDGES[0]])
+                rim = max(high - centre, centre - low)
+                if not (low <= centre <= high and 0 < values["b"] < rim**2):
+                    return False
+        return True
 
     def grown(self) -> list[int]:
         """Term after term, each the one that explains most of the rest, as long as unseen rows agree.

@@ -159,9 +159,11 @@ def sharpened(found: Weighed, rows: tuple[Rows, Rows, Rows], order: int) -> Weig
     again = weighed(seen.motion, together(known, *own), beside[0], found.mode, found.strengths)
     pairs = len(known.symbols), len(known.terms)
     fit = Fit(known, again.fit.constants[: pairs[0]], again.fit.factors[: pairs[1]], np.zeros(0))
-    before = _pair_part(found, unseen)
-    before += sum(c.reshape(before.shape) for key, c in unseen.network.items() if key != "u")
-    left = [typical(v - unseen.motion.labels) for v in (before, again.predicted(unseen.motion, beside[1]))]
+    heard = [*keys, *(key for key in seen.network if key == "own")]
+    network = [part.beside(heard) for part in (seen, unseen)]
+    before = weighed(seen.motion, known, network[0], found.mode, found.strengths)
+    told = before.predicted(unseen.motion, network[1]), again.predicted(unseen.motion, beside[1])
+    left = [typical(values - unseen.motion.labels) for values in told]
     return replace(again, fit=fit) if left[1] < left[0] else found
 
 

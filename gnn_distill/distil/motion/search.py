@@ -254,7 +254,7 @@ class Search:
         if "own" not in self.seen.network:
             return []
         known = self._fields(self._varying("m1", "q1"))
-        return [f for f in known if f.name.split(" × ")[0] in SPARE or f.name.startswith("1 along")]
+        return [f for f in known if f.name.startswith(SPARE) or f.name.startswith("1 along")]
 
     def fields(self) -> list[Form]:
         """Vector fields that may act on a particle."""

@@ -138,13 +138,18 @@ def carried(rest: Array, test: Motion, noise: float) -> list[str]:
     frames = rest.reshape(-1, test.n, rest.shape[1])
     if test.n < 2 or len(frames) < FRAMES or unexplained(mean(np.abs(rest), test), test, noise) < HARDLY:
         return []
-    shares = {name: _together(frames, factor) for name, factor in _factors(test).items()}
-    name = max(shares, key=lambda name: shares[name])
-    if shares[name] < CARRIED:
+    factors = _factors(test)
+    shares = {name: _together(frames, factor) for name, factor in factors.items()}
+    seen = [name for name in shares if shares[name] >= CARRIED]
+    if not seen:
         return []
-    left, alike = percent(min(shares[name], 1.0)), f"the same, times {name}," if name != "1" else "the same"
+    left = {name: _beside(frames, factors[name]) for name in seen}
+    name = min(seen, key=lambda name: left[name])
+    if "1" in seen and left[name] > (1 - CARRIED) * left["1"]:
+        name = "1"  # the plainest account that is nearly as good
+    share, alike = percent(min(shares[name], 1.0)), "the same" if name == "1" else f"the same, times {name},"
     return [
-        f"{left} of what is left is {alike} for all particles of a frame: something "
+        f"{share} of what is left is {alike} for all particles of a frame: something "
         "that changes in time acts on all of them, such as a field that swings, or the camera moves"
     ]
 
@@ -162,14 +167,37 @@ def _factors(test: Motion) -> dict[str, Array]:
 def _together(frames: Array, factor: Array) -> float:
     """How far values [F, n, D] of one frame point along one vector times a factor [F, n].
 
-    The mean cosine between two particles, each pair by its weight.
+    The mean cosine between two particles, each pair by its weight. Where factors have both signs the lesser
+    one of pairs of like and of unlike signs: what two unlike charges do to each other is opposite, too.
     """
-    b = factor[..., None]
-    pulls = b * (frames - b * (b * frames).sum((0, 1)) / np.square(b).sum())
+    pulls = factor[..., None] * _swinging(frames, factor)
     size = np.linalg.norm(pulls, axis=-1)
-    alone = np.square(size).sum()
-    both = np.square(pulls.sum(1)).sum() - alone, np.square(size.sum(1)).sum() - alone
-    return float(both[0] / max(both[1], 1e-300))
+
+    def both(one: Array, other: Array) -> Array:
+        """Products of two groups of particles: of the vectors, and of their sizes."""
+        a, b = one[..., None] * pulls, other[..., None] * pulls
+        same = np.array([(a * b).sum(), (one * other * size**2).sum()])
+        vectors, sizes = (a.sum(1) * b.sum(1)).sum(), ((one * size).sum(1) * (other * size).sum(1)).sum()
+        return np.array([vectors, sizes]) - same
+
+    up, down = (np.where(side * factor > 0, 1.0, 0.0) for side in (1, -1))
+    like, unlike = both(up, up) + both(down, down), both(up, down)
+    if not (factor < 0).any() or not (factor > 0).any():
+        return float(like[0] / max(like[1], 1e-300))
+    return float(min(part[0] / part[1] if part[1] > 0 else 0.0 for part in (like, unlike)))
+
+
+def _swinging(frames: Array, factor: Array) -> Array:
+    """Values [F, n, D] without the vector times the factor that all frames share."""
+    b = factor[..., None]
+    return np.asarray(frames - b * (b * frames).sum((0, 1)) / np.square(b).sum())
+
+
+def _beside(frames: Array, factor: Array) -> float:
+    """What is left of values [F, n, D] beside one vector for each frame times a factor [F, n]."""
+    b, rest = factor[..., None], _swinging(frames, factor)
+    common = (b * rest).sum(1, keepdims=True) / np.maximum(np.square(b).sum(1, keepdims=True), 1e-300)
+    return float(np.square(rest - b * common).sum())
 
 
 def nothing(test: Motion, noise: float, network: Array, order: int) -> dict[str, str]:

@@ -274,3 +274,38 @@ def test_particles_that_head_somewhere_are_overdamped_though_places_do_not_tell_
     table.drop(columns="theta").to_csv(tmp_path / "blind.csv", index=False)
     with pytest.raises(InputError, match="dynamics"):
         OwnData(str(tmp_path / "blind.csv")).load()
+
+
+def test_laws_of_pairs_of_kinds_tell_the_order(tmp_path: Path):
+    """What one kind does depends on which kind it does it to: 1 and −2 to its own, −1.5 and 0.5 across."""
+    rng = np.random.default_rng(23)
+    kind, x = rng.integers(0, 2, (20, 8)), 1.5 * rng.normal(size=(20, 8, 2))
+    by = np.array([[1.0, -1.5], [0.5, -2.0]])[kind[:, :, None], kind[:, None]]
+    tracks = []
+    for _ in range(60):
+        tracks.append(x)
+        for _ in range(4):
+            delta = x[:, :, None] - x[:, None]
+            force = by * np.exp(-np.linalg.norm(delta, axis=-1) / 0.8)
+            x = x + 0.005 * (np.einsum("sij,sijk->sik", force, delta) - 0.2 * x)
+    found = np.stack(tracks, 1)
+    run, frame, particle = (grid.ravel() for grid in np.indices(found.shape[:3]))
+    table = pd.DataFrame({"run": run, "t": 0.02 * frame, "id": particle})
+    table[["x", "y"]] = found.reshape(-1, 2)
+    table["type"] = np.where(np.broadcast_to(kind[:, None], found.shape[:3]).ravel() > 0, "a", "b")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data = OwnData(str(tmp_path / "t.csv")).load()
+    (said,) = [note for note in data.notes if "first order" in note]
+    assert data.order == 1 and float(said.split(" leave ")[1].split(" %")[0]) < 1
+
+
+def test_few_frames_with_columns_are_enough_for_fewer_terms():
+    rng, frames = np.random.default_rng(4), 60
+    x = rng.normal(size=(frames, 4, 2))
+    kinds = np.broadcast_to(np.array([[0, 1], [1, 0], [1, 1], [0, 0]], dtype=float), (frames, 4, 2))
+    delta = x[:, :, None] - x[:, None]
+    y = delta.sum(2)
+    parts = x, np.zeros_like(x), y, np.zeros((frames, 4)), np.ones((frames, 4)), kinds
+    train, all_ = np.arange(frames) % 2 == 0, np.arange(4)
+    left = dynamics._least(parts, np.ones((frames, 4), dtype=bool), all_, train, False, None, False)
+    assert left is not None and left < 0.05

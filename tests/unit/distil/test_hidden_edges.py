@@ -9,6 +9,8 @@ import torch
 
 from gnn_distill.data.graphs import Subset
 from gnn_distill.distil.hidden.edges import groups
+from gnn_distill.distil.law.closed_form import Law
+from gnn_distill.distil.motion import assemble
 from gnn_distill.distil.motion.edges import Joined, joined
 from gnn_distill.distil.motion.fit import Form, Term
 from gnn_distill.distil.motion.search import Chosen
@@ -90,3 +92,13 @@ def test_factors_without_groups_are_none() -> None:
     assert groups(rng.uniform(0, 1, 500), np.full(500, 0.01)) is None
     found = groups(rng.choice([0.0, 1.0], 500) + 0.1 * rng.normal(size=500), np.full(500, 0.1))
     assert found is not None and len(found.centres) == 2
+
+
+def test_pairs_have_no_factors_where_single_particles_feel_hidden_strengths(monkeypatch: pytest.MonkeyPatch):
+    """Rows that are asked for factors of pairs know no strengths."""
+    monkeypatch.setattr(assemble, "edges_of", lambda evidence: (torch.zeros(1), torch.ones(1)))
+    t, vx, vy = sympy.symbols("t1 vx vy")
+    own = Form("magnetic force × t1", (Term((t * vy, -t * vx), None),))
+    law = Law(()), {"trust": {"level": "good"}}
+    chosen = Chosen({"u": LINEAR}, (own,), {}, {})
+    assert assemble._pair_by_pair(None, None, chosen, law, None) == (law, None)

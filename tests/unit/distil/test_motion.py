@@ -20,7 +20,17 @@ from gnn_distill.distil.motion.own import fields, selected, walls, wells
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import Rows, Search, candidates
 from gnn_distill.distil.motion.segments import motion
-from gnn_distill.distil.motion.trust import MISFIT, alike, carried, errors, fitting, verdict, within_a_step
+from gnn_distill.distil.motion.trust import (
+    CARRIED,
+    MISFIT,
+    _together,
+    alike,
+    carried,
+    errors,
+    fitting,
+    verdict,
+    within_a_step,
+)
 from gnn_distill.physics.variables import Columns
 
 N = 6
@@ -288,19 +298,19 @@ def test_steps_that_are_long_for_a_force_are_said():
     assert not within_a_step(found, rows(data), 0.01) and within_a_step(found, rows(data), 1.0)
 
 
-@pytest.mark.parametrize(("swing", "by"), [(0.0, "1"), (1.5, "1"), (1.5, "q₁/m₁")])
+@pytest.mark.parametrize(("swing", "by"), [(0.0, "1"), (1.5, "1"), (1.5, "1/m₁"), (1.5, "q₁/m₁")])
 def test_what_carries_all_particles_of_a_frame_is_seen(swing: float, by: str):
     data = graphs(noise=0.05, drag=0, trap=0, field=0)
     shared = swing * np.cos(0.4 * np.arange(len(data)))[:, None, None] * np.array([1.0, 0.0])
     if by != "1":
         m, q = (data.features[..., k].numpy() for k in (COLUMNS.mass, COLUMNS.charge))
-        shared = shared * (q / m)[..., None]
+        shared = shared * ((q if "q" in by else 1) / m)[..., None]
     part = rows(dataclasses.replace(data, accelerations=data.accelerations + torch.tensor(shared).float()))
     found = fit(part, form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"))
     rest = found.predicted(part) - part.labels
     said = carried(rest, part, 0.05)
     assert bool(said) == (swing > 0)
-    how = "the same" if by == "1" else "the same, times q₁/m₁,"
+    how = "the same" if by == "1" else f"the same, times {by},"
     assert not swing or re.match(
         rf"(9\d|100) % of what is left is {how} for all particles of a frame", said[0]
     )
@@ -398,3 +408,39 @@ def test_a_magnetic_force_in_space_is_one_term_for_each_axis_of_the_field():
         "magnetic force, field along y": (-v[2], 0, v[0]),
         "magnetic force, field along z": (v[1], -v[0], 0),
     }
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_a_well_whose_rim_nobody_sees_stands_for_no_cubic_force(noise: float):
+    def in_a_trap(seed: int) -> Motion:
+        data = graphs(noise=noise, seed=seed, drag=0, trap=0, field=0)
+        y = data.features[..., 1].clamp(-1.5, 1.5)
+        data.features[..., 1] = y
+        delta = data.features[:, :, None, :2] - data.features[:, None, :, :2]
+        d = (delta.norm(dim=-1) + torch.eye(N)).numpy()
+        f = torch.tensor(np.where(np.eye(N) > 0, 0.0, yukawa(d)))
+        pair = (f[..., None] * delta / torch.tensor(d)[..., None]).sum(2)
+        cubic = torch.stack([torch.zeros_like(y), -y - 0.5 * y**3], -1)
+        error = noise * torch.tensor(np.random.default_rng(seed).normal(size=cubic.shape))
+        return rows(dataclasses.replace(data, accelerations=(pair + cubic + error).float()))
+
+    seen, unseen = in_a_trap(0), in_a_trap(1)
+    place = np.stack([seen.nodes.named["x"], seen.nodes.named["y"]], axis=1)
+    choices = [*fields(COLUMNS, 2, []), *wells(place)]
+    found = selected(seen, unseen, choices, (network(seen, 0)["u"], network(unseen, 0)["u"]))
+    rim = (np.quantile(np.abs(place[:, 1]), 0.999)) ** 2
+    assert all(0 < f.start[-1] < 1.1 * rim for f in found if f.symbols)
+    assert all(abs(f) < 20 for f in fit(seen, together(*found), network(seen, 0)["u"]).factors)
+
+
+@pytest.mark.parametrize("signs", [(1, -1), (1, -1, 1, -1), (1, -1, 1, 1, -1)])
+def test_what_unlike_charges_do_to_each_other_is_no_field(signs: tuple[int, ...]):
+    """Equal and opposite for each pair: times the charges it points one way for a pair of unlike ones."""
+    rng, q = np.random.default_rng(2), np.tile(np.array(signs, dtype=float), (200, 1))
+    n = len(signs)
+    push = rng.normal(size=(200, n, n, 2))
+    pairs = np.where(np.outer(signs, signs)[..., None] < 0, push - push.swapaxes(1, 2), 0.0)
+    assert _together(pairs.sum(2), q) < CARRIED
+    swing = q[..., None] * rng.normal(size=(200, 1, 2))
+    alone = _together(swing + 0.1 * rng.normal(size=swing.shape), q)
+    assert alone > 0.9 or n == 2
