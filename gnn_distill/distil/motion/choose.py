@@ -145,5 +145,7 @@ def simplest(tried: Sequence[Tried], unseen: Motion) -> tuple[Tried, list[Tried]
     else:
         same = [t for t in alike if typical(t.errors - standing[0].errors) <= ROUNDED * size]
         chosen = min(same, key=lambda t: (t.fit.form.place, t.fit.form.size))
+    if unseen.count:  # a hint is enough to choose there: all forms that are no worse by much are level
+        standing = [t for t in tried if not beaten(t, chosen, size)]
     others = [t for t in standing if t is not chosen and typical(t.errors - chosen.errors) > MATERIAL * size]
     return chosen, sorted(others, key=lambda t: float(t.losses.mean()))
