@@ -22,7 +22,7 @@ from gnn_distill.distil.motion.choose import beaten, rated
 from gnn_distill.distil.motion.curves import Curves
 from gnn_distill.distil.motion.edges import joined, joined_law
 from gnn_distill.distil.motion.fit import fit, typical
-from gnn_distill.distil.motion.hidden import Found, described, in_kinds, indistinct, unsure
+from gnn_distill.distil.motion.hidden import Found, described, in_kinds, indistinct, unneeded, unsure
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
 from gnn_distill.distil.motion.kicks import unkicked
 from gnn_distill.distil.motion.law import apart as laws_apart
@@ -188,6 +188,9 @@ def _law(
         last, scatter = estimated(seen, chosen.form, evidence.seed)
     else:
         drawn, times = hidden.refitted(seen, chosen.form, evidence), hidden.times
+        while (idle := unneeded(chosen.own, drawn)) is not None:
+            chosen = replace(chosen, own=tuple(form for form in chosen.own if form is not idle))
+            drawn = hidden.refitted(seen, chosen.form, evidence)
         last, scatter = drawn.weighed.fit, drawn_spread(drawn)
         seen = seen.weighed(drawn.weighed.strengths)
         test = judge = replace(test, motion=test.motion.weighed(drawn.weighed.strengths))

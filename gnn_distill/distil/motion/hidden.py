@@ -18,9 +18,9 @@ from gnn_distill.distil.hidden.factor import Factors
 from gnn_distill.distil.hidden.reading import Strength, kinds, told
 from gnn_distill.distil.motion.fit import Form
 from gnn_distill.distil.motion.kicks import kicked, slowed
-from gnn_distill.distil.motion.law import REPLICATES, Spread
+from gnn_distill.distil.motion.law import LEVEL, REPLICATES, Spread
 from gnn_distill.distil.motion.samples import Index, Motion, Strengths
-from gnn_distill.distil.motion.strengths import Drawn, Weighed, drawn, weighed
+from gnn_distill.distil.motion.strengths import Drawn, Weighed, drawn, powers, weighed
 from gnn_distill.distil.motion.trust import HARDLY, percent
 from gnn_distill.distil.motion.unlabelled import LETTERS, Labelled, kind_names
 from gnn_distill.distil.motion.weigh import convention
@@ -76,6 +76,26 @@ class Found:
 def spread(found: Drawn) -> Spread:
     """Draws of the numbers of the law."""
     return Spread(np.concatenate([found.weighed.fit.constants, found.weighed.fit.factors]), found.numbers)
+
+
+def unneeded(own: Sequence[Form], found: Drawn) -> Form | None:
+    """Of what acts on single particles by their strengths, the least sure term whose interval holds zero.
+
+    Such terms were chosen beside strengths that were not yet those of the law.
+
+    Args:
+        own: the last terms of the law.
+        found: the law with its draws.
+    """
+    idle: list[tuple[float, int]] = []
+    begin = found.numbers.shape[1] - sum(len(form.terms) for form in own)
+    for k, form in enumerate(own):
+        draws = found.numbers[:, begin]
+        low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        if any(powers(form.terms[0])) and low < 0 < high:
+            idle.append((abs(float(draws.mean())) / max(float(draws.std()), 1e-300), k))
+        begin += len(form.terms)
+    return own[min(idle)[1]] if idle else None
 
 
 def indistinct(told: Mapping[str, Mapping[str, Any]]) -> bool:

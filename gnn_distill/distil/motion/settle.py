@@ -27,6 +27,7 @@ from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import ALL, OUTRIGHT, halves, is_exact, is_scarce, rows_of
 from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates
 from gnn_distill.distil.motion.shared import settled
+from gnn_distill.distil.motion.trust import GAUSSIAN
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Work
 
@@ -84,7 +85,9 @@ def search_of(
 
     few, fresh = ready.few if curves is None else None, not is_scarce(evidence)
     search = Search(few, *ready.sides, evidence.order, forms, work.say, fresh, more=tuple(more))
-    return search, Rounds(work, search, points, 1.0 if ready.sides[0].motion.count else evidence.noise)
+    # errors of the network on unseen runs hold the noise of labels, so there is no more of it than that
+    noise = min(evidence.noise, evidence.recording.mae / GAUSSIAN)
+    return search, Rounds(work, search, points, 1.0 if ready.sides[0].motion.count else noise)
 
 
 class Known(NamedTuple):

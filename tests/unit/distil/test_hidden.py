@@ -16,9 +16,10 @@ from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.module import LawModule
 from gnn_distill.distil.motion.fit import Form, Term, together
+from gnn_distill.distil.motion.hidden import unneeded
 from gnn_distill.distil.motion.samples import Strengths
 from gnn_distill.distil.motion.segments import motion
-from gnn_distill.distil.motion.strengths import Convention, chosen, drawn, scatter, weighed
+from gnn_distill.distil.motion.strengths import Convention, Drawn, chosen, drawn, scatter, weighed
 from gnn_distill.distil.motion.weigh import curve, ranked, read_off
 from gnn_distill.model.network import ISOTROPIC, ParticleGNN
 from gnn_distill.physics.variables import Columns
@@ -136,6 +137,22 @@ def test_what_acts_on_one_may_go_with_its_strength(mode: str):
     assert told.fit.factors == pytest.approx([1.0, *sizes, -0.3], rel=1e-3)
     nothing = np.zeros((part.labels.size, 0))
     assert told.predicted(part, nothing) == pytest.approx(found.predicted(part, nothing), abs=1e-9)
+
+
+def test_terms_by_strengths_that_may_be_nothing_go():
+    own = [Form(n, (Term((sympy.sympify(f), sympy.S.Zero), None),)) for n, f in
+           (("a", "t1*x"), ("b", "vx"), ("c", "t1*vx/s1"), ("d", "t1*y"))]  # fmt: skip
+    law = together(form("exp(-r/1.0)/r"), *own)
+    rng, centre = np.random.default_rng(0), np.array([-1.0, 2.0, 0.5, 0.0, 0.0, 3.0])
+    part = rows(SOURCE, RESPONSE, graphs=40)
+    plain = weighed(part, law, np.zeros((part.labels.size, 0)), "both", Strengths(SOURCE, RESPONSE))
+    scattered = Drawn(plain, centre + rng.normal(size=(400, 6)) * 0.4, None, None, (None, None))
+    assert unneeded(own, scattered) is own[2]  # 0 ± 0.4; 0.5 ± 0.4 is surer, and vx reads no strength
+    assert (
+        unneeded([*own[:2], own[3]], replace(scattered, numbers=scattered.numbers[:, [0, 1, 2, 3, 5]]))
+        is own[0]
+    )
+    assert unneeded([own[1], own[3]], replace(scattered, numbers=scattered.numbers[:, [0, 1, 3, 5]])) is None
 
 
 def test_in_noise_forms_are_ranked_with_strengths_of_their_own():
