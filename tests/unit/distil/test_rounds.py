@@ -149,7 +149,8 @@ def test_nothing_is_searched_where_known_forms_leave_next_to_nothing(pair, known
         f = pair(*columns) * (1 + 0.02 * np.random.default_rng(k).normal(size=len(columns[0])))
         rows.append(Rows(part, {"u": part.pairs(f[:, None] * part.directions["u"]).reshape(-1, 1)}))
     data = SimpleNamespace(accelerations=torch.tensor(rows[2].motion.labels), trajectory=torch.arange(3))
-    evidence = SimpleNamespace(noise=noise, test=data, validation=data, order=2)
+    network = SimpleNamespace(mae=1.0)
+    evidence = SimpleNamespace(noise=noise, test=data, validation=data, order=2, recording=network)
     points = {"u": Points(np.stack(columns, axis=1), f, np.ones(len(f)), NAMES)}
     sides = rows[1], rows[2]
     ready = Prepared(
