@@ -38,11 +38,12 @@ from gnn_distill.distil.expressions.evaluate import Template, evaluate
 from gnn_distill.distil.expressions.parse import parse, write
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.expressions.refine import template
+from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.fit import fit
 from gnn_distill.distil.motion.law import written
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.distil.motion.search import Rows, Search, candidates
+from gnn_distill.distil.motion.search import Rows, Search
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.solve import Work
 from gnn_distill.physics.laws import ForceLaw

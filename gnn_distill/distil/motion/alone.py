@@ -13,9 +13,10 @@ import sympy
 from gnn_distill.distil.engines.engine import MIN_POINTS
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.refine import template
+from gnn_distill.distil.motion.candidates import MOST
 from gnn_distill.distil.motion.choose import ROUNDED
 from gnn_distill.distil.motion.fit import Form, Term, fit, together, typical
-from gnn_distill.distil.motion.search import MOST, Chosen, Search
+from gnn_distill.distil.motion.search import Chosen, Search
 from gnn_distill.distil.solve import Work
 from gnn_distill.physics.variables import AXES, VELOCITIES
 

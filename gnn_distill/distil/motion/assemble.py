@@ -18,6 +18,7 @@ from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.joint import Joint, along
 from gnn_distill.distil.law.assemble import nodes_of
 from gnn_distill.distil.law.closed_form import Law, compare, r2_truth
+from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.choose import beaten, rated
 from gnn_distill.distil.motion.curves import Curves
 from gnn_distill.distil.motion.edges import joined, joined_law
@@ -49,7 +50,7 @@ from gnn_distill.distil.motion.sampling import (
     rows_of,
     samples_of,
 )
-from gnn_distill.distil.motion.search import Chosen, Rows, Search, candidates
+from gnn_distill.distil.motion.search import Chosen, Rows, Search
 from gnn_distill.distil.motion.settle import begun, choice, forms_of
 from gnn_distill.distil.motion.strengths import powers
 from gnn_distill.distil.motion.trust import (

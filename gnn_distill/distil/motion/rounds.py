@@ -18,9 +18,10 @@ import sympy
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.alone import suggested
+from gnn_distill.distil.motion.candidates import MOST
 from gnn_distill.distil.motion.fit import Form, Term, fit, together
 from gnn_distill.distil.motion.friction import damped
-from gnn_distill.distil.motion.search import MOST, Chosen, Search
+from gnn_distill.distil.motion.search import Chosen, Search
 from gnn_distill.distil.motion.shapes import Short, shortest
 from gnn_distill.distil.motion.target import Target, products, targets
 from gnn_distill.distil.motion.trust import AS_NOISE, GAUSSIAN, mean, unexplained

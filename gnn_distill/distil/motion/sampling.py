@@ -14,9 +14,10 @@ import torch
 from gnn_distill.data.graphs import Subset, View
 from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.expressions.front import Front
+from gnn_distill.distil.motion.candidates import MOST
 from gnn_distill.distil.motion.fit import Form, fit
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.distil.motion.search import MOST, Parts, Rows
+from gnn_distill.distil.motion.search import Parts, Rows
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.unlabelled import labelled
 from gnn_distill.distil.problem import Evidence

@@ -18,14 +18,9 @@ import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.engines.forms import guesses
-from gnn_distill.distil.engines.textbook import AMPLITUDES, CENTRAL, EXPONENTS, KNOWN, LENGTHS
-from gnn_distill.distil.expressions.front import Front, complexity
-from gnn_distill.distil.expressions.parse import parse
-from gnn_distill.distil.expressions.plain import plain
-from gnn_distill.distil.expressions.points import Points, trim
+from gnn_distill.distil.motion.candidates import MOST
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
-from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, holds, together, typical
+from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, fit, holds, together, typical
 from gnn_distill.distil.motion.kicks import innovations
 from gnn_distill.distil.motion.own import fields, selected, walls, wells
 from gnn_distill.distil.motion.samples import Motion, Strengths
@@ -34,8 +29,6 @@ from gnn_distill.physics.variables import AXES, PROPERTIES
 SCREENED, FINALISTS = 10, 5
 """Forms that are fitted to all rows, of those that fit a part of them best; and of these once more."""
 SPARE = ("trap", "rotation", "drag", "magnetic force")
-MOST = 6
-"""Numbers of a form at most: what needs more is a curve, not a law."""
 RIVALS = 3
 """Known forms that are named beside the chosen one, where noise is nearly all of the labels."""
 LEAST = 4
@@ -221,12 +214,14 @@ class Search:
         """The choice with one direction chosen anew, among the best so far and these forms."""
         told, known = self.beside(chosen, key)
         forms = self._screened([f for f in forms if f.cost <= MOST], told, known)
-        before = [
-            replace(t.fit.form, start=tuple(t.fit.constants)) for t in _ranked(chosen.tried.get(key, []))
-        ]
+        before = [_moved(t) for t in _ranked(chosen.tried.get(key, []))]
         if key in chosen.pairs:
             before = [chosen.pairs[key], *(f for f in before if f.terms != chosen.pairs[key].terms)]
-        best, level, tried = self._choose([*before[:FINALISTS], *forms], told, known)
+        rivals = [
+            t.fit.form.terms for t in chosen.level.get(key, [])
+        ]  # level with the choice, if not the best
+        before = before[:FINALISTS] + [f for f in before[FINALISTS:] if f.terms in rivals]
+        best, level, tried = self._choose([*before, *forms], told, known)
         pairs = {k: f for k, f in chosen.pairs.items() if k != key}
         if best.fit.form.terms:
             pairs[key] = replace(best.fit.form, start=tuple(best.fit.constants))
@@ -307,7 +302,7 @@ class Search:
         level = [t for t in rated if t is rated[0] or not beaten(t, rated[0], size)]
         simple = sorted(level, key=lambda t: t.order)[: SCREENED // 2]  # noise may hide how well these fit
         kept = [*simple, *(t for t in rated if all(t is not s for s in simple))][:SCREENED]
-        return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in kept]
+        return [_moved(t) for t in kept]
 
     def _fits(self, motion: Motion, forms: Sequence[Form], extra: Array) -> list[Fit]:
         """The forms fitted, the first ones alone where time is over: powers in powers take long."""
@@ -328,7 +323,8 @@ class Search:
         chosen, level = simplest(found, self.unseen.motion)
         level = [t for t in level if t.order[0] <= chosen.order[0] + (self.few is None)]
         if self.few is None:  # in noise a form may be the simplest although others are a little better
-            level = [t for t in level if t.fit.form.name][:RIVALS]
+            named = {t.fit.form.name: t for t in reversed(level) if t.fit.form.name}
+            level = sorted(named.values(), key=lambda t: float(t.losses.mean()))[:RIVALS]
         return chosen, level, found
 
 
@@ -336,7 +332,12 @@ def _finalists(best: Tried, tried: Sequence[Tried], simple: bool) -> list[Form]:
     """The chosen form, those as simple if asked, those of the least losses; constants as fits moved them."""
     rated = _ranked([t for t in tried if t is not best])
     rated = [best, *sorted(rated, key=lambda t: simple and t.order[0] > best.order[0])]
-    return [replace(t.fit.form, start=tuple(t.fit.constants)) for t in rated if t.fit.form.terms][:FINALISTS]
+    return [_moved(t) for t in rated if t.fit.form.terms][:FINALISTS]
+
+
+def _moved(tried: Tried) -> Form:
+    """The form that was tried, its constants where the fit moved them."""
+    return replace(tried.fit.form, start=tuple(tried.fit.constants))
 
 
 def _ranked(tried: Sequence[Tried]) -> list[Tried]:
@@ -355,45 +356,3 @@ def alive(seen: Rows, unseen: Rows) -> list[str]:
         if not beaten(without, with_it, size):
             kept = rest
     return [k for k in kept if k != "own"]
-
-
-@functools.cache
-def spared(name: str) -> int:
-    """By how much the potential of a known law is shorter than its force."""
-    known = {form.name: form for form in KNOWN if form.potential}
-    if name not in known:
-        return 0
-    letters = ("r", *AMPLITUDES, *LENGTHS, *EXPONENTS)
-    force, potential = (
-        complexity(parse(text, letters)) for text in (known[name].formula, known[name].potential)
-    )
-    return force - potential
-
-
-def candidates(
-    points: Points, front: Front | None, along: str, more: Mapping[str, str] | None = None
-) -> list[Form]:
-    """Forms for one direction: known pair laws, and equations that a search has found.
-
-    Args:
-        points: r and properties, and the network's f.
-        front: of the search; None for known laws alone.
-        along: the direction.
-        more: further known laws by name, see `gnn_distill.distil.engines.forms.FormsEngine`.
-    """
-    found = []
-    for k, guess in enumerate(guesses(trim(points), more)):
-        terms = tuple(Term((t,), along) for t in guess.terms)
-        size = sum(complexity(t) for t in guess.terms) + 2 * len(guess.terms) - 1 - spared(guess.name)
-        start = (*guess.constants.values(),)
-        name = CENTRAL.get(guess.name, guess.name) if along[:1] == "u" else guess.name
-        found.append(Form(name, terms, (*guess.constants,), start, size, k, guess.settled))
-    for equation in () if front is None else front.equations:
-        if equation.expression.free_symbols:
-            expression = min(equation.expression, plain(equation.expression), key=complexity)
-            found.append(Form.of(expression, along, "", complexity(expression)))
-    distinct: list[Form] = []
-    for form in found:  # those without further constants may come several times
-        if form.symbols or all(form.terms != other.terms for other in distinct):
-            distinct.append(form)
-    return [form for form in distinct if form.cost <= MOST]

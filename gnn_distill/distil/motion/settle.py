@@ -19,13 +19,14 @@ from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.alone import suggested
+from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.fit import Form, fit
 from gnn_distill.distil.motion.points import front
 from gnn_distill.distil.motion.prepare import Prepared, plainly, prepared
 from gnn_distill.distil.motion.reach import MUCH, nearer
 from gnn_distill.distil.motion.rounds import DONE, Rounds
 from gnn_distill.distil.motion.sampling import ALL, OUTRIGHT, halves, is_exact, is_scarce, rows_of
-from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive, candidates
+from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive
 from gnn_distill.distil.motion.shared import settled
 from gnn_distill.distil.motion.trust import GAUSSIAN
 from gnn_distill.distil.problem import Evidence, Settings

@@ -17,10 +17,11 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.engines.forms import FIT_POINTS
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.hidden.factor import Factors, asked, factorised
+from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.choose import CHANCE, compared, rated
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.samples import Motion, Strengths
-from gnn_distill.distil.motion.search import Rows, alive, candidates
+from gnn_distill.distil.motion.search import Rows, alive
 from gnn_distill.distil.motion.strengths import Convention, Weighed, chosen, scatter, weighed
 from gnn_distill.model.network import ParticleGNN
 

@@ -12,13 +12,14 @@ from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.distil.expressions.evaluate import constants
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.choose import compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, together
 from gnn_distill.distil.motion.friction import damped
 from gnn_distill.distil.motion.law import Spread, numbers, spread, written
 from gnn_distill.distil.motion.own import fields, selected, walls, wells
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.distil.motion.search import Rows, Search, candidates
+from gnn_distill.distil.motion.search import Rows, Search
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.trust import (
     CARRIED,

@@ -14,13 +14,14 @@ from gnn_distill.distil.engines.engine import TrimmingEngine
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.points import Points
+from gnn_distill.distil.motion.candidates import MOST, candidates
 from gnn_distill.distil.motion.fit import Fit, Form, fit, holds
 from gnn_distill.distil.motion.groups import Groups
 from gnn_distill.distil.motion.law import written
 from gnn_distill.distil.motion.prepare import Prepared
 from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.distil.motion.search import LEAST, MOST, Chosen, Rows, Search, candidates
+from gnn_distill.distil.motion.search import LEAST, Chosen, Rows, Search
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.settle import choice
 from gnn_distill.distil.motion.shapes import shortest
