@@ -205,13 +205,13 @@ class OwnData:
         self._check_radius(seen.box, seen.cell)
         when = self._clock(seen)
         motion = self._motion(seen, when)
-        numbers, names = self._hidden().of(seen)
+        numbers, names, few = self._hidden().of(seen)
         linked, kinds, said = bonds(seen, self._kind(seen))
         rows, blocks, frames = self._rows(seen, motion, when, [linked, numbers])
         radius = self._radius(seen, rows)
         joined, company = self._neighbours(seen, rows, radius)
         near = [limited(particles(seen), radius)] if radius is not None and self.radius is None else []
-        notes = [*seen.notes, *said, *motion.notes, *rows.notes, *near]
+        notes = [*seen.notes, *said, *motion.notes, *rows.notes, *near, *few]
         softening = 0.0 if self.law is None else as_equation(self.law).softening
         wrong = [*seen.doubts, *motion.doubts, *rows.doubts, *doubts_of(seen, softening > 0)]
         for sentence in (*notes, *wrong):

@@ -24,6 +24,10 @@ SIGHTINGS = 200
 """Sightings of an individual from which on the data are asked by themselves, …"""
 MOST = LARGE
 """… as long as frames are so small that all pairs are looked at."""
+FEW = (
+    "each particle was seen about {each:.0f} times, too few to ask by themselves (from {wanted} on) whether "
+    "each acts with a strength of its own; dataset.hidden=1 asks"
+)
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,14 @@ class Hidden:
                 fix = "give a mass or a charge by label, {earth: {mass: 3.0e-6}}"
                 raise InputError("dataset.known", {label: values}, fix)
 
-    def of(self, seen: Observed) -> tuple[Array, tuple[str, ...]]:
-        """Numbers [S, T, n, 1] of the individuals, [1, N, 1, 1] of a table's, and K names.
+    def of(self, seen: Observed) -> tuple[Array, tuple[str, ...], list[str]]:
+        """Numbers [S, T, n, 1] of the individuals, [1, N, 1, 1] of a table's, K names, and what to say of it.
 
         Without names, and of shape [..., 0], where they are not to be told apart.
         """
         nobody = np.zeros((*seen.masses.shape, 0))
         if self.count == 0 or seen.labels is None:
-            return nobody, ()
+            return nobody, (), []
         labels = seen.labels
         runs = np.arange(len(labels))[:, None] if seen.sighted is None else seen.sighted.run[None]
         if self.identity == "run":
@@ -74,14 +78,14 @@ class Hidden:
         if unknown := sorted({*map(str, self.known or {})} - {*names}):
             fix = f"the file has {', '.join(names[:8])}"
             raise InputError("dataset.known", unknown[0], fix)
-        if self.count == "auto" and (
-            _told_apart(seen)
-            or seen.masses.size < SIGHTINGS * len(names)
-            or len(names) > MOST
-            or (self.identity == "file" and _passing(numbers, np.broadcast_to(runs, labels.shape)))
-        ):
-            return nobody, ()
-        return np.broadcast_to(numbers, seen.masses.shape)[..., None].astype(float), names
+        if self.count == "auto":
+            # who says that labels hold within a run has asked
+            asked = self.identity == "run" or not _passing(numbers, np.broadcast_to(runs, labels.shape))
+            if _told_apart(seen) or len(names) > MOST or not asked:
+                return nobody, (), []
+            if self.identity == "file" and (each := seen.masses.size / len(names)) < SIGHTINGS:
+                return nobody, (), [FEW.format(each=each, wanted=SIGHTINGS)]
+        return np.broadcast_to(numbers, seen.masses.shape)[..., None].astype(float), names, []
 
     @property
     def dims(self) -> int:

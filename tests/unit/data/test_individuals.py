@@ -55,11 +55,12 @@ def test_by_themselves_data_are_asked_where_nothing_tells_particles_apart(tmp_pa
         data = OwnData(str(path), features=["size"] if "size" in columns else None).load()
         assert bool(data.individuals) is asked, name
         assert data.hidden == (2 if asked else 0)
+        assert any("dataset.hidden=1 asks" in note for note in data.notes) is (name == "few")
 
 
 def test_individuals_of_one_run_each_are_not_asked_for(tmp_path):
     labels = [["a", "b"], ["c", "d"], ["e", "f"]]
-    path = table(tmp_path / "t.csv", labels, frames=250)
+    path = table(tmp_path / "t.csv", labels, frames=150)
     assert not OwnData(str(path)).load().individuals
     assert len(OwnData(str(path), identity="run").load().individuals) == 6  # then blocks of time are split
     gaps = pd.read_csv(path)
