@@ -26,7 +26,7 @@ class Sightings:
         piece: number of the unbroken stretch of a track, shape [N]; −1 for what was filled in.
         first: `senders[first:last]` are the rows that may act on a sighting, each [N].
         last: see `first`.
-        senders: numbers of rows, shape [E]; of the same frame.
+        senders: numbers of rows, shape [E]; of the same frame. They may lie on disk.
         shared: whether those of one frame share their senders, so that a sighting is among its own. It does
             not act on itself.
     """
@@ -36,7 +36,7 @@ class Sightings:
     piece: Index
     first: Index
     last: Index
-    senders: Index
+    senders: Index | npt.NDArray[np.int32]
     shared: bool
 
     @property

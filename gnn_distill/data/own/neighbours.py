@@ -1,14 +1,16 @@
 """Who can interact with whom, without self-loops.
 
 Graphs that are always the same are an adjacency [receiver, sender]. Those that change in time are lists of
-senders for each sighting, from trees of each frame's positions.
+senders for each sighting, from trees of each frame's positions; a long list of these is in a file.
 Shape letters: n particles, D space dims, E edges; N sightings.
 """
 
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +33,12 @@ LOOKED_AT = 20
 """… in so many frames."""
 PAIRS = 1_000_000
 """Pairs whose distances are looked at together."""
+IN_MEMORY = 50_000_000
+"""Pairs from which on they lie on disk."""
 
 Adjacency = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int32]
 
 
 def adjacency(kind: str | None, seen: Observed, n: int, graphs: int) -> Adjacency | None:
@@ -66,7 +71,7 @@ def _from_file(seen: Observed, n: int, graphs: int) -> Adjacency:
     return joined
 
 
-Company = tuple[Index, Index, Index, bool]
+Company = tuple[Index, Index, Index | Rows, bool]
 """`first`, `last`, `senders` and `shared` of `gnn_distill.data.sightings.Sightings`."""
 
 
@@ -92,20 +97,45 @@ def within(
     Raises:
         InputError: no two are ever so close.
     """
-    receivers, senders = [], []
+    first, last, senders = np.zeros_like(frame), np.zeros_like(frame), _Grown()
     for rows, tree, count in _trees(frame, positions, box, cell, radius):
         pairs = tree.query_pairs(radius, output_type="ndarray")
-        for one, two in (pairs.T, pairs.T[::-1]):
-            real = one < count  # and no image, which receives nothing
-            receivers.append(rows[one[real]])
-            senders.append(rows[two[real]])
-    receiver = np.concatenate(receivers)
-    if not len(receiver):
+        one, two = np.concatenate([pairs, pairs[:, ::-1]]).T
+        real = one < count  # and no image, which receives nothing
+        order, degree = np.argsort(one[real], kind="stable"), np.bincount(one[real], minlength=count)
+        first[rows[:count]] = senders.size + np.cumsum(degree) - degree
+        last[rows[:count]] = senders.size + np.cumsum(degree)
+        senders.add(rows[two[real][order]])
+    if not senders.size:
         fix = "no two particles ever come so close: use a larger one"
         raise InputError("dataset.radius", radius, fix)
-    order = np.argsort(receiver, kind="stable")
-    last = np.cumsum(np.bincount(receiver, minlength=len(frame)))
-    return np.append(0, last[:-1]), last, np.concatenate(senders)[order], False
+    return first, last, senders.whole(), False
+
+
+class _Grown:
+    """Numbers of rows put one part after another; many of them lie in a nameless file, not in memory."""
+
+    def __init__(self) -> None:
+        self.size, self._parts = 0, list[Rows]()
+        self._file: IO[bytes] | None = None
+
+    def add(self, part: Index) -> None:
+        """A further part."""
+        self.size += len(part)
+        self._parts.append(part.astype(np.int32))
+        if self.size > IN_MEMORY and self._file is None:
+            self._file = tempfile.TemporaryFile()
+        if self._file is not None:
+            for some in self._parts:
+                some.tofile(self._file)
+            self._parts = []
+
+    def whole(self) -> Rows:
+        """All of them."""
+        if self._file is None:
+            return np.concatenate(self._parts)
+        self._file.flush()
+        return np.memmap(self._file, np.int32, "r+")
 
 
 def closest(

@@ -11,6 +11,7 @@ import torch
 
 from gnn_distill.data.draws import Share
 from gnn_distill.data.module import Batches, NBodyDataModule
+from gnn_distill.data.own import neighbours
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.derive import Differentiator
 from gnn_distill.data.own.neighbours import nearest, together, within
@@ -188,6 +189,25 @@ def test_neighbours_are_those_of_all_distances(box):
     for row, found in zip(range(0, 300, 3), near, strict=True):
         best = np.argsort(distance[row])[: min(4, (frame == frame[row]).sum() - 1)]
         assert found[: len(best)].tolist() == best.tolist() and (found[len(best) :] == -1).all()
+
+
+def test_many_pairs_lie_on_disk_and_give_the_same_batches(monkeypatch):
+    rng = np.random.default_rng(3)
+    frame, x = np.repeat(np.arange(40), 10), rng.random((400, 2)) * 3
+    features = np.concatenate([x, rng.normal(size=(400, 4))], 1)[None].astype("f4")
+    batches = []
+    for most in (neighbours.IN_MEMORY, 100):
+        monkeypatch.setattr(neighbours, "IN_MEMORY", most)
+        company = within(frame, x, 1.2)
+        assert isinstance(company[2], np.memmap) is (most == 100)
+        seen = Sightings(frame, frame, np.arange(400), *company)
+        data = ParticleData(features, features[..., :2].copy(), 1, softening=0.0, sightings=seen)
+        batches.append(Receivers(Table.of(data), torch.arange(0, 400, 7)).gathered)
+    one, two = batches
+    assert len(one.graph.receiver) > 100 and (one.features == two.features).all()
+    assert all(
+        (a == b) if isinstance(a, int) else (a == b).all() for a, b in zip(one.graph, two.graph, strict=True)
+    )
 
 
 def test_no_neighbours_at_all_are_refused():
