@@ -5,16 +5,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
+import sympy
+
 from gnn_distill.distil.engines.forms import guesses
 from gnn_distill.distil.engines.textbook import AMPLITUDES, CENTRAL, EXPONENTS, KNOWN, LENGTHS
 from gnn_distill.distil.expressions.front import Front, complexity
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.plain import plain
 from gnn_distill.distil.expressions.points import Points, trim
-from gnn_distill.distil.motion.fit import Form, Term
+from gnn_distill.distil.motion.fit import Fit, Form, Term, typical
+from gnn_distill.distil.motion.samples import Motion
 
 MOST = 6
 """Numbers of a form at most: what needs more is a curve, not a law."""
+IDLE = 1e-3
+"""Share of the labels that a term may make, and what an exponent may be away from a whole or half number, for
+the form to be tried without."""
 
 
 @functools.cache
@@ -57,3 +63,22 @@ def candidates(
         if form.symbols or all(form.terms != other.terms for other in distinct):
             distinct.append(form)
     return [form for form in distinct if form.cost <= MOST]
+
+
+def lean(found: Fit, key: str, motion: Motion) -> Form | None:
+    """The form of one direction without terms that make next to nothing, its exponents whole where nearly so.
+
+    None where it has neither.
+    """
+    expression = sympy.expand(found.function(key))
+    small = IDLE * typical(motion.labels)
+    terms = sympy.Add.make_args(expression)
+    kept = [t for t in terms if typical(Term((t,), key).column(motion, {})) > small]
+
+    def near(e: sympy.Expr) -> bool:
+        return bool(e.is_Pow and e.exp.is_Float and 0 < abs(2 * e.exp - round(2 * e.exp)) < 2 * IDLE)
+
+    whole = sympy.Add(*kept).replace(near, lambda e: e.base ** sympy.Rational(round(2 * e.exp), 2))
+    if whole == expression or not whole.free_symbols:
+        return None
+    return Form.of(whole, key, "", complexity(whole))

@@ -6,7 +6,7 @@ Shapes: R rows, D space dims, U units (runs, or pieces of time).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,8 +27,8 @@ MATERIAL = 0.003
 LETTER = 2 * np.log(2)
 """What a letter or an operator of a form costs in χ², where noise does not tell forms apart: one bit."""
 ROUNDED = 3e-6
-"""Errors below this share of the labels are those of single precision, 1.6e-6 where charges pass each other:
-no form is better than another."""
+"""Errors below this share of the labels are those of single precision, as are those that rounded distances
+make: no form is better than another."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,14 @@ class Tried:
         errors: on the rows that choose, shape [R, D].
         losses: mean loss of each unit, shape [U]; see `compared`.
         count: labels that were fitted, where the rows are a digest of them; else 0.
+        rounding: loss that the rounding of distances makes of the best fit.
     """
 
     fit: Fit
     errors: Array
     losses: Array
     count: int = 0
+    rounding: float = 0.0
 
     @property
     def order(self) -> tuple[int, bool, float]:
@@ -71,14 +73,24 @@ def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | list[Array] | N
         extra: the further columns that they were fitted with, on these rows; a list where each has its own.
     """
     beside = extra if isinstance(extra, list) else [extra] * len(fits)
-    errors = [f.predicted(unseen, e) - unseen.labels for f, e in zip(fits, beside, strict=True)]
-    return rated(fits, errors, unseen)
+    predicted = [f.predicted(unseen, e) for f, e in zip(fits, beside, strict=True)]
+    errors = [p - unseen.labels for p in predicted]
+    scale = TUNING * min(typical(e) for e in errors)
+    found = rated(fits, errors, unseen, scale)
+    k = min(range(len(found)), key=lambda k: float(found[k].losses.mean()))
+    if unseen.count or not fits[k].form.terms:
+        return found
+    moved = fits[k].predicted(unseen.rounded, beside[k]) - predicted[k]
+    rounding = float(rated([fits[k]], [moved], unseen, scale)[0].losses.mean())
+    return [replace(one, rounding=rounding) for one in found]
 
 
-def rated(fits: Sequence[Fit], errors: Sequence[Array], unseen: Motion) -> list[Tried]:
+def rated(
+    fits: Sequence[Fit], errors: Sequence[Array], unseen: Motion, scale: float | None = None
+) -> list[Tried]:
     """The fits with the losses that their errors [R, D] on unseen rows make, on one scale."""
     trust = unseen.trust / unseen.trust.mean()
-    scale = TUNING * min(typical(e) for e in errors)
+    scale = TUNING * min(typical(e) for e in errors) if scale is None else scale
     numbers, of = np.unique(unseen.unit, return_inverse=True)
     count = np.bincount(of) * unseen.labels.shape[1]
     tried = []
@@ -103,7 +115,7 @@ def beaten(one: Tried, other: Tried, size: float) -> bool:
     if surprise(one, other) < CHANCE and not harmless(one, other):
         return False
     worse, better = float(one.losses.mean()), float(other.losses.mean())
-    if worse < (ROUNDED * size) ** 2:
+    if worse < max((ROUNDED * size) ** 2, other.rounding):
         return False
     return worse > (1 + CLEAR) ** 2 * better or np.sqrt(max(worse - better, 0.0)) > MATERIAL * size
 

@@ -58,7 +58,7 @@ class Rounds:
         seconds = float(getattr(self.work.engine, "seconds", 0.0))
         known = list(chosen.tried)  # a network that explains nothing suggests nothing, either
         if not known or seconds <= 0 or self.rest(chosen) < DONE:
-            return chosen
+            return self.search.pared(chosen)
         self.work.say(f"  no form is as exact as the labels: searching on, for {seconds:.0f} s at most")
         begun = time.process_time()
 
@@ -74,7 +74,7 @@ class Rounds:
                 chosen = search.alone(chosen) if key == "own" else search.bettered(chosen, key, forms)
             if left() <= 0 or self.rest(chosen) < DONE:
                 break
-        return chosen
+        return self.search.pared(chosen)
 
     def rest(self, chosen: Chosen) -> float:
         """Share of the motion of unseen rows that a law leaves beyond noise."""

@@ -22,12 +22,15 @@ from gnn_distill.data.graphs import Subset
 from gnn_distill.data.receivers import Receivers
 from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.law.closed_form import Nodes, summed
+from gnn_distill.physics.variables import AXES
 from gnn_distill.read.recording import Edges
 
 Index = npt.NDArray[np.int64]
 
 BENT = 3.0
 """Medians of the labels' second differences from which on rows count less."""
+SINGLE = 2.0**-24
+"""Relative error of a number in single precision."""
 STRETCH = 8
 """Widths of the kernel of a segment where random forces act: pieces of time whose errors are independent."""
 
@@ -155,6 +158,15 @@ class Motion:
         """The same rows with other labels [R, D]."""
         found = self._as(replace(self))
         found.__dict__["labels"] = labels
+        return found
+
+    @functools.cached_property
+    def rounded(self) -> Motion:
+        """The same rows with distances moved as if positions were rounded to single precision once more."""
+        found, d = self._as(replace(self)), self.named["d"]
+        axes = np.stack([self.nodes.named[name] for name in AXES[: self.edges.columns.dim]])
+        off = SINGLE * np.sqrt(2 * (axes**2).mean()) * np.random.default_rng(0).normal(size=d.shape)
+        found.__dict__["named"] = {**self.named, "d": d + off, "r": self.named["r"] + off}
         return found
 
     def inner(self, values: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.motion.candidates import MOST
+from gnn_distill.distil.motion.candidates import MOST, lean
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, fit, holds, together, typical
 from gnn_distill.distil.motion.kicks import innovations
@@ -233,6 +233,18 @@ class Search:
         own = self.own([], tuple(pairs.values()))
         unsaid = chosen.unsaid and bool(self._unsaid([], [*pairs.values(), *own]))
         return replace(now, own=tuple(own), unsaid=unsaid)
+
+    def pared(self, chosen: Chosen) -> Chosen:
+        """The choice without what does nothing in its forms of pairs, where they are no worse for it."""
+        pairs = dict(chosen.pairs)
+        for key, form in () if self.seen.motion.count else chosen.pairs.items():
+            told, known = self.beside(chosen, key)
+            whole = fit(self.seen.motion, form, self.seen.beside(told, known))
+            shorter = lean(whole, key, self.seen.motion)
+            if shorter is not None and shorter.cost < form.cost:
+                best = self._choose([form, shorter], told, known)[0]
+                pairs[key] = _moved(best) if best.fit.form.terms else form
+        return replace(chosen, pairs=pairs)
 
     def alone(self, chosen: Chosen) -> Chosen:
         """The choice with its one-body part chosen anew."""

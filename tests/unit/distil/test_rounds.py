@@ -15,6 +15,7 @@ from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.candidates import MOST, candidates
+from gnn_distill.distil.motion.choose import beaten, compared
 from gnn_distill.distil.motion.fit import Fit, Form, fit, holds
 from gnn_distill.distil.motion.groups import Groups
 from gnn_distill.distil.motion.law import written
@@ -222,3 +223,39 @@ def test_forms_that_are_all_too_long_better_nothing():
     long = Form.of(sum(sympy.sympify(f"{k}.5*exp(-{k}.5*d)") for k in range(1, 6)), "u")
     assert long.cost > MOST
     assert search.bettered(chosen, "u", [long]).pairs["u"].terms == chosen.pairs["u"].terms
+
+
+def planted(pair, expression: str) -> tuple[Search, Points, list[Motion]]:
+    """A search whose one form is this expression."""
+    parts = [snapshots(pair, count, k) for k, count in enumerate((60, 200, 150))]
+    rows = []
+    for part in parts:
+        f = pair(*(part.named[n] for n in NAMES))
+        rows.append(Rows(part, {"u": part.pairs(f[:, None] * part.directions["u"]).reshape(-1, 1)}))
+    points = Points(parts[2].named["d"][:, None], f, np.ones(len(f)), ("r",))
+    form = Form.of(sympy.sympify(expression), "u")
+    return Search(*rows, 2, lambda key: [form]), points, parts
+
+
+def test_terms_that_make_nothing_go_and_exponents_next_to_whole_ones_become_whole():
+    written_so = "2.0*d**(-1.6) - 1.1*d**0.0001/d + 0.0001*d"
+    for faint in (0.0, 3e-4):  # a true term stays, however faint
+        search, points, _ = planted(lambda d, *p, b=faint: 2.0 * d**-1.6 - 1.1 / d + b * d, written_so)
+        form = Rounds(Work(Still(), 0), search, {"u": points}).run(search.run()).pairs["u"]
+        assert form.cost == 3 + (faint > 0) and len(form.terms) == 2 + (faint > 0)
+        assert form.start == pytest.approx([-1.6], rel=1e-5)
+
+
+def test_close_encounters_are_no_better_known_than_their_rounded_distances():
+    def pair(d, *p):
+        return 1.7 / d**3  # nearest pairs differ by the rounding of positions
+
+    search, _, parts = planted(pair, "1.0/d**3")
+    right, other = compared(
+        [fit(parts[1], Form.of(sympy.sympify(t), "u")) for t in ("1.0/d**3", "1.0/d**2")], parts[2]
+    )
+    assert right.rounding / 10 < right.losses.mean() < right.rounding < other.losses.mean() / 1e4
+    size = float(np.median(np.abs(parts[2].labels)))
+    better = dataclasses.replace(right, losses=right.losses / 2)
+    assert not beaten(right, better, 1e-6 * size) and beaten(other, right, size)
+    assert beaten(right, dataclasses.replace(better, rounding=0.0), 1e-6 * size)
