@@ -38,8 +38,7 @@ from gnn_distill.distil.motion.law import (
 )
 from gnn_distill.distil.motion.points import entry
 from gnn_distill.distil.motion.prepare import plainly
-from gnn_distill.distil.motion.reach import MUCH
-from gnn_distill.distil.motion.rounds import DONE, Rounds
+from gnn_distill.distil.motion.rounds import DONE, MUCH, Rounds
 from gnn_distill.distil.motion.sampling import (
     ALL,
     MANY,

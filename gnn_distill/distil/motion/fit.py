@@ -33,6 +33,8 @@ FAR = 1e12
 """Of a residual, in typical labels; its differences are finite, too."""
 WIDER, HELD = (0.5, 1.0, 2.0), 5000
 """Factors on distances at which a law must be finite, and about how many pairs are looked at."""
+CANCELLED = 100.0
+"""How many times its sum the terms of a pair law may be."""
 TUNING = 1.5
 """Residuals beyond so many medians count linearly."""
 
@@ -240,12 +242,17 @@ def holds(found: Fit, motion: Motion) -> bool:
     """Whether a pair law is finite on pairs nearer and farther than those of the data, too.
 
     A root or a logarithm may have no value where no fit has looked. An exponential of large numbers, as of a
-    step that is taken for a steep slope, has no value that can be written down.
+    step that is taken for a steep slope, has no value that can be written down. The difference of two terms
+    that are nearly equal is their derivative by a constant, and no law either.
     """
     constants = dict(zip(found.form.symbols, found.constants, strict=True))
     apart = motion.named["d"] > 0
+    whole: dict[str, Array] = {}
+    sizes: dict[str, Array] = {}
     with np.errstate(all="ignore"):
-        for term, factor in itertools.product(found.form.terms, WIDER):
+        for (term, part), factor in itertools.product(
+            zip(found.form.terms, found.factors, strict=True), WIDER
+        ):
             if term.along is not None:
                 here = np.arange(len(apart))[motion.some(term.along)]
                 here = here[apart[here]]
@@ -256,7 +263,11 @@ def holds(found: Fit, motion: Motion) -> bool:
                 powers = (p.args[0] for p in term.forms[0].atoms(sympy.exp))
                 if any(np.max(compiled(p)({**some, **constants}), initial=0.0) > LARGEST for p in powers):
                     return False
-    return True
+                if factor == 1.0:
+                    values = part * term.functions[0]({**some, **constants})
+                    whole[term.along] = whole.get(term.along, 0.0) + values
+                    sizes[term.along] = sizes.get(term.along, 0.0) + np.abs(values)
+    return all(np.mean(sizes[k]) <= CANCELLED * np.mean(np.abs(whole[k])) for k in whole)
 
 
 def bounds(form: Form) -> tuple[Array, Array]:

@@ -5,11 +5,13 @@ Shapes: R rows, D space dims, C columns.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import sympy
 
 from gnn_distill.arrays import Array
@@ -145,7 +147,7 @@ def selected(seen: Motion, unseen: Motion, choices: Sequence[Form], pairs: tuple
         pairs: pair columns [R D, X] on both.
     """
     job = _Selection(seen, unseen, choices, pairs)
-    chosen = job.gathered(job.centred(job.pared(job.grown())))
+    chosen = job.gathered(job.centred(job.plainest()))
     constants = list(job.fitted(chosen).constants)
     found = []
     for k in chosen:
@@ -198,14 +200,21 @@ class _Selection:
                     return False
         return True
 
-    def grown(self) -> list[int]:
+    @functools.cached_property
+    def table(self) -> Array:
+        """The choices as columns [R D, C], with the constants that they start from."""
+        return np.concatenate([c.columns(self.seen, c.start) for c in self.choices], axis=1)
+
+    def grown(self, among: npt.NDArray[np.bool_] | None = None) -> list[int]:
         """Term after term, each the one that explains most of the rest, as long as unseen rows agree.
 
-        Where no single one does, two at once: a drive and the drag that balances it are each nothing alone.
+        `among` says which may be chosen; all if None. Where no single one does, two at once: a drive and the
+        drag that balances it are each nothing alone.
         """
-        table = np.concatenate([c.columns(self.seen, c.start) for c in self.choices], axis=1)
+        table = self.table
         guessed = np.array([bool(c.symbols) for c in self.choices])  # which explain more once they are fitted
         alive = (np.abs(table).max(axis=0) > 0) & np.isfinite(table).all(axis=0)
+        alive = alive if among is None else alive & among
         chosen: list[int] = []
         while len(chosen) < MOST:
             rest = (self.seen.labels - self.fitted(chosen).predicted(self.seen, self.pairs[0])).ravel()
@@ -231,6 +240,20 @@ class _Selection:
                 return chosen
             tried = compared([self.fitted(some) for some in spared], self.unseen, self.pairs[1])
             chosen = spared[int(np.argmin([t.losses.mean() for t in tried]))]
+
+    def plainest(self) -> list[int]:
+        """The terms that grow from all choices, or from those without constants where these do as well.
+
+        Walls and wells each explain much of any field, and one that has begun with them may not come out.
+        """
+        chosen = self.pared(self.grown())
+        plain = np.array([not c.symbols for c in self.choices])
+        if plain[chosen].all():
+            return chosen
+        other = self.pared(self.grown(plain))
+        costs = [sum(self.choices[k].cost for k in which) for which in (other, chosen)]
+        simpler = costs[0] <= costs[1] and not self.better(other, chosen)
+        return other if simpler or self.better(chosen, other) else chosen
 
     def centred(self, chosen: list[int]) -> list[int]:
         """With the origin as a centre where that will do."""

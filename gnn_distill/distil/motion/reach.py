@@ -20,7 +20,7 @@ from gnn_distill.arrays import Array
 from gnn_distill.distil.motion.choose import beaten, rated
 from gnn_distill.distil.motion.fit import Fit, Form, fit, together, typical
 from gnn_distill.distil.motion.friction import damped, length_of
-from gnn_distill.distil.motion.rounds import DONE, Rounds
+from gnn_distill.distil.motion.rounds import DONE, MUCH, Rounds
 from gnn_distill.distil.motion.search import Chosen, Rows, Search
 from gnn_distill.distil.motion.trust import mean
 
@@ -30,8 +30,6 @@ FINER = 3
 """… so many times."""
 SHARES = 0.002, 0.995
 """Of the pairs that may lie within."""
-MUCH = 0.6
-"""Share of what a law leaves that a more particular one may, where neither is as exact as the labels."""
 TRIED = 4
 """Forms that are cut off, or about so many combinations of forms of several directions."""
 

@@ -31,6 +31,8 @@ Step = Callable[[Chosen], tuple[str, list[Form]]]
 """From the choice so far to a direction and forms to be tried for it."""
 DONE = 5e-4
 """Share of the motion beyond noise that a law may leave for the search to end at once."""
+MUCH = 0.6
+"""Share of what a law leaves that a more particular one may, where neither is as exact as the labels."""
 BESIDE = 5
 """Functions of each of two products that are tried together."""
 
@@ -65,13 +67,16 @@ class Rounds:
         def left() -> float:
             return seconds - (time.process_time() - begun)
 
-        more = self.search.more
+        search = self.search
         for step in self._steps(known, left):
             key, forms = step(chosen)
             if forms:
-                more += tuple(forms) if key == "own" else ()
-                search = replace(self.search, begun=time.process_time(), seconds=left(), more=more)
-                chosen = search.alone(chosen) if key == "own" else search.bettered(chosen, key, forms)
+                search = replace(search, begun=time.process_time(), seconds=left())
+                wider = replace(search, more=(*search.more, *forms)) if key == "own" else search
+                new = wider.alone(chosen) if key == "own" else search.bettered(chosen, key, forms)
+                # a few percent of anything can be said by forms of no list, and wrongly beyond the data
+                if key != "own" or self.rest(new) < max(DONE, MUCH * self.rest(chosen)):
+                    chosen, search = new, wider
             if left() <= 0 or self.rest(chosen) < DONE:
                 break
         return self.search.pared(chosen)

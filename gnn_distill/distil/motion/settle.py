@@ -23,8 +23,8 @@ from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.fit import Form, fit
 from gnn_distill.distil.motion.points import front
 from gnn_distill.distil.motion.prepare import Prepared, plainly, prepared
-from gnn_distill.distil.motion.reach import MUCH, nearer
-from gnn_distill.distil.motion.rounds import DONE, Rounds
+from gnn_distill.distil.motion.reach import nearer
+from gnn_distill.distil.motion.rounds import DONE, MUCH, Rounds
 from gnn_distill.distil.motion.sampling import ALL, OUTRIGHT, halves, is_exact, is_scarce, rows_of
 from gnn_distill.distil.motion.search import Chosen, Rows, Search, alive
 from gnn_distill.distil.motion.shared import settled
@@ -107,7 +107,7 @@ def known_forms(work: Work, ready: Prepared, turns: int = TURNS) -> tuple[Known 
     Returns:
         The forms, None where they leave more; and those for single particles that are of no list.
     """
-    more: list[Form] = []
+    more, before = list[Form](), list[Form]()
     if ready.curves is not None or not is_exact(ready.evidence) or not isinstance(work.engine, OperonEngine):
         return None, more
     quiet, last = replace(work, say=lambda line: None), np.inf
@@ -117,9 +117,11 @@ def known_forms(work: Work, ready: Prepared, turns: int = TURNS) -> tuple[Known 
         rest = replace(rounds, noise=0.0).rest(chosen) if chosen.form.terms else np.inf
         if rest < OUTRIGHT:
             break
-        if k == turns - 1 or "own" not in search.seen.network or (k and rest > MUCH * last):
+        if k and rest > MUCH * last:
+            return None, before
+        if k == turns - 1 or "own" not in search.seen.network:
             return None, more
-        new, last = suggested(quiet, search, chosen, k, SECONDS), rest
+        new, last, before = suggested(quiet, search, chosen, k, SECONDS), rest, more
         if not new:
             return None, more
         more = [*more, *(form for form in new if all(form.name != known.name for known in more))]

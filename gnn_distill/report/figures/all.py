@@ -54,7 +54,7 @@ ALIKE = "no individual of these data has a strength of its own"
 FIGURES: dict[str, Kind] = {
     "law": Kind(radial.law, edges=True),
     "trajectories": Kind(trajectories.trajectories, trajectories.caption, stage="simulate"),
-    "functions": Kind(functions.functions, gap=MOTION),
+    "functions": Kind(functions.functions, functions.caption, gap=MOTION),
     "own": Kind(functions.own, gap=MOTION),
     "individuals": Kind(individuals.individuals, stage="distil", gap=ALIKE),
     "pullback": Kind(scatter.pullback, edges=True),

@@ -46,6 +46,15 @@ FAINT = 0.1
 """Share of the strongest pairs below which those of weak individuals are left out."""
 ARROWS = 150
 DISTANCE = sympy.symbols("d r")
+TOLD = "Dots are medians of what the network tells of test pairs, the band holds 10 to 90 % of them."
+SUM = (
+    "Where they leave the law, the network tells part of the force as one on single particles: the data hold "
+    "only the sum."
+)
+FREE = (
+    "Noise hides the force from the network: dots are a free curve of all labels, the band is two of its "
+    "standard errors."
+)
 
 
 class Drawn(NamedTuple):
@@ -99,6 +108,14 @@ def functions(run: Run, arrays: dict[str, Any]) -> Figure | None:
         axes.set(title=f"Part {TITLES[key]} of a pair's {what}{which}{over}")
     panels[-1].set_xlabel(f"distance d = |Δ|{in_units(run)}")
     return figure
+
+
+def caption(run: Run) -> str:
+    """What dots and bands are in this run."""
+    law = run.law or {}
+    if law.get("curves") and not members(law):
+        return FREE
+    return f"{TOLD} {SUM}" if (law.get("trust") or {}).get("level") == "exact" else TOLD
 
 
 def _freed(one: Drawn, curve: Mapping[str, Any] | None) -> Drawn:

@@ -105,3 +105,31 @@ def test_no_place_is_another_ones_better_in_a_periodic_box():
     boxed = dataclasses.replace(choice.seen, motion=dataclasses.replace(choice.seen.motion, edges=edges))
     job = dataclasses.replace(choice, seen=boxed, order=1)
     assert suggested(Work(ENGINE, 0), job, choice.run(), 0, 10.0) == []
+
+
+def test_a_field_of_the_list_stands_where_another_form_comes_to_the_same():
+    def double(x):
+        return np.stack([1.4 * x[..., 0] - 0.6 * x[..., 0] ** 3, 0.0 * x[..., 1]], -1)
+
+    choice = search(double)
+    proposed = summands(sympy.sympify("0.5*x**3 + 3.0*sin(0.5*x)"), 0, 2)
+    own = dataclasses.replace(choice, more=tuple(proposed)).alone(choice.run()).own
+    assert {f.name for f in own} == {"x along x", "x**3 along x"}
+    sine = search(lambda x: np.stack([1.4 * np.sin(2.1 * x[..., 0]), -0.3 * x[..., 1]], -1))
+    sine = dataclasses.replace(sine, more=tuple(summands(sympy.sympify("sin(2.0*x)"), 0, 2)))
+    assert {f.name for f in sine.alone(sine.run()).own} == {"sin(2.0*x) along x", "y along y"}
+
+
+@pytest.mark.parametrize("much", [True, False])
+def test_forms_of_no_list_must_leave_much_less(monkeypatch, much: bool):
+    choice = search(wavy)
+    listed = choice.run()
+    proposed = [*summands(sympy.sympify("sin(2.1*x)"), 0, 2), *summands(sympy.sympify("y**3"), 1, 2)]
+    monkeypatch.setattr("gnn_distill.distil.motion.rounds.suggested", lambda *rest: proposed)
+    monkeypatch.setattr("gnn_distill.distil.motion.rounds.MUCH", 0.6 if much else -1.0)
+    monkeypatch.setattr("gnn_distill.distil.motion.rounds.DONE", 5e-4 if much else 0.0)
+    short = dataclasses.replace(ENGINE, seconds=0.01)
+    found = Rounds(Work(short, 0), choice, {}).run(listed)
+    assert any("sin" in f.name for f in found.own) is much
+    if not much:
+        assert [f.name for f in found.own] == [f.name for f in listed.own]

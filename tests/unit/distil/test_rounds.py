@@ -201,6 +201,14 @@ def test_a_form_without_a_value_beyond_the_data_is_not_chosen():
     assert holds(Fit(whole, np.array(whole.start), np.ones(1), np.zeros(0)), part)
 
 
+def test_the_difference_of_terms_that_are_nearly_equal_is_no_law():
+    part = snapshots(lambda d, *p: 2.0 / d**2, 60, 0)
+    for near, law in (("1.0001", False), ("1.5", True)):
+        form = Form.of(sympy.sympify(f"exp(-1.0*d) - exp(-{near}*d)"), "u")
+        signs = np.where([f"-{near}" in str(t.forms[0]) for t in form.terms], -1.0, 1.0)
+        assert holds(Fit(form, np.array(form.start), 5.0 * signs, np.zeros(0)), part) is law
+
+
 def test_where_time_is_over_the_first_forms_are_fitted_all_the_same():
     parts = [snapshots(lambda d, *p: 2.0 / d**2, 60, k) for k in range(3)]
     rows = [
