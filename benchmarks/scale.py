@@ -1,15 +1,16 @@
 """Fluids of 100 to 100,000 particles a frame: neighbours, training and memory, beside a plain PyG loop.
 
     python -m benchmarks.scale [--sizes 100 1000 10000 100000] [--sightings 100000] [--width 64]
-        [--threads 2] [--seconds 20] [--edges 16000] [--pyg-to 10000]
+        [--threads 2] [--seconds 20] [--edges 16000] [--pyg-to 10000] [--command 1]
 
 Periodic fluids in three dimensions at density 0.8, on a jittered lattice, with Lennard-Jones accelerations as
 labels, cut-off 2.5 σ; equal numbers of sightings whatever the size of a frame. For each size, in a process of
 its own: directed pairs that are found a second, edges a second in training (network of basis `isotropic`,
 batches drawn over receivers, Adam), and the peak of resident memory before the other loop begins. That has a
 `Data` per frame with the same neighbours, a DataLoader, and a `MessagePassing` of the same network. Rounds of
-both alternate, with threads and memory as the command line sets them, and medians are printed. Seconds are
-those of the clock, so nothing else should run.
+both alternate, with threads and memory as the command line sets them, and medians are printed. `--command 1`:
+also the whole command on a file of these frames, and the median error of the pair force that it prints.
+Seconds are those of the clock, so nothing else should run.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "8000"}  # as the command line sets them
 
@@ -150,6 +153,27 @@ def rate(steps: Iterator[int], seconds: float) -> float:
     return done / spent
 
 
+def commanded(data: ParticleData, n: int, threads: int) -> dict[str, float]:
+    """Seconds of the plain command on a file of these frames, each a run, and the law's median error."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, run = Path(folder) / "fluid.npz", Path(folder) / "run"
+        x, a = (part[0].reshape(-1, 1, n, part.shape[-1]) for part in (data.features, data.accelerations))
+        v = np.random.default_rng(0).normal(size=a.shape)
+        box = np.array(data.box, dtype=float)
+        np.savez(path, positions=x[..., :3], velocities=v, accelerations=a, box=box)
+        radius = min(CUTOFF, 0.4999 * box[0])  # half of the box is the most
+        keys = [f"dataset.path={path}", f"dataset.radius={radius}", f"threads={threads}"]
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", "gnn_distill", "dataset=own", *keys, f"hydra.run.dir={run}"]
+        subprocess.run(command, check=True, capture_output=True)
+        seconds = time.perf_counter() - begun
+        law = json.loads((run / "law.json").read_text())
+    d = np.linspace(0.95, CUTOFF - 0.01, 200)
+    found = np.broadcast_to(eval(law["functions"]["u"], {"exp": np.exp, "d": d, "r": d}), d.shape)
+    error = float(np.median(np.abs(found / (24 * (2 * d**-13 - d**-7)) - 1)))
+    return {"command_s": seconds, "law_error": error}
+
+
 def measure(given: argparse.Namespace, n: int) -> dict[str, float]:
     torch.set_num_threads(given.threads)
     keep_freed_memory()
@@ -171,7 +195,7 @@ def measure(given: argparse.Namespace, n: int) -> dict[str, float]:
     row |= {f"{name}_edges_per_s": float(np.median(part)) for name, part in rates.items()}
     if "plain" in rates:
         row["ratio"] = float(np.median(np.array(rates["ours"]) / np.array(rates["plain"])))
-    return row
+    return row | (commanded(data, n, given.threads) if given.command else {})
 
 
 def main() -> None:
@@ -182,6 +206,7 @@ def main() -> None:
     for name, default in (("width", 64), ("threads", 2), ("edges", 16_000)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--command", type=int, choices=(0, 1), default=0)
     given = parser.parse_args()
     if len(given.sizes) == 1:
         print(json.dumps(measure(given, given.sizes[0])), flush=True)
