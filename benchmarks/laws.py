@@ -160,7 +160,7 @@ def planted(entry: Entry, folder: Path, seed: int, noise: float) -> dict[str, An
     start = time.process_time()
     work = Work(OperonEngine(), seed, say=lambda line: print(line) if "-v" in sys.argv else None)
     search = Search(*(rows for *_, rows in told), 2, lambda key: candidates(points, None, key), work.say)
-    chosen = Rounds(work, search, {"u": points}).run()
+    chosen = Rounds(work, search, {"u": points}).run(search.run())
     seconds = round(time.process_time() - start, 1)
     f = None
     if chosen.form.terms:

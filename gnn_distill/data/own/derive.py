@@ -150,5 +150,9 @@ def blocks_of(frames: int, blocks: int, gap: int, every: int) -> npt.NDArray[np.
     length = (frames - gap * (blocks - 1)) // blocks
     if length < 1:
         few = f"{frames} frames, {gap} of them left out between blocks, are too few"
-        raise InputError("dataset.blocks", blocks, f"{few}: use fewer or track longer")
+        raise InputError(
+            "dataset.blocks",
+            blocks,
+            f"{few}: use fewer, track longer, or, if identity=run needs them, dataset.hidden=0",
+        )
     return np.arange(blocks)[:, None] * (length + gap) + np.arange(0, length, every)

@@ -25,8 +25,8 @@ SIGHTINGS = 200
 MOST = LARGE
 """… as long as frames are so small that all pairs are looked at."""
 FEW = (
-    "each particle was seen about {each:.0f} times, too few to ask by themselves (from {wanted} on) whether "
-    "each acts with a strength of its own; dataset.hidden=1 asks"
+    "{count} individuals were seen about {each:.0f} times each. Whether each has a strength of its own, "
+    "data are asked by themselves from {wanted} times on, and of {most} at most; dataset.hidden=1 asks"
 )
 
 
@@ -80,11 +80,12 @@ class Hidden:
             raise InputError("dataset.known", unknown[0], fix)
         if self.count == "auto":
             # who says that labels hold within a run has asked
-            asked = self.identity == "run" or not _passing(numbers, np.broadcast_to(runs, labels.shape))
-            if _told_apart(seen) or len(names) > MOST or not asked:
+            asked, each = self.identity == "run", seen.masses.size / len(names)
+            if _told_apart(seen) or not (asked or _several(numbers, np.broadcast_to(runs, labels.shape))):
                 return nobody, (), []
-            if self.identity == "file" and (each := seen.masses.size / len(names)) < SIGHTINGS:
-                return nobody, (), [FEW.format(each=each, wanted=SIGHTINGS)]
+            if len(names) > MOST or (each < SIGHTINGS and not asked):
+                few = FEW.format(each=each, wanted=SIGHTINGS, count=len(names), most=MOST)
+                return nobody, (), [few] if asked or len(names) <= MOST else []
         return np.broadcast_to(numbers, seen.masses.shape)[..., None].astype(float), names, []
 
     @property
@@ -93,12 +94,12 @@ class Hidden:
         return DIMS if self.count == "auto" else int(self.count)
 
 
-def _passing(numbers: npt.NDArray[Any], runs: npt.NDArray[Any]) -> bool:
-    """Whether most individuals are in one run of several only: what is learned of them helps no other run."""
+def _several(numbers: npt.NDArray[Any], runs: npt.NDArray[Any]) -> bool:
+    """Whether most individuals are in several runs, or there is one: what is learned of them helps others."""
     if len(np.unique(runs)) == 1:
-        return False
+        return True
     pairs = np.unique(np.stack([numbers.ravel(), runs.ravel()]), axis=1)
-    return bool(np.median(np.bincount(pairs[0].astype(int))) < 2)
+    return bool(np.median(np.bincount(pairs[0].astype(int))) >= 2)
 
 
 def _told_apart(seen: Observed) -> bool:

@@ -97,7 +97,8 @@ def within(
     Raises:
         InputError: no two are ever so close.
     """
-    first, last, senders = np.zeros_like(frame), np.zeros_like(frame), _Grown()
+    first, last = np.zeros((2, len(frame)), dtype=np.int64)
+    senders = _Grown()
     for rows, tree, count in _trees(frame, positions, box, cell, radius):
         pairs = tree.query_pairs(radius, output_type="ndarray")
         one, two = np.concatenate([pairs, pairs[:, ::-1]]).T
@@ -127,7 +128,7 @@ class _Grown:
             self._file = tempfile.TemporaryFile()
         if self._file is not None:
             for some in self._parts:
-                some.tofile(self._file)
+                self._file.write(some.data)  # whose errors, as of a full disk, have a number
             self._parts = []
 
     def whole(self) -> Rows:

@@ -18,6 +18,8 @@ from gnn_distill.distil.motion.samples import Motion
 
 MOST = 6
 """Numbers of a form at most: what needs more is a curve, not a law."""
+GIVEN = "given"
+"""The name of a form that the user typed."""
 IDLE = 1e-3
 """Share of the labels that a term may make, and what an exponent may be away from a whole or half number, for
 the form to be tried without."""

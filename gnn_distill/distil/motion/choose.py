@@ -40,14 +40,14 @@ class Tried:
         errors: on the rows that choose, shape [R, D].
         losses: mean loss of each unit, shape [U]; see `compared`.
         count: labels that were fitted, where the rows are a digest of them; else 0.
-        rounding: loss that the rounding of distances makes of the best fit.
+        rounding: loss that the rounding of distances makes of the best fit's pairs, shape [U]; 0 if unknown.
     """
 
     fit: Fit
     errors: Array
     losses: Array
     count: int = 0
-    rounding: float = 0.0
+    rounding: Array | float = 0.0
 
     @property
     def order(self) -> tuple[int, bool, float]:
@@ -81,7 +81,7 @@ def compared(fits: Sequence[Fit], unseen: Motion, extra: Array | list[Array] | N
     if unseen.count or not fits[k].form.terms:
         return found
     moved = fits[k].predicted(unseen.rounded, beside[k]) - predicted[k]
-    rounding = float(rated([fits[k]], [moved], unseen, scale)[0].losses.mean())
+    rounding = rated([fits[k]], [moved], unseen, scale)[0].losses
     return [replace(one, rounding=rounding) for one in found]
 
 
@@ -115,7 +115,7 @@ def beaten(one: Tried, other: Tried, size: float) -> bool:
     if surprise(one, other) < CHANCE and not harmless(one, other):
         return False
     worse, better = float(one.losses.mean()), float(other.losses.mean())
-    if worse < max((ROUNDED * size) ** 2, other.rounding):
+    if np.maximum(one.losses - other.rounding, 0.0).mean() < (ROUNDED * size) ** 2:
         return False
     return worse > (1 + CLEAR) ** 2 * better or np.sqrt(max(worse - better, 0.0)) > MATERIAL * size
 

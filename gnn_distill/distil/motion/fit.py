@@ -34,7 +34,8 @@ FAR = 1e12
 WIDER, HELD = (0.5, 1.0, 2.0), 5000
 """Factors on distances at which a law must be finite, and about how many pairs are looked at."""
 CANCELLED = 100.0
-"""How many times its sum the terms of a pair law may be."""
+"""How many times their sum the terms of a pair law may be at all distances; those of a stiff bond are at rest
+only."""
 TUNING = 1.5
 """Residuals beyond so many medians count linearly."""
 
@@ -246,28 +247,30 @@ def holds(found: Fit, motion: Motion) -> bool:
     that are nearly equal is their derivative by a constant, and no law either.
     """
     constants = dict(zip(found.form.symbols, found.constants, strict=True))
-    apart = motion.named["d"] > 0
-    whole: dict[str, Array] = {}
-    sizes: dict[str, Array] = {}
+    apart, terms = motion.named["d"] > 0, list(zip(found.form.terms, found.factors, strict=True))
+    whole: dict[str, dict[float, list[Array]]] = {}
     with np.errstate(all="ignore"):
-        for (term, part), factor in itertools.product(
-            zip(found.form.terms, found.factors, strict=True), WIDER
-        ):
+        for factor, (term, part) in itertools.product(WIDER, terms):
             if term.along is not None:
                 here = np.arange(len(apart))[motion.some(term.along)]
                 here = here[apart[here]]
                 some = {n: v[here[:: max(1, len(here) // HELD)]] for n, v in motion.named.items()}
                 stretched = {n: factor * v if n in ("d", "r") else v for n, v in some.items()}
-                if not np.isfinite(term.functions[0]({**stretched, **constants})).all():
+                values = np.broadcast_to(term.functions[0]({**stretched, **constants}), some["d"].shape)
+                if not np.isfinite(values).all():
                     return False
                 powers = (p.args[0] for p in term.forms[0].atoms(sympy.exp))
                 if any(np.max(compiled(p)({**some, **constants}), initial=0.0) > LARGEST for p in powers):
                     return False
-                if factor == 1.0:
-                    values = part * term.functions[0]({**some, **constants})
-                    whole[term.along] = whole.get(term.along, 0.0) + values
-                    sizes[term.along] = sizes.get(term.along, 0.0) + np.abs(values)
-    return all(np.mean(sizes[k]) <= CANCELLED * np.mean(np.abs(whole[k])) for k in whole)
+                whole.setdefault(term.along, {}).setdefault(factor, []).append(part * values)
+    return not any(_cancelled(list(told.values())) for told in whole.values())
+
+
+def _cancelled(told: list[list[Array]]) -> bool:
+    """Whether terms [E] are many times their sum, at each factor on distances at which there are any."""
+    sizes = [(float(np.abs(values).sum()), float(np.abs(np.sum(values, axis=0)).sum())) for values in told]
+    acting = [(terms, total) for terms, total in sizes if terms > 0]
+    return bool(acting) and all(terms > CANCELLED * total for terms, total in acting)
 
 
 def bounds(form: Form) -> tuple[Array, Array]:

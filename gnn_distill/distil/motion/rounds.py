@@ -67,16 +67,20 @@ class Rounds:
         def left() -> float:
             return seconds - (time.process_time() - begun)
 
-        search = self.search
+        search, offered = self.search, tuple[Form, ...]()
         for step in self._steps(known, left):
             key, forms = step(chosen)
-            if forms:
-                search = replace(search, begun=time.process_time(), seconds=left())
-                wider = replace(search, more=(*search.more, *forms)) if key == "own" else search
-                new = wider.alone(chosen) if key == "own" else search.bettered(chosen, key, forms)
+            search, before = replace(search, begun=time.process_time(), seconds=left()), chosen.pairs
+            if key == "own":
+                offered = tuple(forms)
+            elif forms:
+                chosen = search.bettered(chosen, key, forms)
+            if offered and (key == "own" or chosen.pairs != before):
+                wider = replace(search, more=(*search.more, *offered))
+                new = wider.alone(chosen)
                 # a few percent of anything can be said by forms of no list, and wrongly beyond the data
-                if key != "own" or self.rest(new) < max(DONE, MUCH * self.rest(chosen)):
-                    chosen, search = new, wider
+                if self.rest(new) < max(DONE, MUCH * self.rest(chosen)):
+                    chosen, search, offered = new, wider, ()
             if left() <= 0 or self.rest(chosen) < DONE:
                 break
         return self.search.pared(chosen)

@@ -162,11 +162,11 @@ class Motion:
 
     @functools.cached_property
     def rounded(self) -> Motion:
-        """The same rows with distances moved as if positions were rounded to single precision once more."""
-        found, d = self._as(replace(self)), self.named["d"]
+        """The same rows with distances longer by two errors that positions in single precision make."""
+        found = self._as(replace(self))
         axes = np.stack([self.nodes.named[name] for name in AXES[: self.edges.columns.dim]])
-        off = SINGLE * np.sqrt(2 * (axes**2).mean()) * np.random.default_rng(0).normal(size=d.shape)
-        found.__dict__["named"] = {**self.named, "d": d + off, "r": self.named["r"] + off}
+        off = 2 * SINGLE * np.sqrt(2 * (axes**2).mean())
+        found.__dict__["named"] = self.named | {name: self.named[name] + off for name in ("d", "r")}
         return found
 
     def inner(self, values: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 import sympy
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.motion.candidates import MOST, lean
+from gnn_distill.distil.motion.candidates import GIVEN, MOST, lean
 from gnn_distill.distil.motion.choose import Tried, beaten, compared, simplest
 from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, fit, holds, together, typical
 from gnn_distill.distil.motion.kicks import innovations
@@ -240,7 +240,7 @@ class Search:
         for key, form in () if self.seen.motion.count else chosen.pairs.items():
             told, known = self.beside(chosen, key)
             whole = fit(self.seen.motion, form, self.seen.beside(told, known))
-            shorter = lean(whole, key, self.seen.motion)
+            shorter = None if form.name == GIVEN else lean(whole, key, self.seen.motion)
             if shorter is not None and shorter.cost < form.cost:
                 best = self._choose([form, shorter], told, known)[0]
                 pairs[key] = _moved(best) if best.fit.form.terms else form

@@ -19,7 +19,7 @@ from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.alone import suggested
-from gnn_distill.distil.motion.candidates import candidates
+from gnn_distill.distil.motion.candidates import GIVEN, candidates
 from gnn_distill.distil.motion.fit import Form, fit
 from gnn_distill.distil.motion.points import front
 from gnn_distill.distil.motion.prepare import Prepared, plainly, prepared
@@ -167,7 +167,7 @@ def settle(work: Work, ready: Prepared, known: Known | None, more: Sequence[Form
     if cut is not None and cut.holds(rest):
         work.say(f"  pairs act up to a distance of {cut.reach:.4g}")
         evidence, search = replace(evidence, reach=cut.reach), cut.rounds.search
-        rows, chosen, rest = (search.seen, search.unseen), cut.chosen, cut.rest
+        rows, chosen, rest = (search.seen, search.unseen), search.pared(cut.chosen), cut.rest
     if ready.hidden is None and len(ready.groups.each) > 1:
         chosen, classes = settled(chosen, rows, ready.groups)
         if chosen.own:  # what stood for errors of earlier forms may go
@@ -181,7 +181,7 @@ def settle(work: Work, ready: Prepared, known: Known | None, more: Sequence[Form
 def forms_of(engine: Engine, points: Points, front: Front | None, key: str) -> list[Form]:
     """Forms of one direction; the user's own alone where it was given."""
     if isinstance(engine, GivenEngine) and front is not None:
-        return [Form.of(front.equations[-1].expression, key, "given", front.equations[-1].complexity)]
+        return [Form.of(front.equations[-1].expression, key, GIVEN, front.equations[-1].complexity)]
     return candidates(points, front, key, engine.more if isinstance(engine, FormsEngine) else None)
 
 

@@ -48,12 +48,12 @@ ARROWS = 150
 DISTANCE = sympy.symbols("d r")
 TOLD = "Dots are medians of what the network tells of test pairs, the band holds 10 to 90 % of them."
 SUM = (
-    "Where they leave the law, the network tells part of the force as one on single particles: the data hold "
-    "only the sum."
+    "Where they leave the law, the network may tell part of the force as one on single particles: the data "
+    "hold only the sum."
 )
 FREE = (
-    "Noise hides the force from the network: dots are a free curve of all labels, the band is two of its "
-    "standard errors."
+    "Along Δ/d noise hides the force from the network: dots are a free curve of all labels there, the band "
+    "is two of its standard errors."
 )
 
 

@@ -1,6 +1,7 @@
 """What acts on single particles may be anything: the engine finds what no list has."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from gnn_distill.distil.motion.rounds import Rounds
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.search import Rows, Search
 from gnn_distill.distil.motion.segments import motion
+from gnn_distill.distil.motion.settle import known_forms
 from gnn_distill.distil.solve import Work
 from gnn_distill.physics.variables import Columns
 
@@ -126,10 +128,44 @@ def test_forms_of_no_list_must_leave_much_less(monkeypatch, much: bool):
     listed = choice.run()
     proposed = [*summands(sympy.sympify("sin(2.1*x)"), 0, 2), *summands(sympy.sympify("y**3"), 1, 2)]
     monkeypatch.setattr("gnn_distill.distil.motion.rounds.suggested", lambda *rest: proposed)
-    monkeypatch.setattr("gnn_distill.distil.motion.rounds.MUCH", 0.6 if much else -1.0)
-    monkeypatch.setattr("gnn_distill.distil.motion.rounds.DONE", 5e-4 if much else 0.0)
+    monkeypatch.setattr("gnn_distill.distil.motion.rounds.MUCH", 0.6 if much else 1e-9)
+    monkeypatch.setattr("gnn_distill.distil.motion.rounds.DONE", 0.0)
     short = dataclasses.replace(ENGINE, seconds=0.01)
     found = Rounds(Work(short, 0), choice, {}).run(listed)
     assert any("sin" in f.name for f in found.own) is much
     if not much:
         assert [f.name for f in found.own] == [f.name for f in listed.own]
+
+
+def test_a_form_of_no_list_is_asked_again_once_pairs_are_known():
+    def faint(x):
+        return np.stack([0.03 * np.sin(2.1 * x[..., 0]), -0.3 * x[..., 1]], -1)
+
+    choice = search(faint)
+    wrong = dataclasses.replace(choice, candidates=lambda key: [Form.of(sympy.sympify("1.0*exp(-d)"), "u")])
+    rounds = Rounds(Work(ENGINE, 0), wrong, {})
+    right = [Form.of(sympy.sympify("1.0/d"), "u", "inverse distance", 3)]
+    steps = [lambda chosen: ("own", summands(sympy.sympify("sin(2.0*x)"), 0, 2)), lambda chosen: ("u", right)]
+    object.__setattr__(rounds, "_steps", lambda keys, left: iter(steps))
+    found = rounds.run(wrong.run())
+    assert found.pairs["u"].name == "inverse distance" and any("sin" in f.name for f in found.own)
+    assert rounds.rest(found) < 1e-4
+
+
+@pytest.mark.parametrize("text", ["sin(2.1*x)", "sin(0.1*y)"])
+def test_what_did_not_help_known_forms_is_not_handed_on(monkeypatch, text: str):
+    def nearly(x):
+        return np.stack([1.4 * np.sin(2.1 * x[..., 0]), -0.03 * x[..., 1] ** 3], -1)
+
+    choice, where = search(nearly), "gnn_distill.distil.motion.settle."
+    proposed = summands(sympy.sympify(text), 0, 2)
+
+    def search_of(work, ready, fronts, more):
+        wider = dataclasses.replace(choice, more=tuple(more))
+        return wider, Rounds(work, wider, {})
+
+    monkeypatch.setattr(where + "search_of", search_of)
+    monkeypatch.setattr(where + "is_exact", lambda evidence: True)
+    monkeypatch.setattr(where + "suggested", lambda *rest: proposed)
+    found, more = known_forms(Work(ENGINE, 0), SimpleNamespace(curves=None, evidence=None), 2)
+    assert found is None and [f.name for f in more] == ([proposed[0].name] if "2.1" in text else [])
