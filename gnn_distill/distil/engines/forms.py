@@ -239,11 +239,13 @@ class _Problem:
         return best.constants[count:]
 
     def product(self, powers: Sequence[sympy.Expr]) -> sympy.Expr:
-        """The properties to these powers [K]; those that bring a sign keep it."""
+        """The properties to these powers [K]; those that bring a sign keep it, of others sizes count."""
         found = sympy.S.One
         for name, p in zip(self.names, powers, strict=True):
             x, odd = sympy.Symbol(name), p.is_Integer and int(p) % 2 == 1
-            found *= x * sympy.Abs(x) ** (p - 1) if name in self.signed and not odd else x**p
+            even = (p.is_Integer and not odd) or (self.points.X[:, self.points.names.index(name)] > 0).all()
+            size = x if even or (odd and name in self.signed) else sympy.Abs(x)
+            found *= x * sympy.Abs(x) ** (p - 1) if name in self.signed and not odd else size**p
         return found
 
     def guess(self, fit: _Fit, free: npt.NDArray[np.bool_]) -> Guess:
@@ -254,15 +256,13 @@ class _Problem:
         values = [sympy.Symbol(n) if kept else _number(v) for n, kept, v in found]
         count = len(fit.model.letters)
         put = dict(zip(map(sympy.Symbol, letters), values[:count], strict=False))
-        product = self.product(values[count:])
-        terms = tuple(term.xreplace(put) * product for term in fit.model.terms)
+        terms = tuple(term.xreplace(put) * self.product(values[count:]) for term in fit.model.terms)
         starts = {n: float(v) for n, k, v in zip(letters, loose, fit.constants, strict=True) if k}
         return Guess(fit.model.name, terms, starts, loose[:count].count(False))
 
     def named(self, fit: _Fit, unit: sympy.Expr) -> Iterator[_Named]:
         """The equation in its shortest form with fewest constants; none that would not be read back."""
-        letters = fit.model.letters
-        numbers = [_number(c) for c in fit.constants]
+        letters, numbers = fit.model.letters, [_number(c) for c in fit.constants]
         product = self.product(numbers[len(letters) :])
         values = dict(zip(map(sympy.Symbol, letters), numbers, strict=False))
         terms = zip(fit.amplitudes, fit.model.terms, strict=True)

@@ -67,20 +67,33 @@ def candidates(
     return [form for form in distinct if form.cost <= MOST]
 
 
-def lean(found: Fit, key: str, motion: Motion) -> Form | None:
-    """The form of one direction without terms that make next to nothing, its exponents whole where nearly so.
+def lean(found: Fit, motion: Motion) -> Form | None:
+    """The form without terms that make next to nothing, its exponents whole or half where nearly so.
 
     None where it has neither.
     """
-    expression = sympy.expand(found.function(key))
-    small = IDLE * typical(motion.labels)
-    terms = sympy.Add.make_args(expression)
-    kept = [t for t in terms if typical(Term((t,), key).column(motion, {})) > small]
-
-    def near(e: sympy.Expr) -> bool:
-        return bool(e.is_Pow and e.exp.is_Float and 0 < abs(2 * e.exp - round(2 * e.exp)) < 2 * IDLE)
-
-    whole = sympy.Add(*kept).replace(near, lambda e: e.base ** sympy.Rational(round(2 * e.exp), 2))
-    if whole == expression or not whole.free_symbols:
+    form, small = found.form, IDLE * typical(motion.labels)
+    values = dict(zip(form.symbols, found.constants, strict=True))
+    sizes = [f * t.column(motion, values) for f, t in zip(found.factors, form.terms, strict=True)]
+    kept = [t for t, size in zip(form.terms, sizes, strict=True) if typical(size) > small]
+    powers = {
+        str(p.exp.free_symbols.pop()) for t in kept for p in t.forms[0].atoms(sympy.Pow) if _letter(p.exp)
+    }
+    near = {s: sympy.Rational(round(2 * v), 2) for s, v in values.items() if s in powers}
+    whole = {sympy.Symbol(s): e for s, e in near.items() if abs(values[s] - e) < IDLE}
+    if not kept or (len(kept) == len(form.terms) and not whole):
         return None
-    return Form.of(whole, key, "", complexity(whole))
+    terms = tuple(Term((t.forms[0].xreplace(whole),), t.along) for t in kept)
+    used = {str(s) for t in terms for s in t.forms[0].free_symbols}
+    symbols = [s for s in form.symbols if s in used]
+    same = len(kept) == len(form.terms) and all(e != 0 or str(s).startswith("n_") for s, e in whole.items())
+    start, size = tuple(float(values[s]) for s in symbols), sum(complexity(t.forms[0]) for t in terms)
+    settled = form.settled + len(whole)
+    return Form(
+        form.name if same else "", terms, tuple(symbols), start, size + len(terms), form.place, settled
+    )
+
+
+def _letter(exponent: sympy.Expr) -> bool:
+    """Whether an exponent is a letter, up to its sign."""
+    return bool(exponent.is_Symbol or (-exponent).is_Symbol)

@@ -240,7 +240,7 @@ class Search:
         for key, form in () if self.seen.motion.count else chosen.pairs.items():
             told, known = self.beside(chosen, key)
             whole = fit(self.seen.motion, form, self.seen.beside(told, known))
-            shorter = None if form.name == GIVEN else lean(whole, key, self.seen.motion)
+            shorter = None if form.name == GIVEN else lean(whole, self.seen.motion)
             if shorter is not None and shorter.cost < form.cost:
                 best = self._choose([form, shorter], told, known)[0]
                 pairs[key] = _moved(best) if best.fit.form.terms else form

@@ -7,7 +7,7 @@ import pytest
 import sympy
 
 from gnn_distill import distill
-from gnn_distill.distil.engines.forms import FormsEngine, _model, guesses
+from gnn_distill.distil.engines.forms import FormsEngine, _model, _Problem, guesses
 from gnn_distill.distil.engines.textbook import KNOWN
 from gnn_distill.distil.expressions.evaluate import evaluate
 from gnn_distill.distil.expressions.parse import parse
@@ -141,3 +141,13 @@ def test_a_force_of_few_pairs_is_no_outlier(noise: float):
     spiked = Points(far.X, np.append(1 / (1 + r[1:]), 1e9), far.weights, far.names)
     assert len(trim(spiked).y) > 0.9 * len(far.y)
     assert len(trim(points, 0.0, 0.0).y) == len(points.y)
+
+
+def test_of_a_charge_that_brings_no_sign_the_size_counts():
+    X, y, _ = planted("3.5*Max(0, 2.1 - r)**1.5/m1")
+    problem = _Problem.of(Points(X, y, np.ones(len(y)), NAMES))
+    assert problem.signed == ()
+    powers = [sympy.Float(p) for p in (-1.0, 0.0, 0.01, -0.02)]  # as noise may leave them
+    assert np.isfinite(evaluate(problem.product(powers), X, NAMES)).all()
+    odd = problem.product([sympy.Integer(p) for p in (-1, 0, 1, 2)])
+    assert (evaluate(odd, X, NAMES) > 0).all()
