@@ -152,7 +152,7 @@ def _terms(law: Mapping[str, Any]) -> Iterator[_Term]:
     yield from _alone([str(text) for text in law.get("one_body") or ()])
 
 
-CALLED = {("v⃗", -1): "drag", ("x⃗", -1): "trap"} | {("v⊥", sign): "force across v₁" for sign in (1, -1)}
+CALLED = {("v⃗", -1): "drag", ("x⃗", -1): "trap"} | {("v⊥", sign): "magnetic force" for sign in (1, -1)}
 """What one-body terms along a vector are called, by their sign."""
 
 

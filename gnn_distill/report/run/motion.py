@@ -226,12 +226,14 @@ def compared(run: Run) -> list[dict[str, Any]]:
     picked, found = (run.law or {}).get("names") or {}, []
     for entry in entries:
         key, rows = str(entry["dim"]), entry.get("compared") or []
-        shown = [
-            row for k, row in enumerate(rows) if k < BEST or row["name"] and row["name"] == picked.get(key)
-        ]
+        named = [row for row in rows if row["name"] and row["name"] == picked.get(key)]
+        best = min((row["loss"] for row in named), default=0.0)  # some have an exponent more
+        chosen = min(
+            (row for row in named if row["loss"] <= 1.1 * best), key=lambda r: r["constants"], default=None
+        )
+        shown = [row | {"chosen": row is chosen} for k, row in enumerate(rows) if k < BEST or row is chosen]
         if shown:
-            more = len(rows) - len(shown)
-            found.append({"name": component(entry), "rows": shown, "chosen": picked.get(key), "more": more})
+            found.append({"name": component(entry), "rows": shown, "more": len(rows) - len(shown)})
     return found
 
 
