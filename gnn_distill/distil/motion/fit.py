@@ -33,7 +33,7 @@ FAR = 1e12
 """Of a residual, in typical labels; its differences are finite, too."""
 WIDER, HELD = (0.5, 1.0, 2.0), 5000
 """Factors on distances at which a law must be finite, and about how many pairs are looked at."""
-CANCELLED = 100.0
+CANCELLED = 30.0
 """How many times their sum the terms of a pair law may be at all distances; those of a stiff bond are at rest
 only."""
 TUNING = 1.5
