@@ -239,12 +239,12 @@ class _Problem:
         return best.constants[count:]
 
     def product(self, powers: Sequence[sympy.Expr]) -> sympy.Expr:
-        """The properties to these powers [K]; those that bring a sign keep it, of others sizes count."""
+        """The properties to these powers [K]; those that bring a sign keep it; roots are of sizes."""
         found = sympy.S.One
         for name, p in zip(self.names, powers, strict=True):
             x, odd = sympy.Symbol(name), p.is_Integer and int(p) % 2 == 1
-            even = (p.is_Integer and not odd) or (self.points.X[:, self.points.names.index(name)] > 0).all()
-            size = x if even or (odd and name in self.signed) else sympy.Abs(x)
+            bare = p.is_Integer or (self.points.X[:, self.points.names.index(name)] > 0).all()
+            size = x if bare else sympy.Abs(x)
             found *= x * sympy.Abs(x) ** (p - 1) if name in self.signed and not odd else size**p
         return found
 
