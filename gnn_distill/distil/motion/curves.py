@@ -134,7 +134,10 @@ class Curves:
 
 
 def drawn(
-    search: Search, points: Mapping[str, Points], whole: tuple[Motion, Motion] | None = None
+    search: Search,
+    points: Mapping[str, Points],
+    whole: tuple[Motion, Motion] | None = None,
+    fresh: Rows | None = None,
 ) -> tuple[Curves | None, tuple[Rows, Rows]]:
     """Curves in the place of the network's functions, or None, and rows with what stands there.
 
@@ -143,20 +146,23 @@ def drawn(
         points: by direction, with the properties that a product may have.
         whole: all rows, and some of them, where these are to be digested: curves then stay unless the network
             tells more. Else only where they tell more than the network.
+        fresh: rows that the network has not been trained on, which compare the two where there are such: what
+            it has learnt by heart is nearly nothing, and more than it knows where noise hides forces.
     """
     found = [_with(search, "u", product, whole) for product in products(points["u"])[:MOST]]
     best, used, _ = min(found, key=lambda one: one[2])
-    seen, unseen = ([rows, best.of(rows)] for rows in (search.seen, search.unseen))
+    judge = fresh or search.unseen
+    seen, unseen = ([rows, best.of(rows)] for rows in (search.seen, judge))
     fits = [fit(search.seen.motion, NOTHING, rows.beside(list(rows.network))) for rows in seen]
     beside = [rows.beside(list(rows.network)) for rows in unseen]
-    network, curves = compared(fits, search.unseen.motion, beside)
-    size = typical(search.unseen.motion.labels)
+    network, curves = compared(fits, judge.motion, beside)
+    size = typical(judge.motion.labels)
     stays = beaten(network, curves, size) if whole is None else not beaten(curves, network, size)
     if not stays:
         return None, (search.seen, search.unseen)
     if whole is not None:
         return best, (best.of(used),) * 2
-    return best, (seen[1], unseen[1])
+    return best, (seen[1], best.of(search.unseen))
 
 
 def _with(

@@ -19,7 +19,7 @@ from gnn_distill.distil.motion.groups import Groups, told_apart
 from gnn_distill.distil.motion.groups import found as found_groups
 from gnn_distill.distil.motion.hidden import Found
 from gnn_distill.distil.motion.points import points_of
-from gnn_distill.distil.motion.sampling import digestible, halves, is_loud, rows_of, samples_of
+from gnn_distill.distil.motion.sampling import MANY, MORE, digestible, halves, is_loud, rows_of, samples_of
 from gnn_distill.distil.motion.search import Rows, Search, alive
 from gnn_distill.distil.motion.strengths import Weighed, weighed
 from gnn_distill.distil.motion.unlabelled import Labelled
@@ -115,7 +115,8 @@ def prepared(work: Work, evidence: Evidence, settings: Settings) -> Prepared:
     if hidden is None and is_loud(evidence):
         search = Search(*rows, evidence.order, lambda key: [], work.say)
         whole = digestible(evidence) if len(groups.each) <= 1 else None
-        curves, sides = drawn(search, points, whole)
+        fresh = None if whole is None else rows_of(evidence, evidence.validation, MORE * MANY, 3)
+        curves, sides = drawn(search, points, whole, fresh)
         if curves is not None:
             work.say("  noise hides forces from the network: free curves of the labels stand in its place")
             drawn_ = {key: curve.points(points[key]) for key, curve in curves.pairs.items()}

@@ -45,6 +45,21 @@ def test_a_curve_finds_what_the_network_has_not_learned():
     assert np.median(np.abs(label - truth)) < 0.2 * np.median(np.abs(truth))
 
 
+def test_what_a_network_has_learnt_by_heart_does_not_stand_in_the_way_of_curves():
+    noise, r = 3.0, np.linspace(0.5, 3.0, 40)
+    seen, unseen, fresh = (blind(graphs(2000, noise, seed, soft, **STILL)) for seed in (3, 4, 5))
+    rng, heard = np.random.default_rng(0), []
+    for one in (seen, unseen):
+        labels = one.motion.labels.reshape(-1, 1)
+        own = labels + 2 * noise * rng.normal(size=labels.shape)
+        heard.append(replace(one, network={**one.network, "own": own}))
+    search = Search(None, *heard, 1, lambda key: [])
+    whole = seen.motion, rows(graphs(600, noise, 3, soft, **STILL))
+    assert drawn(search, {"u": points(r, 0.0 * r)}, whole)[0] is None
+    found, sides = drawn(search, {"u": points(r, 0.0 * r)}, whole, fresh)
+    assert found is not None and sides[0].motion.count
+
+
 def test_a_network_that_tells_as_much_is_left_alone():
     seen, unseen = (rows(graphs(400, 0.5, seed, **STILL)) for seed in (3, 4))
     both = [Rows(part, {**network(part, 0.0), "own": -0.8 * place(part)}) for part in (seen, unseen)]
