@@ -275,7 +275,8 @@ def write_law(
     export(law, content, directory.path / "law")
     rolled = None
     if "edges" not in content:  # whose factors of pairs are those of single runs
-        rolled = roll_out(experiment.evidence, content, experiment.settings.rollouts, experiment.report.note)
+        tested = content | content.get("tested", {})  # constants that no test trajectory has moved
+        rolled = roll_out(experiment.evidence, tested, experiment.settings.rollouts, experiment.report.note)
     if rolled is None:
         (directory.path / "rollout.npz").unlink(missing_ok=True)
         return content | {"rollouts": None}

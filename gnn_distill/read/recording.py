@@ -35,6 +35,7 @@ class Edges:
         receiver: number of the receiving node, shape [E], ascending.
         force: exact force on the receiver, shape [E, D], or None where the law is unknown.
         individuals: numbers of receivers and of senders, each [E]; None where they are not told apart.
+        sender: number of the sending node, shape [E]; None where it is unknown.
     """
 
     columns: Columns
@@ -45,6 +46,7 @@ class Edges:
     receiver: npt.NDArray[np.int64]
     force: Array | None
     individuals: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
+    sender: npt.NDArray[np.int64] | None = None
 
     @property
     def m1(self) -> Array:
@@ -79,7 +81,8 @@ class Edges:
         both = None
         if self.individuals is not None:
             both = self.individuals[0][chosen], self.individuals[1][chosen]
-        return Edges(self.columns, delta, relative, self.r[chosen], kept, self.receiver[chosen], force, both)
+        receiver, sender = self.receiver[chosen], None if self.sender is None else self.sender[chosen]
+        return Edges(self.columns, delta, relative, self.r[chosen], kept, receiver, force, both, sender)
 
     @property
     def acceleration(self) -> Array | None:
@@ -256,11 +259,12 @@ def edge_features(
     delta = columns.separation(one, two)
     relative = one[:, columns.velocity] - two[:, columns.velocity]
     known = columns.properties(one, 1) | columns.properties(two, 2) | columns.between(one, two)
-    number = (np.arange(graphs)[:, None] * n + receiver).reshape(-1)
+    first = np.arange(graphs)[:, None] * n
+    numbers = [(first + side).reshape(-1) for side in (receiver, sender)]
     properties = (known[name] for name in PROPERTIES)
     force = None if law is None else as_equation(law).force(delta, relative, *properties)
     softened = np.linalg.norm(delta, axis=1) + columns.softening
     both = None
     if columns.identity:
         both = one[:, columns.individual].astype(np.int64), two[:, columns.individual].astype(np.int64)
-    return Edges(columns, delta, relative, softened, known, number, force, both)
+    return Edges(columns, delta, relative, softened, known, numbers[0], force, both, numbers[1])

@@ -51,6 +51,7 @@ from gnn_distill.distil.motion.sampling import (
 )
 from gnn_distill.distil.motion.search import Chosen, Rows, Search
 from gnn_distill.distil.motion.settle import begun, choice, forms_of
+from gnn_distill.distil.motion.steps import Step, predicted
 from gnn_distill.distil.motion.strengths import powers
 from gnn_distill.distil.motion.trust import (
     alike,
@@ -60,7 +61,6 @@ from gnn_distill.distil.motion.trust import (
     nothing,
     unexplained,
     verdict,
-    within_a_step,
 )
 from gnn_distill.distil.problem import Evidence, Settings
 from gnn_distill.distil.solve import Found as Solved
@@ -178,14 +178,17 @@ def _law(
     curves: Curves | None,
     groups: Mapping[str, sympy.Expr],
 ) -> tuple[Law, dict[str, Any]]:
-    """The law of the chosen forms, fitted to all runs but those for testing."""
-    columns = evidence.test.columns
+    """The law of the chosen forms, fitted to all runs but those for testing, which tell its error.
+
+    In noise its constants are then fitted once more to all runs: each makes them better known.
+    """
+    columns, step = evidence.test.columns, Step.of(evidence)
     seen, times = every(evidence).grouped(groups), sympy.S.One
     test = rows_of(evidence, evidence.test, ALL, 5)
     test = replace(test, motion=test.motion.grouped(groups))
     judge = test if curves is None else curves.of(test)
     if hidden is None:
-        last, scatter = estimated(seen, chosen.form, evidence.seed)
+        last, scatter = estimated(seen, chosen.form, evidence.seed, step)
     else:
         drawn, times = hidden.refitted(seen, chosen.form, evidence), hidden.times
         while (idle := unneeded(chosen.own, drawn)) is not None:
@@ -194,8 +197,13 @@ def _law(
         last, scatter = drawn.weighed.fit, drawn_spread(drawn)
         seen = seen.weighed(drawn.weighed.strengths)
         test = judge = replace(test, motion=test.motion.weighed(drawn.weighed.strengths))
-    law = written(last, columns, evidence.order, times, groups)
-    off = errors(last, test.motion, test.told)
+    told = predicted(last, test.motion, step if hidden is None else None)
+    law = tested = written(last, columns, evidence.order, times, groups)
+    off = errors(told, test.motion, test.told)
+    if hidden is None and is_loud(evidence):
+        whole = every(evidence, tested=True).grouped(groups)
+        last, scatter = estimated(whole, chosen.form, evidence.seed, step)
+        law = written(last, columns, evidence.order, times, groups)
     rest = unexplained(off["test"]["mae"], test.motion, evidence.noise)
     bounds, alone = numbers(last, law, columns, scatter, rest, times, groups)
     content = law.to_dict() | {
@@ -218,12 +226,14 @@ def _law(
         "r2_truth": _truth(law, evidence),
         **off,
     }
+    if tested is not law:
+        content["tested"] = tested.to_dict()
     if any(key[1:] for key in chosen.pairs):
         content["laws"] = laws_apart(last, columns, evidence.order, scatter, rest, groups)
     if hidden is not None:
         content |= described(drawn, hidden.factors, evidence, seen, rest)
     terms = [in_words(k) for k, form in chosen.pairs.items() for _ in form.terms] + content["own"]
-    both = [v - test.motion.labels for v in (last.predicted(test.motion), judge.told)]
+    both = [v - test.motion.labels for v in (told, judge.told)]
     together = carried(both[0], test.motion, evidence.noise)
     both = [unkicked(e, judge.kicks, test.motion) for e in both]
     mine, its = rated([last, last], both, test.motion)
@@ -247,9 +257,8 @@ def _law(
             "Noise is nearly all of a step: these are the simplest terms that the data do not refuse. "
             "Others, for pairs or for single particles, may do as well"
         )
-    if "localisation_noise" in evidence.estimates and evidence.step is not None:
-        late = evidence.estimates["localisation_noise"][1] > 0
-        doubts += within_a_step(last, seen, evidence.step, late)
+    if step is not None:
+        doubts += step.told(last, seen)
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}

@@ -21,6 +21,7 @@ from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import TUNING, Fit, Form, fit, typical
 from gnn_distill.distil.motion.kicks import hearsay, kicked, slowed
 from gnn_distill.distil.motion.samples import Motion
+from gnn_distill.distil.motion.steps import Step, averaged
 from gnn_distill.physics.variables import DELTAS, HIDDEN, RELATIVE, Columns
 
 BEYOND = 1.5
@@ -167,15 +168,16 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
     return Spread(values[:many], (values + moves / norm)[:, :many])
 
 
-def estimated(motion: Motion, form: Form, seed: int) -> tuple[Fit, Spread]:
+def estimated(motion: Motion, form: Form, seed: int, step: Step | None = None) -> tuple[Fit, Spread]:
     """The form fitted to all rows, with draws of a bootstrap; friction beside random forces where these act.
 
     Args:
         motion: the rows.
         form: to be fitted.
         seed: of the draws.
+        step: that labels are averages over, if they are.
     """
-    plain = fit(motion, form)
+    plain, motion = averaged(motion, form, step)
     still, kicks = spread(plain, motion, seed), kicked(motion, plain)
     last = slowed(motion, plain, kicks)
     if last is plain:

@@ -102,9 +102,13 @@ def is_scarce(evidence: Evidence) -> bool:
     return is_loud(evidence) or (of is not None and len(torch.unique(of)) == 1)
 
 
-def every(evidence: Evidence) -> Motion:
-    """All rows that a fit may see, of large data a sample; in noise every row tells something."""
+def every(evidence: Evidence, tested: bool = False) -> Motion:
+    """All rows that a fit may see, of large data a sample; in noise every row tells something.
+
+    Those of the test, too, if a law has been `tested` on them.
+    """
     graphs = joined_graphs(evidence.train, evidence.validation)
+    graphs = joined_graphs(graphs, evidence.test) if tested else graphs
     more = ALL
     if is_loud(evidence):
         more = MORE * ALL if evidence.order == 2 or len(evidence.kernel) > 1 else WHOLE

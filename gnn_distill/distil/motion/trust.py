@@ -6,7 +6,6 @@ Shapes: R rows, D space dims, C terms.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from gnn_distill.distil.expressions.evaluate import at
 from gnn_distill.distil.motion.choose import Tried
 from gnn_distill.distil.motion.fit import Fit
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.physics.variables import AXES
 
 AS_NOISE = 1.2
 """A law whose error is at most so many times that of the labels is as exact as the data."""
@@ -28,8 +26,6 @@ MUCH = 0.3
 """Share of the motion that a law may leave; one that leaves more is none."""
 NOT_PAIRS = 0.05
 """A network that leaves more than this share of the motion could not say it as a sum over pairs."""
-SLOW = 0.05
-"""Share by which constants may be off because labels are averages over a step."""
 MISFIT = 2.0
 """Mean square of what a law leaves of numbers with errors of one, from which on it does not fit them: in a
 hundred such numbers chance makes as much once in a hundred million times."""
@@ -42,19 +38,19 @@ GAUSSIAN = (2 / np.pi) ** 0.5
 """Mean size of normal noise of one standard deviation."""
 
 
-def errors(fit: Fit, test: Motion, network: Array) -> dict[str, dict[str, float]]:
+def errors(law: Array, test: Motion, network: Array) -> dict[str, dict[str, float]]:
     """Errors of law and network on unseen runs, and as shares of the mean label.
 
     Means of absolute values, over rows as far as their labels can be trusted (`Motion.trust`).
 
     Args:
-        fit: the law.
+        law: its prediction of the rows, shape [R, D].
         test: rows of runs that neither fit nor choice has seen.
-        network: its prediction of those rows, shape [R, D].
+        network: its prediction of them, shape [R, D].
     """
     size = mean(np.abs(test.labels), test)
     found = {}
-    for name, predicted in (("test", fit.predicted(test)), ("network", network)):
+    for name, predicted in (("test", law), ("network", network)):
         mae = mean(np.abs(predicted - test.labels), test)
         found[name] = {"mae": mae, "share": mae / max(size, 1e-300)}
     return found
@@ -228,41 +224,6 @@ def unexplained(mae: float, test: Motion, noise: float) -> float:
     floor, size = GAUSSIAN * noise, mean(np.abs(test.labels), test)
     motion = max(size**2 - floor**2, (0.01 * size) ** 2)
     return float(np.sqrt(max(mae**2 - (UNSURE * floor) ** 2, 0.0) / motion))
-
-
-def within_a_step(fit: Fit, motion: Motion, time: float, late: bool = False) -> list[str]:
-    """A doubt where a law of first order changes much along the way that it takes a particle in one step.
-
-    To first order in the step Δt a label is v + Δt/2 (v·∇)v (Kloeden and Platen 1992, *Numerical solution of
-    stochastic differential equations*), and v + 3Δt/2 (v·∇)v at a place of the frame before. The others are
-    held, so that the change is rather too small.
-
-    Args:
-        fit: the law.
-        motion: the rows that it was fitted to, labels of their own instant.
-        time: Δt.
-        late: whether places are of the frame before, as they are where localisation noise was seen.
-    """
-    v = fit.predicted(motion) * motion.size
-    axes, way = AXES[: v.shape[1]], time * v
-    nodes = {name: motion.nodes.named[name] + way[:, k] for k, name in enumerate(axes)}
-    delta = motion.edges.delta + way[motion.edges.receiver]
-    r = np.linalg.norm(delta, axis=1) + motion.edges.columns.softening
-    moved = replace(
-        motion,
-        edges=replace(motion.edges, delta=delta, r=r),
-        nodes=replace(motion.nodes, named=motion.nodes.named | nodes),
-    )
-    change = fit.predicted(moved) * motion.size - v
-    share = float(np.abs(change).sum() / max(np.abs(v).sum(), 1e-300))
-    off = share * (1.5 if late else 0.5)
-    if not off > SLOW:
-        return []
-    return [
-        f"A step is long for these forces: they change by {percent(share)} along the way of a particle in "
-        f"one of them, and labels are averages over it. Constants are off by about {percent(off)}, and "
-        "localisation noise may be seen that is not there: record more frames in the same time"
-    ]
 
 
 def alike(fit: Fit, motion: Motion, names: Sequence[str]) -> list[str]:

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import sympy
 
+from gnn_distill.data.graphs import complete_graph
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion import sampling
 from gnn_distill.distil.motion.hidden import indistinct
-from gnn_distill.distil.motion.sampling import leaves_nothing
-from tests.unit.distil.test_motion import graphs, rows
+from gnn_distill.distil.motion.sampling import every, leaves_nothing
+from gnn_distill.distil.problem import Evidence
+from tests.unit.distil.test_motion import N, graphs, rows
 
 
 def front(*texts: str) -> Front:
@@ -33,6 +35,17 @@ def test_a_front_is_enough_where_an_equation_leaves_next_to_nothing(noise, answe
         return
     texts = "1.5*exp(-1.0*r)", "0.3 - 0.1*r", "1.0"
     assert tuple(enough(front("2.0", t)) for t in texts) == answers
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_rows_of_the_test_count_once_a_law_has_been_tested_on_them(order):
+    parts = [graphs(40, seed=k, runs=4) for k in range(3)]
+    model = types.SimpleNamespace(frame=None, graph_of=lambda test: complete_graph(N))
+    evidence = Evidence(model, None, parts[2], parts[1], parts[0], None, noise=3.0, order=order)
+    some, whole = every(evidence), every(evidence, tested=True)
+    told = np.concatenate([part.accelerations.double().numpy().reshape(-1, 2) for part in parts])
+    assert sorted(whole.labels.tolist()) == sorted(told.tolist())
+    assert sorted(some.labels.tolist()) == sorted(told[: len(some.labels)].tolist())
 
 
 def test_an_engine_restarts_no_more_once_its_front_is_enough():
