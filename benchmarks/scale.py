@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "8000"}  # as the command line sets them
@@ -35,7 +36,7 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import MessagePassing
 
-from gnn_distill.data.module import Batches, NBodyDataModule
+from gnn_distill.data.module import NBodyDataModule
 from gnn_distill.data.own.neighbours import within
 from gnn_distill.data.particles import ParticleData
 from gnn_distill.data.sightings import Sightings
@@ -59,7 +60,7 @@ def fluid(n: int, sightings: int) -> tuple[ParticleData, float]:
     start = time.process_time()
     company = within(frame, x, CUTOFF, box)
     found = len(company[2]) / (time.process_time() - start)
-    first, last, senders, _ = company
+    first, last, senders = company[:3]
     receiver = np.repeat(np.arange(len(x)), last - first)
     delta = x[receiver] - x[senders]
     delta -= edge * np.round(delta / edge)
@@ -112,8 +113,10 @@ def ours(data: ParticleData, width: int, edges: int) -> Iterator[int]:
     some = split.calibration(100_000)
     model.calibrate(some.features, some.accelerations, some.graph)
     adam, epoch = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True), 0
+    split.mutual = model.mutual
+    batches = split.train_dataloader()
     while True:
-        for batch in Batches(split.train, split.batch_size, 0, lambda epoch=epoch: epoch):
+        for batch in replace(batches, epoch=lambda epoch=epoch: epoch):
             predicted, _ = model.on(batch)
             loss = (predicted - batch.accelerations).abs().sum() / batch.frames
             adam.zero_grad()

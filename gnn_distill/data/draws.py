@@ -39,6 +39,10 @@ class Share:
         """This process's rows of a tensor that has a row for each graph of the batch."""
         return whole if self.world == 1 else whole[self.rank :: self.world]
 
+    def part(self, whole: Tensor) -> Tensor:
+        """As many rows as those, one after another."""
+        return whole.tensor_split(self.world)[self.rank]
+
     def normal(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Standard normal numbers for this process's graphs, `shape[0]` of them.
 

@@ -27,12 +27,15 @@ class Graph(NamedTuple):
         sender: sending node of each edge, shape [E].
         nodes: number of nodes that receive; they are the first ones. All do in whole frames.
         complete: whether every node receives from every other one.
+        opposites: number of edges, the last ones, that are the first ones with their ends exchanged, so that
+            one message may serve both. Edges are then not sorted.
     """
 
     receiver: Tensor
     sender: Tensor
     nodes: int
     complete: bool = False
+    opposites: int = 0
 
     def total(self, values: Tensor) -> Tensor:
         """Values [B, E, M] of the edges summed for each receiver, shape [B, nodes, M]."""
@@ -41,9 +44,23 @@ class Graph(NamedTuple):
         zeros = values.new_zeros(values.shape[0], self.nodes, values.shape[2])
         return zeros.scatter_add(1, self.receiver[None, :, None].expand_as(values), values)
 
-    def ends(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Of nodes [B, N, F] the receivers and the senders of the edges, each [B, E, F]."""
-        return x.index_select(1, self.receiver), x.index_select(1, self.sender)
+    def ends(self, x: Tensor, opposites: bool = True) -> tuple[Tensor, Tensor]:
+        """Of nodes [B, N, F] the receivers and the senders of the edges, each [B, E, F].
+
+        Those that are opposites of others are left out where `opposites` is false.
+        """
+        count = len(self.receiver) - (0 if opposites else self.opposites)
+        return x.index_select(1, self.receiver[:count]), x.index_select(1, self.sender[:count])
+
+    def paired(self) -> Graph:
+        """A complete graph as edges and their opposites.
+
+        ```python
+        Graph(*complete_graph(3), 3, complete=True).paired()  # 0-1, 0-2, 1-2, then 1-0, 2-0, 2-1
+        ```
+        """
+        one, two = torch.triu_indices(self.nodes, self.nodes, 1, device=self.receiver.device)
+        return Graph(torch.cat([one, two]), torch.cat([two, one]), self.nodes, opposites=len(one))
 
     def to(self, device: torch.device) -> Graph:
         """The same graph on another device."""

@@ -22,7 +22,7 @@ from gnn_distill.data.draws import Share
 from gnn_distill.data.graphs import Subset, View, check_edges, common_edges
 from gnn_distill.data.particles import ParticleData
 from gnn_distill.data.receivers import Receivers, Table
-from gnn_distill.data.sightings import Sightings
+from gnn_distill.data.sightings import Index, Sightings
 from gnn_distill.errors import InputError, check_choice, check_int
 
 SPLITS = ("trajectories", "frames")
@@ -103,6 +103,7 @@ class Batches:
         share: what this process takes of each batch.
         done: batches of the pass that were seen before a break-off, and are left out.
         least: batches that a shuffled pass has at least; graphs then come several times.
+        blocks: number of the block of each graph, ascending; a shuffled pass keeps blocks together.
     """
 
     subset: Subset | View | Receivers
@@ -112,6 +113,7 @@ class Batches:
     share: Share = Share()
     done: Callable[[], int] = lambda: 0
     least: int = 1
+    blocks: Index | None = None
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.subset), self.batch_size)
@@ -119,7 +121,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[Subset | Receivers]:
         for picked in self._order().split(self.batch_size)[self.done() : len(self)]:
-            mine = self.share.rows(picked)
+            mine = self.share.rows(picked) if self.blocks is None else self.share.part(picked)
             if len(mine):
                 yield self.subset[mine]
 
@@ -132,8 +134,13 @@ class Batches:
             return torch.arange(len(self.subset), device=self.subset.device)
         rng, wanted = np.random.default_rng([self.seed, self.epoch()]), self.batch_size * len(self)
         passes = 1 if self.least == 1 else -(-wanted // len(self.subset))
-        order = np.concatenate([rng.permutation(len(self.subset)) for _ in range(passes)])
+        order = np.concatenate([self._drawn(rng) for _ in range(passes)])
         return torch.from_numpy(order).to(self.subset.device)
+
+    def _drawn(self, rng: np.random.Generator) -> Index:
+        if self.blocks is None:
+            return rng.permutation(len(self.subset))
+        return np.argsort(rng.permutation(self.blocks[-1] + 1)[self.blocks], kind="stable")
 
 
 class NBodyDataModule(L.LightningDataModule):
@@ -146,6 +153,8 @@ class NBodyDataModule(L.LightningDataModule):
 
     Attributes:
         graph: receivers and senders, each [E], of the edges that any graph has; None for complete graphs.
+        mutual: whether the network that is trained has one message for both directions of a pair, so that
+            batches of receivers who are each other's senders cost it half as much.
 
     Args:
         data: the graphs.
@@ -176,6 +185,7 @@ class NBodyDataModule(L.LightningDataModule):
         if validation_graphs is not None:
             check_int("profile.validation_graphs", validation_graphs, 1)
         self.graph, mask = common_edges(data.adjacency)
+        self.mutual = False
         self.judged: int | None = None  # about so many validation graphs judge an epoch; all if None
         if batch_edges is not None:
             batch_size = max(1, round(batch_edges / max(1.0, edges_per_graph(data))))
@@ -212,8 +222,9 @@ class NBodyDataModule(L.LightningDataModule):
         """Shuffled training batches; the graphs move to the device while training if they fit."""
         trainer = self.trainer
         self.train = self._resident(self.train)
+        subset, blocks, size = self._laid_out(self.train)
         shuffled = functools.partial(
-            Batches, self.train, self.batch_size, self.seed, least=self.least_batches
+            Batches, subset, size, self.seed, least=self.least_batches, blocks=blocks
         )
         if trainer is None:
             return shuffled(lambda: 0)
@@ -224,8 +235,20 @@ class NBodyDataModule(L.LightningDataModule):
         """Validation batches, in order."""
         self.validation = self._resident(self.validation)
         every = 1 if self.judged is None else max(1, len(self.validation) // self.judged)
-        judged = self.validation if every == 1 else self.validation[::every]
-        return Batches(judged, 4 * self.batch_size, share=self._share())
+        part, blocks, size = self._laid_out(self.validation)
+        if blocks is not None:
+            kept = np.flatnonzero(blocks % every == 0)
+            part, blocks = part[torch.from_numpy(kept).to(part.device)], blocks[kept]
+        elif every > 1:
+            part = part[::every]
+        return Batches(part, 4 * size, share=self._share(), blocks=blocks)
+
+    def _laid_out(
+        self, part: Subset | View | Receivers
+    ) -> tuple[Subset | View | Receivers, Index | None, int]:
+        """Graphs in the order of their blocks if there are any, the block of each, the size of a batch."""
+        found = part.neighbouring(self.batch_size) if self.mutual and isinstance(part, Receivers) else None
+        return found or (part, None, self.batch_size)
 
     def teardown(self, stage: str) -> None:
         """Give up the device's copies: what follows training works where the network then is."""

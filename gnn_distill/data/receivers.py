@@ -18,8 +18,10 @@ from torch import Tensor
 
 from gnn_distill.data.graphs import Graph, Subset
 from gnn_distill.data.particles import ParticleData
-from gnn_distill.data.sightings import Sightings
+from gnn_distill.data.sightings import Index, Sightings
 from gnn_distill.physics.variables import Columns
+
+SLABS = 4  # of a frame, at most, that are batches of their own
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Table:
     last: Tensor
     senders: Tensor
     shared: bool
+    mutual: bool
     columns: Columns
     particles: float
 
@@ -43,9 +46,14 @@ class Table:
         """The table of data that have sightings."""
         seen = cast(Sightings, data.sightings)
         x, a = torch.from_numpy(data.features[0]), torch.from_numpy(data.accelerations[0])
-        names = [f.name for f in fields(seen) if f.name != "shared"]
-        parts = {name: torch.from_numpy(getattr(seen, name)) for name in names}
-        return cls(x, a, **parts, shared=seen.shared, columns=data.columns, particles=seen.particles)
+        parts: dict[str, Any] = {f.name: getattr(seen, f.name) for f in fields(seen)}
+        parts = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in parts.items()}
+        return cls(x, a, **parts, columns=data.columns, particles=seen.particles)
+
+    @functools.cached_property
+    def place(self) -> Tensor:
+        """Room for the place of each sighting among some receivers, shape [N]; −1 while nobody uses it."""
+        return torch.full((len(self.features),), -1, device=self.features.device)
 
     def to(self, device: torch.device) -> Table:
         """The same table on another device."""
@@ -69,10 +77,12 @@ class Receivers:
     Args:
         table: all sightings.
         index: rows of the receivers, shape [R].
+        paired: whether edges between two receivers stand beside their opposites, see `Graph.opposites`.
     """
 
     table: Table
     index: Tensor
+    paired: bool = False
     edge_mask: None = None
 
     def __len__(self) -> int:
@@ -95,8 +105,12 @@ class Receivers:
         if t.shared:
             other = (rows != index.index_select(0, receiver)).nonzero()[:, 0]
             receiver, rows = receiver.index_select(0, other), rows.index_select(0, other)
+        if self.paired:
+            graph, rows = self._pairs(receiver, rows)
+        else:
+            sender = torch.arange(len(index), len(index) + len(rows), device=index.device)
+            graph = Graph(receiver, sender, len(index))
         x = t.features.index_select(0, torch.cat([index, rows]))
-        sender = torch.arange(len(index), len(x), device=index.device)
         return Subset(
             x[None],
             t.labels[index][None],
@@ -104,10 +118,55 @@ class Receivers:
             further=t.columns.further,
             box=t.columns.box,
             softening=t.columns.softening,
-            graph=Graph(receiver, sender, len(index)),
+            graph=graph,
             particles=t.particles,
             bonds=t.columns.bonds,
         )
+
+    def _pairs(self, receiver: Tensor, rows: Tensor) -> tuple[Graph, Tensor]:
+        """Edges between receivers, those from other senders, opposites of the first; rows of those senders.
+
+        Args:
+            receiver: number of the receiver of each edge, shape [E].
+            rows: its sender's row, shape [E].
+        """
+        count, place = len(self.index), self.table.place
+        place[self.index] = torch.arange(count, device=self.device)
+        sender = place.index_select(0, rows)
+        place[self.index] = -1
+        inner, outer = (sender > receiver).nonzero()[:, 0], (sender < 0).nonzero()[:, 0]
+        one, two = receiver.index_select(0, inner), sender.index_select(0, inner)
+        strangers = torch.arange(count, count + len(outer), device=self.device)
+        receiver = torch.cat([one, receiver.index_select(0, outer), two])
+        sender = torch.cat([two, strangers, one])
+        return Graph(receiver, sender, count, opposites=len(inner)), rows.index_select(0, outer)
+
+    def neighbouring(self, size: int) -> tuple[Receivers, Index, int] | None:
+        """Receivers sorted so that batches made of whole blocks of them hold most edges with their opposites.
+
+        A block is a frame, or a slab of one with more than twice as many receivers as a batch. For half of
+        its edges need no product, such a batch costs no more than one of `size` drawn at random.
+
+        Args:
+            size: receivers of a batch.
+
+        Returns:
+            The receivers, `paired`, the number of the block of each, ascending, and the size of a batch of
+            whole blocks; None where edges have no opposites, or slabs would be so thin that few are inside.
+        """
+        t, columns = self.table, self.columns
+        _, of, count = np.unique(t.frame[self.index].cpu().numpy(), return_inverse=True, return_counts=True)
+        slabs = int(np.ceil(count.mean() / (2 * size)))
+        if not t.mutual or slabs > SLABS:
+            return None
+        x = t.features[self.index, 0].cpu().numpy()
+        edge = (columns.box or (None,))[0]
+        order = np.lexsort((x % edge if edge else x, of))
+        rank = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
+        block = slabs * of[order] + slabs * rank // count[of[order]]
+        usual = count.mean() / slabs
+        whole = round(max(1, round(size / usual)) * usual)
+        return replace(self[torch.from_numpy(order).to(self.device)], paired=True), block, whole
 
     @property
     def features(self) -> Tensor:

@@ -29,6 +29,7 @@ class Sightings:
         senders: numbers of rows, shape [E]; of the same frame. They may lie on disk.
         shared: whether those of one frame share their senders, so that a sighting is among its own. It does
             not act on itself.
+        mutual: whether each acts on those that act on it.
     """
 
     unit: Index
@@ -38,6 +39,7 @@ class Sightings:
     last: Index
     senders: Index | npt.NDArray[np.int32]
     shared: bool
+    mutual: bool
 
     @property
     def degree(self) -> Index:

@@ -13,6 +13,8 @@ Shape letters: B graphs, n particles, F node features, D space dims, K functions
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +44,7 @@ class PairFrame(nn.Module):
         loudness: typical label of each individual in units of that of all, shape [K].
         scalars: number S of the scalars of a pair; `own_inputs` that of the features which h reads.
         parity: of each function under exchange of the two particles, so that c_ij = −c_ji, shape [K].
+        mutual: whether that holds anyway: no property tells two particles apart, and directions are opposite.
     """
 
     length: Tensor
@@ -82,6 +85,7 @@ class PairFrame(nn.Module):
         self.register_buffer("loudness", torch.ones(individuals), persistent=columns.identity)
         even = [-1.0 if name == "t" and dim == 3 else 1.0 for name in self.names]  # u × w stays as it is
         self.register_buffer("parity", torch.tensor(even), persistent=False)
+        self.mutual = False  # until it is known what varies
 
     @property
     def scales(self) -> Tensor:
@@ -119,6 +123,16 @@ class PairFrame(nn.Module):
         self.size.copy_(torch.where(rms > 0, rms, 1.0))
         self.varies.copy_(known.amax(0) > known.amin(0))
         self.positive.copy_(self.varies * (known.amin(0) > 0))
+        self._compare()
+
+    def _compare(self) -> None:
+        """Set `mutual`, once, as a GPU would have to be waited for."""
+        told = self.hidden is not None or bool(self.varies.any())
+        self.mutual = not told and bool((self.parity > 0).all())
+
+    def _load_from_state_dict(self, *args: Any, **options: Any) -> None:
+        super()._load_from_state_dict(*args, **options)
+        self._compare()
 
     def pair(self, x_i: Tensor, x_j: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scalars of the motion, properties of receivers and of senders, and directions [..., K, D]."""

@@ -197,6 +197,16 @@ class ParticleGNN(MessagePassing):
         """
         self.receiver, self.sender = receiver, sender
 
+    @property
+    def mutual(self) -> bool:
+        """Whether both messages of a pair are opposite whatever the weights, so that one need be known.
+
+        Numbers of edges may differ for the two directions.
+        """
+        if self.frame is None or self.columns.bonds is not None:
+            return False
+        return self.reciprocal or self.frame.mutual
+
     def edges(self, n: int) -> tuple[Tensor, Tensor]:
         """Receivers and senders, each [E], of one graph of n particles."""
         if self.receiver is not None and self.sender is not None:
@@ -235,8 +245,8 @@ class ParticleGNN(MessagePassing):
                 alone receive.
 
         Returns:
-            Accelerations of the receivers, [B, n, D] or [N, D], and messages [B, E, M] sorted by receiver or
-            [E, M].
+            Accelerations of the receivers, [B, n, D] or [N, D], and messages [B, E, M] or [E, M] in the order
+            of the edges; in training those of complete graphs may have that of `Graph.paired`.
         """
         if edge_index is None:
             return self._dense(x, edge_mask, self.graph(x.shape[1]) if graph is None else graph)
@@ -288,7 +298,12 @@ class ParticleGNN(MessagePassing):
         return self.graph(n).total(messages)
 
     def _dense(self, x: Tensor, edge_mask: Tensor | None, graph: Graph) -> tuple[Tensor, Messages]:
-        messages = self.edge_update(*graph.ends(x))
+        if self.mutual and graph.complete and self.training:
+            graph = graph.paired()  # in evaluation messages stay sorted
+        messages = self.edge_update(*graph.ends(x, opposites=not self.mutual))
+        if self.mutual and graph.opposites:
+            value = torch.cat([messages.value, -messages.value[:, : graph.opposites]], 1)
+            messages = Messages(value, value, None)
         if edge_mask is not None:
             exists = edge_mask[..., None].to(x.dtype)
             value, mean, s, _ = messages

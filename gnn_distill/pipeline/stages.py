@@ -159,6 +159,7 @@ def fit(experiment: Experiment, path: Path, checkpoint: Path | None) -> dict[str
     L.seed_everything(experiment.config["seed"], verbose=False)
     some = experiment.datamodule.calibration(CALIBRATION)
     experiment.module.model.calibrate(some.features, some.accelerations, some.graph)
+    experiment.datamodule.mutual = experiment.module.model.mutual
     keep = functools.partial(ModelCheckpoint, path / "checkpoints", enable_version_counter=False)
     checkpoints = [keep(filename="best", monitor="val/selection"), keep(filename="last")]
     if (n := experiment.config["checkpoint_steps"]) is not None:  # beside those after each epoch

@@ -71,15 +71,15 @@ def _from_file(seen: Observed, n: int, graphs: int) -> Adjacency:
     return joined
 
 
-Company = tuple[Index, Index, Index | Rows, bool]
-"""`first`, `last`, `senders` and `shared` of `gnn_distill.data.sightings.Sightings`."""
+Company = tuple[Index, Index, Index | Rows, bool, bool]
+"""`first`, `last`, `senders`, `shared` and `mutual` of `gnn_distill.data.sightings.Sightings`."""
 
 
 def together(frame: Index) -> Company:
     """All sightings of a frame act on each other."""
     order = np.argsort(frame, kind="stable")
     first = np.searchsorted(frame[order], frame)
-    return first, np.searchsorted(frame[order], frame, side="right"), order, True
+    return first, np.searchsorted(frame[order], frame, side="right"), order, True, True
 
 
 def within(
@@ -110,7 +110,7 @@ def within(
     if not senders.size:
         fix = "no two particles ever come so close: use a larger one"
         raise InputError("dataset.radius", radius, fix)
-    return first, last, senders.whole(), False
+    return first, last, senders.whole(), False, True
 
 
 class _Grown:
@@ -146,7 +146,7 @@ def closest(
     check_int("dataset.neighbours", count, 1, int(np.bincount(frame).max()) - 1)
     found = nearest(frame, positions, count, box, np.arange(len(frame)), cell)
     last = np.cumsum((found >= 0).sum(1))
-    return np.append(0, last[:-1]), last, found[found >= 0], False
+    return np.append(0, last[:-1]), last, found[found >= 0], False, False
 
 
 def nearest(
