@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gnn_distill.data import receivers
 from gnn_distill.data.draws import Share
 from gnn_distill.data.module import Batches, NBodyDataModule
 from gnn_distill.data.own.neighbours import closest, together, within
@@ -44,7 +45,7 @@ def network(data: ParticleData, **options: bool) -> ParticleGNN:
 
 def batches(data: ParticleData, size: int = 60) -> Batches:
     module = NBodyDataModule(data, "frames", size, seed=0)
-    module.mutual = True
+    module.mutual, module.least_batches = True, 2
     return module.train_dataloader()
 
 
@@ -56,7 +57,7 @@ def loss_and_gradients(model: ParticleGNN, batch: Receivers) -> tuple[float, lis
     return loss.item(), [w.grad.clone() for w in model.parameters() if w.grad is not None]
 
 
-@pytest.mark.parametrize("size", [10, 60, 75])  # slabs, frames, and frames that are cut
+@pytest.mark.parametrize("size", [10, 26, 30, 2000])  # slabs, frames, frames that are cut or come twice
 @pytest.mark.parametrize("company", [within, together])
 @pytest.mark.parametrize(
     ("dim", "masses", "options", "once"),
@@ -69,6 +70,7 @@ def loss_and_gradients(model: ParticleGNN, batch: Receivers) -> tuple[float, lis
     ],
 )
 def test_loss_and_gradients_are_those_of_all_edges(monkeypatch, size, company, dim, masses, options, once):
+    monkeypatch.setattr(receivers, "ALONE", 0)
     data = recording(masses, company, dim)
     model, asked = network(data, **options).double(), []
     assert model.mutual == once
@@ -93,16 +95,18 @@ def test_a_batch_of_whole_frames_has_each_pair_once():
     for batch in batches(data):
         receiver, sender, nodes, _, opposites = batch.graph
         labelled = sender < nodes  # those without labels send, too, and receive nothing
-        assert 2 * opposites == int(labelled.sum()) and len(batch) in (51, 52)
-        assert len(torch.unique(batch.table.frame[batch.index])) <= 3
+        assert 2 * opposites == int(labelled.sum()) and len(batch) in (102, 103, 104)
+        assert len(torch.unique(batch.table.frame[batch.index])) <= 6
         assert torch.equal(receiver[:opposites], sender[len(sender) - opposites :])
         pairs = torch.stack([receiver, sender], 1)[labelled]
         assert len(torch.unique(pairs, dim=0)) == len(pairs)
     assert (batch.table.place == -1).all()
 
 
-def test_slabs_of_large_frames_and_random_receivers_of_larger_ones():
+def test_slabs_of_large_frames_and_random_receivers_of_larger_ones(monkeypatch):
     data = recording()
+    assert batches(data, 20).blocks is None and batches(data, 30).blocks is not None  # one frame is too few
+    monkeypatch.setattr(receivers, "ALONE", 0)
     for size, slabs in ((30, 1), (10, 2), (4, 4)):
         some = batches(data, size)
         assert some.blocks is not None and len(np.unique(some.blocks)) == slabs * 28
