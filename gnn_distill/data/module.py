@@ -237,7 +237,8 @@ class NBodyDataModule(L.LightningDataModule):
         every = 1 if self.judged is None else max(1, len(self.validation) // self.judged)
         part, blocks, size = self._laid_out(self.validation)
         if blocks is not None:
-            kept = np.flatnonzero(blocks % every == 0)
+            drawn = np.random.default_rng([self.seed, 3]).permutation(blocks[-1] + 1)  # no one side of a box
+            kept = np.flatnonzero(drawn[blocks] % every == 0)
             part, blocks = part[torch.from_numpy(kept).to(part.device)], blocks[kept]
         elif every > 1:
             part = part[::every]
@@ -248,7 +249,10 @@ class NBodyDataModule(L.LightningDataModule):
     ) -> tuple[Subset | View | Receivers, Index | None, int]:
         """Graphs in the order of their blocks if there are any, the block of each, the size of a batch."""
         found = part.neighbouring(self.batch_size) if self.mutual and isinstance(part, Receivers) else None
-        return found or (part, None, self.batch_size)
+        if found is None:
+            return part, None, self.batch_size
+        world = self._share().world
+        return *found[:2], max(1, found[2] // world) * world
 
     def teardown(self, stage: str) -> None:
         """Give up the device's copies: what follows training works where the network then is."""

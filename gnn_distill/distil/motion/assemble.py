@@ -51,7 +51,7 @@ from gnn_distill.distil.motion.sampling import (
 )
 from gnn_distill.distil.motion.search import Chosen, Rows, Search
 from gnn_distill.distil.motion.settle import begun, choice, forms_of
-from gnn_distill.distil.motion.steps import Step, predicted
+from gnn_distill.distil.motion.steps import Step
 from gnn_distill.distil.motion.strengths import powers
 from gnn_distill.distil.motion.trust import (
     alike,
@@ -197,12 +197,13 @@ def _law(
         last, scatter = drawn.weighed.fit, drawn_spread(drawn)
         seen = seen.weighed(drawn.weighed.strengths)
         test = judge = replace(test, motion=test.motion.weighed(drawn.weighed.strengths))
-    told = predicted(last, test.motion, step if hidden is None else None)
+    # labels that are averages over a step are those of a fit to them as they are, as the network's are
+    told = (last if step is None or hidden else fit(seen, chosen.form)).predicted(test.motion)
     law = tested = written(last, columns, evidence.order, times, groups)
     off = errors(told, test.motion, test.told)
-    if hidden is None and is_loud(evidence):
-        whole = every(evidence, tested=True).grouped(groups)
-        last, scatter = estimated(whole, chosen.form, evidence.seed, step)
+    whole = every(evidence, tested=True) if hidden is None and is_loud(evidence) else None
+    if whole is not None and len(whole.labels) > len(seen.labels):
+        last, scatter = estimated(whole.grouped(groups), chosen.form, evidence.seed, step)
         law = written(last, columns, evidence.order, times, groups)
     rest = unexplained(off["test"]["mae"], test.motion, evidence.noise)
     bounds, alone = numbers(last, law, columns, scatter, rest, times, groups)
@@ -258,7 +259,7 @@ def _law(
             "Others, for pairs or for single particles, may do as well"
         )
     if step is not None:
-        doubts += step.told(last, seen)
+        doubts += step.told(last, seen, allowed=hidden is None)
     if chosen.unsaid:
         doubts.append("The network knows more of what acts on single particles than any listed form says")
     return law, content | {"trust": trust, "doubts": [*doubts, *alike(last, seen, terms)]}

@@ -313,7 +313,8 @@ def joined_law(
         off[name] = {"mae": mae, "share": mae / max(size, 1e-300)}
     rest = unexplained(off["test"]["mae"], rows, evidence.noise)
     bounds, alone = numbers(found.fit, law, columns, spread(found.fit, every, evidence.seed), rest)
-    kept = {k: v for k, v in content.items() if not k.startswith("hidden")} | law.to_dict() | off
+    before = {k: v for k, v in content.items() if not k.startswith("hidden") and k != "tested"}
+    kept = before | law.to_dict() | off
     kept |= {"intervals": bounds, "one_body_intervals": [a.tolist() for a in alone], "level": {}}
     kept |= {"names": {key: form.name for key, form in found.chosen.pairs.items()}, "r2_truth": None}
     kept |= {"own": [form.name for form in found.chosen.own]}

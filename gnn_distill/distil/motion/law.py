@@ -117,7 +117,9 @@ class Spread:
         return np.quantile((self.draws - self.values) @ moved.T, tails, axis=0).T
 
 
-def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) -> Spread:
+def spread(
+    fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None, step: Step | None = None
+) -> Spread:
     """Bootstrap over units: each draw moves the numbers to the optimum of the linearised robust fit.
 
     Args:
@@ -125,6 +127,7 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
         motion: rows that it was fitted to.
         seed: of the draws.
         extra: further columns [R D, X] that it was fitted with; their factors scatter along.
+        step: what labels were averages over; what they allow for moves with the numbers.
     """
     further = np.zeros((motion.labels.size, 0)) if extra is None else extra
     values = np.concatenate([fit.constants, fit.factors, fit.extra])
@@ -133,10 +136,15 @@ def spread(fit: Fit, motion: Motion, seed: int = 0, extra: Array | None = None) 
     def predicted(v: Array) -> Array:
         return fit.form.columns(motion, v[:count]) @ v[count:many] + further @ v[many:]
 
-    base = predicted(values)
-    steps = 1e-6 * np.maximum(np.abs(values), 1e-6)
-    slopes = [(predicted(values + step) - base) / step.sum() for step in np.diag(steps)[:count]]
-    slopes += [*fit.form.columns(motion, fit.constants).T, *further.T]
+    def averaged(v: Array) -> Array:
+        if step is None:
+            return predicted(v)
+        return predicted(v) + step.change(Fit(fit.form, v[:count], v[count:many], fit.extra), motion).ravel()
+
+    base, whole = predicted(values), averaged(values)
+    steps = np.diag(1e-6 * np.maximum(np.abs(values), 1e-6))[: count if step is None else many]
+    slopes = [(averaged(values + a) - whole) / a.sum() for a in steps]
+    slopes += [*fit.form.columns(motion, fit.constants).T, *further.T][len(slopes) - count :]
     design = np.stack(slopes, axis=1)
     rest = motion.labels.ravel() - base
     trust = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
@@ -178,7 +186,7 @@ def estimated(motion: Motion, form: Form, seed: int, step: Step | None = None) -
         step: that labels are averages over, if they are.
     """
     plain, motion = averaged(motion, form, step)
-    still, kicks = spread(plain, motion, seed), kicked(motion, plain)
+    still, kicks = spread(plain, motion, seed, step=step), kicked(motion, plain)
     last = slowed(motion, plain, kicks)
     if last is plain:
         return plain, still

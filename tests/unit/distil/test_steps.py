@@ -11,7 +11,7 @@ from gnn_distill.distil.motion.fit import fit, together
 from gnn_distill.distil.motion.law import estimated
 from gnn_distill.distil.motion.own import fields
 from gnn_distill.distil.motion.samples import Motion
-from gnn_distill.distil.motion.steps import Step, averaged, predicted
+from gnn_distill.distil.motion.steps import Step, averaged
 from tests.unit.distil.test_motion import COLUMNS, N, form, graphs, rows
 
 PUSH, TRAP, LONG = 1.7, 0.8, 0.1
@@ -59,7 +59,8 @@ def test_constants_allow_for_what_happens_within_a_step(late: bool):
     assert off[0] > 0.05 and off[1] < 0.015
     assert found.constants == pytest.approx([-1.0], rel=0.01)
     assert np.abs(there.labels - found.predicted(part)).mean() < 0.02 * np.abs(there.labels).mean()
-    error = [np.abs(p - part.labels).mean() for p in (found.predicted(part), predicted(found, part, step))]
+    v = found.predicted(part)
+    error = [np.abs(p - part.labels).mean() for p in (v, v + step.change(found, part))]
     assert error[1] < 0.3 * error[0]
     assert averaged(part, law, None)[0].factors.tolist() == plain.factors.tolist()
 
@@ -85,6 +86,32 @@ def test_constants_of_noisy_steps_are_off_by_no_more_than_their_errors():
         off = np.array([*last.constants, *last.factors]) - [-1.0, PUSH, -TRAP]
         far.append(np.abs(off / scatter.draws.std(0)).max())
     assert far[0] < 2.5 and far[1] > 3.0
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_intervals_are_those_of_numbers_that_move_what_they_allow_for(late: bool):
+    """The slope of labels is K (1 − m K Δt), m of 1/2 or 3/2: K scatters 1/(1 − 2 m K Δt) times as much."""
+    K, time, found, said = 1.0, 0.12, [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(200, N, 2))
+        slope = K * (1 - (1.5 if late else 0.5) * K * time)
+        last, scatter = estimated(
+            recorded(x, rng.normal(size=x.shape) - slope * x), named("trap"), 0, Step(time, late=late)
+        )
+        found.append(last.factors[0])
+        said.append(scatter.draws.std())
+    assert np.mean(said) == pytest.approx(np.std(found), rel=0.3)
+    assert np.mean(found) == pytest.approx(-K, abs=0.03)
+
+
+def test_a_kick_that_ends_next_to_another_particle_changes_little():
+    data = graphs(pair=lambda d: 12 * d**-13, drag=0, trap=0, field=0)
+    part = rows(data)
+    hard = fit(part, form("r**(-13)"))
+    v, change = np.abs(hard.predicted(part)), Step(0.02, 0.5).change(hard, part)
+    assert np.isfinite(change).all() and (np.abs(change) <= v + v.mean()).all()
+    assert np.abs(change).max() > v.mean()
 
 
 def test_senders_whose_forces_are_unknown_are_held():
