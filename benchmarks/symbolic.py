@@ -106,7 +106,7 @@ def single(law: ForceLaw, X: np.ndarray, values: np.ndarray, seed: int) -> tuple
         return judge([front], law, NAMES, dim=2, target="components", ranges=ranges)
 
     watch = Watch(lambda front: verdicts(front)[0].recovered)
-    return verdicts(OperonEngine().fit(X, values[:, 0], NAMES, seed=seed, memory=watch)), watch
+    return verdicts(OperonEngine(patience=1).fit(X, values[:, 0], NAMES, seed=seed, memory=watch)), watch
 
 
 def main() -> None:

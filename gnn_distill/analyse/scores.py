@@ -18,7 +18,7 @@ from gnn_distill.read.importance import trimmed_std
 from gnn_distill.read.recording import Recording
 
 KINDS = {"robust": TRIM, "ols": 0.0}
-ENOUGH = 600_000
+ENOUGH = 200_000
 """Edges that are compared with the truth at most: more are no surer, runs are what R² scatters over."""
 Scores = dict[str, list[tuple[float, Array]]]
 """By kind of fit: R² of every component, and the same on each bootstrap draw [W]."""

@@ -52,6 +52,12 @@ class Work:
     memory: Callable[[str], Memory | None] = lambda name: None
     enough: Callable[[Front], bool] | None = None
 
+    def beside(self) -> Work:
+        """The same for targets that decide no law: where the engine waits as it likes, it waits once."""
+        if not isinstance(self.engine, OperonEngine):
+            return self
+        return replace(self, engine=replace(self.engine, patience=self.engine.patience or 1))
+
     def fit(self, name: str, X: Any, y: Any, inputs: list[str], weights: Any, seed: int, what: str) -> Front:
         """The engine's front for one target y [S]."""
         kept = self.memory(name)

@@ -31,7 +31,7 @@ class ProfileConfig:
         epochs: passes over the training set, or over `steps_per_epoch` steps.
         batch_size: graphs of a step, over all processes.
         batch_edges: edges of a step, in the place of `batch_size`; an epoch then has `steps_per_epoch` steps
-            however few graphs there are.
+            however few graphs there are. Where one message serves both ends of a pair, up to twice as many.
         steps_per_epoch: steps of an epoch, on graphs drawn afresh; null takes the whole training set.
         validation_graphs: random validation graphs that an epoch is judged by; null takes all.
         learning_rate: Adam's peak rate.

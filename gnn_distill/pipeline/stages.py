@@ -243,7 +243,9 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
         content, law, edges = found.equations, found.law, found.edges
     else:
         work = replace(work, enough=leaves_nothing(evidence))
-        searched = [search(work, evidence, settings, target) for target in settings.targets]
+        first, *others = settings.targets
+        searched = [search(work, evidence, settings, first)]
+        searched += [search(work.beside(), evidence, settings, target) for target in others]
         joint = searched[0].joint
         law = None if joint is None else central_law(work, evidence, searched[0], joint)
         if law is not None:

@@ -59,7 +59,8 @@ class KLPenalty:
 
     Args:
         weight: factor on the whole penalty.
-        warmup: fraction of all steps over which the weight rises linearly from zero.
+        warmup: fraction of all steps over which the weight rises from zero, with the square of time, so
+            that messages which say little yet are not silenced.
         free_bits: nats of divergence from N(0, 1) per dim and edge that cost nothing: a dim whose mean
             divergence over the batch is below that is not pulled further (Kingma et al. 2016).
 
@@ -83,7 +84,7 @@ class KLPenalty:
         edges: float | Tensor = terms.shape[:-1].numel()
         if messages.exists is not None:
             terms, edges = terms * messages.exists, messages.exists.sum()
-        weight = self.weight * (min(1.0, progress / self.warmup) if self.warmup else 1.0)
+        weight = self.weight * (min(1.0, progress / self.warmup) ** 2 if self.warmup else 1.0)
         if self.free_bits == 0:
             return weight * terms.sum() / nodes
         per_dim = terms.sum(tuple(range(terms.ndim - 1))) / edges

@@ -97,7 +97,7 @@ def test_paper_profile_is_the_published_setting(built):
 
 ADDITIVE = {"node": "power", "charge_scale": 4.0, "scale_output": True, "silent_start": True}
 PUBLISHED = {"node": "mlp", "charge_scale": 1.0, "scale_output": False, "silent_start": False}
-PROFILES = {"quick": ("polar", 96), "laptop": ("polar", 96), "smoke": ("delta", 32), "paper": ("raw", 300)}
+PROFILES = {"quick": ("polar", 96), "laptop": ("polar", 128), "smoke": ("delta", 32), "paper": ("raw", 300)}
 
 
 @pytest.mark.parametrize("profile", PROFILES)

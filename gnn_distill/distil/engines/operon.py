@@ -28,6 +28,8 @@ NO_LIMIT = 10**9
 """Evaluations that operon may make: the number of generations is what ends a search."""
 SAME = 0.97
 """A restart has improved on the others where it lowers the loss to less than this share."""
+PATIENCE = 2
+"""Restarts without improvement that end a search where none are said."""
 BADLY, DOUBT = 0.2, 1
 """Where the best equation leaves more than this share of the mean deviation from the median, so many more
 restarts must change nothing: some laws are found by luck only, since no part of them explains anything
@@ -53,7 +55,8 @@ class OperonEngine(TrimmingEngine):
 
     Args:
         restarts: most independent searches, each with its own seed and sub-sample.
-        patience: restarts in a row without improvement after which it ends.
+        patience: restarts in a row without improvement after which it ends; None for two, and one for
+            targets after the first.
         subsample: points that a search sees.
         generations: length of a search; the budget is counted, not timed, so that a seed gives
             the same equations everywhere.
@@ -73,7 +76,7 @@ class OperonEngine(TrimmingEngine):
     """
 
     restarts: int = 5
-    patience: int = 2
+    patience: int | None = None
     subsample: int = 500
     generations: int = 250
     population: int = 1000
@@ -89,7 +92,8 @@ class OperonEngine(TrimmingEngine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = dict.fromkeys(("restarts", "patience", "generations", "n_threads"), 1)
+        least = dict.fromkeys(("restarts", "generations", "n_threads"), 1)
+        least |= {} if self.patience is None else {"patience": 1}
         least |= {"subsample": MIN_POINTS, "fit_points": MIN_POINTS, "population": 10}
         for name, low in least.items():
             check_int(f"symbolic.engine.{name}", getattr(self, name), low)
@@ -176,7 +180,7 @@ class _Search:
         if self.engine.satisfied(front):
             return True
         doubtful = _share(front, self.points) > BADLY
-        return state.unchanged >= self.engine.patience + (DOUBT if doubtful else 0)
+        return state.unchanged >= (self.engine.patience or PATIENCE) + (DOUBT if doubtful else 0)
 
     def _restart(self, state: _State) -> _State:
         # the seed of each restart is its own, so that a resumed search draws what an unbroken one draws

@@ -46,7 +46,7 @@ def test_kl_weight_rises_over_the_warmup():
     messages = Messages(value, value, 0.3 * value)
     full = KLPenalty(2.0)(messages, GRAPHS * N)
     warming = KLPenalty(2.0, warmup=0.4)
-    torch.testing.assert_close(warming(messages, GRAPHS * N, 0.1), full / 4)
+    torch.testing.assert_close(warming(messages, GRAPHS * N, 0.1), full / 16)
     torch.testing.assert_close(warming(messages, GRAPHS * N, 0.7), full)
 
 
