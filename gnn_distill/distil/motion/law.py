@@ -141,11 +141,16 @@ def spread(
             return predicted(v)
         return predicted(v) + step.change(Fit(fit.form, v[:count], v[count:many], fit.extra), motion).ravel()
 
-    base, whole = predicted(values), averaged(values)
-    steps = np.diag(1e-6 * np.maximum(np.abs(values), 1e-6))[: count if step is None else many]
-    slopes = [(averaged(values + a) - whole) / a.sum() for a in steps]
-    slopes += [*fit.form.columns(motion, fit.constants).T, *further.T][len(slopes) - count :]
+    base = predicted(values)
+    steps = np.diag(1e-6 * np.maximum(np.abs(values), 1e-6))
+    slopes = [(predicted(values + a) - base) / a.sum() for a in steps[:count]]
+    slopes += [*fit.form.columns(motion, fit.constants).T, *further.T]
     design = np.stack(slopes, axis=1)
+    # of labels by the numbers; the fit has looked along `design` alone
+    grown = design
+    if step is not None:
+        whole = averaged(values)
+        grown = np.stack([(averaged(values + a) - whole) / a.sum() for a in steps], axis=1)
     rest = motion.labels.ravel() - base
     trust = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
     root = 1.0 / np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
@@ -154,7 +159,7 @@ def spread(
         trust * root**3,
     )  # of the pull of an error, and of how it grows with the error
     norm = np.maximum(np.sqrt((design**2 * slope[:, None]).sum(axis=0)), 1e-300)
-    design = design / norm
+    design, grown = design / norm, grown / norm
     unit = np.repeat(np.unique(motion.pieces, return_inverse=True)[1], motion.labels.shape[1])
     units = int(unit.max()) + 1
     order = np.argsort(unit, kind="stable")
@@ -162,7 +167,7 @@ def spread(
     weighted = design * slope[:, None]
     normal = np.stack(
         [
-            np.add.reduceat((weighted[:, k : k + 1] * design)[order], starts, axis=0)
+            np.add.reduceat((weighted[:, k : k + 1] * grown)[order], starts, axis=0)
             for k in range(len(values))
         ],
         axis=1,
