@@ -173,3 +173,20 @@ def test_complete_graphs_are_trained_pair_by_pair(masses: bool):
     assert not again.mutual
     again.load_state_dict(model.state_dict())
     assert again.mutual == model.mutual
+
+
+def test_a_judged_epoch_sees_all_sides_of_a_box(monkeypatch):
+    monkeypatch.setattr(receivers, "ALONE", 0)
+    data = recording()
+    module = NBodyDataModule(data, "frames", 10, seed=0)  # two slabs a frame
+    module.mutual, module.judged = True, len(module.validation) // 2
+    x = data.features[0, :, 0] % BOX[0]
+    places = np.concatenate([x[batch.index] for batch in module.val_dataloader()])
+    assert len(places) < len(module.validation) and places.min() < 0.5 and places.max() > 3.5
+
+
+def test_batches_of_blocks_divide_among_processes(monkeypatch):
+    module = NBodyDataModule(recording(), "frames", 60, seed=0)
+    module.mutual = True
+    monkeypatch.setattr(module, "_share", lambda: Share(0, 4))
+    assert module._laid_out(module.train)[2] % 4 == 0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sympy
 
+from gnn_distill.distil.engines.forms import FormsEngine
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.evaluate import evaluate
@@ -11,7 +12,7 @@ from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.points import Points, draw, strata, weights
 from gnn_distill.distil.joint import along, vector_fronts
-from gnn_distill.distil.solve import FileMemory
+from gnn_distill.distil.solve import FileMemory, Work
 from gnn_distill.distil.verdict.extrapolate import borne_out, extrapolate
 from gnn_distill.distil.verdict.judge import judge
 from gnn_distill.errors import InputError
@@ -234,3 +235,10 @@ def test_a_search_ends_when_its_front_is_stable_or_its_time_is_over():
     engine = OperonEngine(generations=10, population=100, restarts=500, patience=500, time_limit=1.0)
     engine.fit(p.X, wild, NAMES, seed=0, progress=clock.append)
     assert len(clock) < 100
+
+
+def test_targets_beside_the_first_wait_once_unless_the_user_says_more():
+    assert Work(OperonEngine(), 0).beside().engine.patience == 1
+    assert Work(OperonEngine(patience=4), 0).beside().engine.patience == 4
+    other = Work(FormsEngine(), 0)
+    assert other.beside() is other

@@ -140,6 +140,8 @@ def test_steps_that_are_long_for_a_force_are_said():
         if said:
             assert re.search(r"change by 6\d % along.*allow for about 3\d %", said[0])
     assert "allow for about 9" in Step(time, late=True).told(found, part)[0]
+    held = Step(time, late=True).told(found, part, allowed=False)[0]  # as with hidden strengths
+    assert "are off by about 9" in held and "allow" not in held
     data = graphs(pair=lambda d: np.exp(-2 * d), drag=0, trap=0, field=0)
     found = fit(rows(data), form("exp(-2*r)"))
     assert not Step(0.01).told(found, rows(data)) and Step(1.0).told(found, rows(data))
