@@ -22,6 +22,7 @@ import numpy as np
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.front import Front
 from gnn_distill.distil.joint import along, vector_fronts
+from gnn_distill.distil.solve import Work
 from gnn_distill.distil.verdict.judge import Verdict, data_ranges, judge
 from gnn_distill.physics.laws import Coulomb, ForceLaw, InverseDistance, InverseSquare, Spring
 
@@ -106,7 +107,8 @@ def single(law: ForceLaw, X: np.ndarray, values: np.ndarray, seed: int) -> tuple
         return judge([front], law, NAMES, dim=2, target="components", ranges=ranges)
 
     watch = Watch(lambda front: verdicts(front)[0].recovered)
-    return verdicts(OperonEngine(patience=1).fit(X, values[:, 0], NAMES, seed=seed, memory=watch)), watch
+    engine = Work(OperonEngine(), seed).beside().engine
+    return verdicts(engine.fit(X, values[:, 0], NAMES, seed=seed, memory=watch)), watch
 
 
 def main() -> None:

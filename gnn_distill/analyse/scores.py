@@ -18,19 +18,16 @@ from gnn_distill.read.importance import trimmed_std
 from gnn_distill.read.recording import Recording
 
 KINDS = {"robust": TRIM, "ols": 0.0}
-ENOUGH = 200_000
-"""Edges that are compared with the truth at most: more are no surer, runs are what R² scatters over."""
 Scores = dict[str, list[tuple[float, Array]]]
 """By kind of fit: R² of every component, and the same on each bootstrap draw [W]."""
 
 
-def analyse(recording: Recording, split: str) -> dict[str, Any]:
+def analyse(rec: Recording, split: str) -> dict[str, Any]:
     """Test losses, R² of messages against the truth in every gauge, relative errors.
 
     Where the law is unknown the truth columns (`r2`, `gauge`, `best`, `relative_error`, `subspace`, `mixing`)
     are empty.
     """
-    rec = recording.thinned(ENOUGH)
     result: dict[str, Any] = {
         "split": split,
         "test": _losses(rec),

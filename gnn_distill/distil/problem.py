@@ -5,11 +5,13 @@ Shapes: S edges, U held-out edges, K inputs, D components of the target.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from gnn_distill.arrays import Array, spread
 from gnn_distill.data.graphs import Subset, View
@@ -84,7 +86,7 @@ class Evidence:
     Attributes:
         model: the trained network.
         recording: what it says on the test set.
-        test: those graphs.
+        test: its graphs; `recorded` those of them that the recording is of.
         validation: graphs on which constants are refitted.
         train: graphs that the network has seen.
         law: the true law, to compare with; None where it is unknown.
@@ -120,6 +122,11 @@ class Evidence:
     optional: bool = True
     kinds: Index | None = None
     reach: float | None = None
+
+    @functools.cached_property
+    def recorded(self) -> Subset | Receivers:
+        """The test graphs whose edges `recording` has."""
+        return self.test[torch.from_numpy(self.recording.recorded)]
 
     @property
     def kicked(self) -> bool:
@@ -224,7 +231,7 @@ def _values(evidence: Evidence, target: str, edges: Index) -> Array:
         return recording.pullback[edges]
     if target == "components_raw":
         return recording.selected[edges]
-    fixed = _fixed(evidence, pairs_of(evidence.model, evidence.test, edges))
+    fixed = _fixed(evidence, pairs_of(evidence.model, evidence.recorded, edges))
     return fixed / spread(fixed)
 
 
@@ -239,7 +246,7 @@ def _probed(
 ) -> tuple[Array, Array]:
     """Inputs and values at designed states inside the range of the data, in the units of `edges`."""
     recording, model = evidence.recording, evidence.model
-    real = pairs_of(model, evidence.test, edges)
+    real = pairs_of(model, evidence.recorded, edges)
     made = designed(real, count, rng)
     x = made.edges().variables
     if target == "pullback":

@@ -14,7 +14,7 @@ import numpy as np
 import sympy
 from threadpoolctl import threadpool_limits
 
-from gnn_distill.distil.engines.engine import Engine, Memory
+from gnn_distill.distil.engines.engine import MIN_POINTS, Engine, Memory
 from gnn_distill.distil.engines.given import GivenEngine
 from gnn_distill.distil.engines.operon import OperonEngine
 from gnn_distill.distil.expressions.front import Front
@@ -53,10 +53,14 @@ class Work:
     enough: Callable[[Front], bool] | None = None
 
     def beside(self) -> Work:
-        """The same for targets that decide no law: where the engine waits as it likes, it waits once."""
-        if not isinstance(self.engine, OperonEngine):
+        """The same for targets that decide no law: an engine whose patience nobody chose takes less time.
+
+        It waits once, and a search of it sees half the points.
+        """
+        if not isinstance(self.engine, OperonEngine) or self.engine.patience is not None:
             return self
-        return replace(self, engine=replace(self.engine, patience=self.engine.patience or 1))
+        half = max(MIN_POINTS, self.engine.subsample // 2)
+        return replace(self, engine=replace(self.engine, patience=1, subsample=half))
 
     def fit(self, name: str, X: Any, y: Any, inputs: list[str], weights: Any, seed: int, what: str) -> Front:
         """The engine's front for one target y [S]."""

@@ -1,8 +1,9 @@
-"""Recording: run a trained network over the whole test set, chunk by chunk.
+"""Recording: run a trained network over the test set, chunk by chunk.
 
-Messages of all M dims are kept for a random sample of graphs only; of every edge, the D selected
-components and the pulled-back contribution. Shapes: G graphs, n particles per graph, E edges of all
-graphs sorted by receiver, M message dims, D space dims.
+Its error is that on the whole set. Of graphs drawn at random, the recorded ones, the D selected components
+and the pulled-back contribution of every edge are kept, and of some of them the messages of all M dims.
+Shapes: G recorded graphs, n particles per graph, E their edges sorted by receiver, M message dims, D space
+dims.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Reading:
         pullback: `share`, `odd`, `path` for the share with the path-averaged Jacobian, or `pair`.
         importance: what ranks message dimensions: `auto`, `std`, `kl` or `trimmed_std`.
         seed: of the sample.
+        edges: most edges that are recorded, in whole graphs. More make no comparison surer: what scatters are
+            trajectories.
         sample_edges: edges of which all M dims are kept, in whole graphs.
         path_points: quadrature points of the path-averaged pull-back.
     """
@@ -48,6 +51,7 @@ class Reading:
     pullback: str = "share"
     importance: str = "auto"
     seed: int = 0
+    edges: int = 100_000
     sample_edges: int = 18_000
     path_points: int = 5
 
@@ -59,7 +63,7 @@ class Reading:
 def record(
     model: ParticleGNN, data: Subset | Receivers, law: ForceLaw | None, how: Reading | None = None
 ) -> Recording:
-    """Run the network over the test set, in chunks, and keep what analysis and distillation need.
+    """Run the network over the test set and keep what analysis and distillation need.
 
     Args:
         model: trained network; it is put into evaluation mode.
@@ -69,6 +73,9 @@ def record(
     """
     how = Reading() if how is None else how
     model.eval()
+    mae, graphs = _error(model, data), len(data)
+    recorded = _recorded(degrees(model, data), how)
+    data = data[torch.from_numpy(recorded)]
     graph, exists, degree = model.graph_of(data), existing(model, data), degrees(model, data)
     drawn = _draw(degree, graphs_at_once(model, data, how.sample_edges), how.seed)
     some = data[torch.from_numpy(drawn)]
@@ -80,10 +87,11 @@ def record(
         measures["kl"] = found.kl
     ranking = rank(measures, mask, model.dim, how.importance)
 
-    chosen, pulled, mae = _pass(model, data, ranking.components, how)
+    chosen, pulled = _pass(model, data, ranking.components, how)
     mean, scale, dims = chosen.mean(0), spread(chosen), list(ranking.components)
-    of_graph = np.arange(len(data)) if data.trajectory is None else data.trajectory.cpu().numpy()
+    of_graph = recorded if data.trajectory is None else data.trajectory.cpu().numpy()
     return Recording(
+        recorded=recorded,
         edges=edge_features(data.features, graph[:2], data.columns, law).where(exists.reshape(-1)),
         trajectory=np.repeat(of_graph, degree),
         ranking=ranking,
@@ -99,7 +107,7 @@ def record(
         field=field(model, some, dims, scale),
         mae=mae,
         parts={} if model.frame is None else _parts(model, some),
-        graphs=len(data),
+        graphs=graphs,
         n=1 if isinstance(data, Receivers) else data.features.shape[1],
     )
 
@@ -142,6 +150,13 @@ def existing(model: ParticleGNN, data: Subset | Receivers) -> npt.NDArray[np.boo
     return np.ones((len(data.features), len(model.graph_of(data).receiver)), dtype=bool)
 
 
+def _recorded(degree: npt.NDArray[np.int64], how: Reading) -> npt.NDArray[np.int64]:
+    """Numbers of the graphs that are recorded, ascending: drawn at random, one at least."""
+    order = np.random.default_rng([how.seed, 1]).permutation(len(degree))
+    within = np.cumsum(degree[order]) <= how.edges
+    return np.sort(order[: max(1, np.count_nonzero(within))])
+
+
 def _draw(degree: npt.NDArray[np.int64], count: int, seed: int) -> npt.NDArray[np.int64]:
     """Numbers of at most `count` graphs that have edges, drawn at random, ascending."""
     order = np.random.default_rng(seed).permutation(len(degree))
@@ -172,22 +187,30 @@ def _sample(
     return e.float().numpy(), h.double().numpy(), apart.double().numpy()
 
 
+@torch.no_grad()
+def _error(model: ParticleGNN, data: Subset | Receivers) -> float:
+    """Mean absolute error of all predictions."""
+    error = 0.0
+    for part in data.chunks(graphs_at_once(model, data)):
+        error += float((model.on(part)[0] - part.accelerations).abs().double().sum())
+    return error / data.accelerations.numel()
+
+
 def _pass(
     model: ParticleGNN, data: Subset | Receivers, components: tuple[int, ...], how: Reading
-) -> tuple[Array, Array, float]:
-    """Selected messages [E, K] and contributions [E, D] of all edges, and the mean absolute error."""
-    chosen, pulled, error = [], [], 0.0
+) -> tuple[Array, Array]:
+    """Selected messages [E, K] and contributions [E, D] of all edges."""
+    chosen, pulled = [], []
     for part in data.chunks(graphs_at_once(model, data)):
         x, here, graph = part.features, torch.from_numpy(existing(model, part)), model.graph_of(part)
         with torch.no_grad():
             e = model.on(part)[1].mean
         points = how.path_points if how.pullback == "path" else 0
-        c, predicted = contributions(model, x, e, part.edge_mask, points, graph)
+        c, _ = contributions(model, x, e, part.edge_mask, points, graph)
         if how.pullback == "odd":
             c = odd_contributions(model, x, e, part.edge_mask, graph)
         elif how.pullback == "pair":
             c = pair_contributions(model, x, e, graph)
         pulled.append(c[here].double().cpu())
         chosen.append(e[here][:, list(components)].double().cpu())
-        error += float((predicted - part.accelerations).abs().double().sum())
-    return torch.cat(chosen).numpy(), torch.cat(pulled).numpy(), error / data.accelerations.numel()
+    return torch.cat(chosen).numpy(), torch.cat(pulled).numpy()

@@ -162,6 +162,7 @@ class Recording:
     """What a trained network does on the test set.
 
     Attributes:
+        recorded: numbers of the test graphs that the edges are of, ascending, shape [G].
         edges: features of all E edges.
         trajectory: number of the trajectory of each edge, shape [E].
         ranking: the importance of message dimensions, and the D that were selected.
@@ -178,11 +179,13 @@ class Recording:
         parts: further arrays of the sample, of a network that says what pairs and single particles do:
             `function_u`, `function_w`, `function_t`, each [E'], and positions, velocities and one-body
             contributions of its particles, `own_x`, `own_v`, `own_h`, each [N', D], beside their properties.
-        mae: mean absolute error over nodes and components; `mae_per_graph` n·D times larger.
-        graphs: number of graphs G.
+        mae: mean absolute error over nodes and components of the whole test set; `mae_per_graph` n·D times
+            larger.
+        graphs: number of test graphs.
         n: particles per graph.
     """
 
+    recorded: npt.NDArray[np.int64]
     edges: Edges
     trajectory: npt.NDArray[np.int64]
     ranking: Ranking
@@ -222,18 +225,6 @@ class Recording:
             "mask": self.ranking.mask,
             **{f"field_{f.name}": np.asarray(getattr(self.field, f.name)) for f in fields(self.field)},
         }
-
-    def thinned(self, edges: int) -> Recording:
-        """About so many edges, all those of receivers drawn at random, and the sample's; all if fewer."""
-        if len(self.selected) <= edges:
-            return self
-        nodes, of = np.unique(self.edges.receiver, return_inverse=True)
-        drawn = np.random.default_rng(0).random(len(nodes)) < edges / len(self.selected)
-        drawn[of[self.sample.edges]] = True
-        kept = drawn[of]
-        sample = dataclasses.replace(self.sample, edges=np.cumsum(kept)[self.sample.edges] - 1)
-        values = {name: getattr(self, name)[kept] for name in ("trajectory", "selected", "pullback")}
-        return dataclasses.replace(self, edges=self.edges.where(kept), sample=sample, **values)
 
     @property
     def mae_per_graph(self) -> float:

@@ -16,6 +16,15 @@ SMALLEST_MATRIX = 16  # rows and columns from which on Muon takes a weight; the 
 SCHEDULES = ("cosine", "onecycle", "plateau")
 FALL = 0.3  # of the epochs so far, over which the rate of `plateau` falls to zero
 SMALLEST_NORM = 1e-7  # of a momentum that Muon divides by
+POLYNOMIALS = (
+    (8.28721201814563, -23.595886519098837, 17.300387312530933),
+    (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+    (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+    (3.3184196573706015, -2.488488024314874, 0.51004894012372),
+)
+"""Factors of x, x³ and x⁵, one row a step, that bring singular values from 0.01 to 1 to between 0.4 and 1.6
+(N. Amsel et al. 2025, *The Polar Express*). Four such steps serve as well as five of Muon's own."""
+ROOM = 1.01  # the first step wants singular values below 1, with room for rounding
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,7 @@ class Held:
 
 
 class Muon(torch.optim.Muon):
-    """torch's Muon with products in float32.
+    """torch's Muon with products in float32 and fewer of them.
 
     Torch orthogonalises in bfloat16, whose products take 25 times as long on a processor that has none.
     """
@@ -136,20 +145,19 @@ class Muon(torch.optim.Muon):
                 momentum = state.setdefault("momentum_buffer", torch.zeros_like(weight.grad))
                 momentum.lerp_(weight.grad, 1 - keep)
                 ahead = weight.grad.lerp(momentum, keep)
-                update = orthogonal(ahead, group["ns_coefficients"], group["ns_steps"])
+                update = orthogonal(ahead)
                 rows, columns = weight.shape
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(update, alpha=-group["lr"] * math.sqrt(max(1.0, rows / columns)))
         return loss
 
 
-def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:
-    """The matrix with its singular values near 1, by Newton and Schulz's iteration of fifth order."""
-    a, b, c = coefficients
+def orthogonal(matrix: Tensor) -> Tensor:
+    """The matrix with its singular values near 1, by an iteration of Newton and Schulz's kind."""
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
-    x = x / x.norm().clamp(min=SMALLEST_NORM)
-    for _ in range(steps):
+    x = x / (ROOM * x.norm()).clamp(min=SMALLEST_NORM)
+    for a, b, c in POLYNOMIALS:
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.T if tall else x

@@ -274,10 +274,11 @@ def _left(features: Array, y: Array, train: npt.NDArray[np.bool_], moving: bool)
     They may rule the fit to accelerations (`moving`): so there is a second one, where what is large counts by
     its size, not by its square, and the better one is taken.
     """
-    y, unseen = y - y[train].mean((0, 1)), ~train
-    known, wanted = features[train].reshape(-1, features.shape[-1]), y[train].reshape(-1)
+    known = features[train].reshape(-1, features.shape[-1])
     if len(known) < ROWS * known.shape[1] or train.all():
         return None
+    y, unseen = y - y[train].mean((0, 1)), ~train
+    wanted = y[train].reshape(-1)
     size = np.linalg.norm(y, axis=-1)
     usual = max(float(np.median(size[train])), 1e-300)
     less = np.repeat(1.0 / np.sqrt(1.0 + (size[train] / usual) ** 2), y.shape[-1])

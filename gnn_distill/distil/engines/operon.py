@@ -55,8 +55,8 @@ class OperonEngine(TrimmingEngine):
 
     Args:
         restarts: most independent searches, each with its own seed and sub-sample.
-        patience: restarts in a row without improvement after which it ends; None for two, and one for
-            targets after the first.
+        patience: restarts in a row without improvement after which it ends; None for two, and one, on
+            half the `subsample`, for targets after the first.
         subsample: points that a search sees.
         generations: length of a search; the budget is counted, not timed, so that a seed gives
             the same equations everywhere.

@@ -22,7 +22,7 @@ from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.choose import beaten, rated
 from gnn_distill.distil.motion.curves import Curves
 from gnn_distill.distil.motion.edges import joined, joined_law
-from gnn_distill.distil.motion.fit import fit, typical
+from gnn_distill.distil.motion.fit import settled, typical
 from gnn_distill.distil.motion.hidden import Found, described, in_kinds, indistinct, unneeded, unsure
 from gnn_distill.distil.motion.hidden import spread as drawn_spread
 from gnn_distill.distil.motion.kicks import unkicked
@@ -160,11 +160,11 @@ def central_law(
     chosen = Rounds(work, choice, {"u": points}, evidence.noise, moving=False).run(choice.run())
     if not chosen.form.terms:
         return None
-    columns, test = evidence.test.columns, evidence.test
+    columns = evidence.test.columns
     seen_all = every(evidence)
-    last = fit(seen_all, chosen.form)
+    last = settled(seen_all, chosen.form)
     law = replace(written(last, columns, 2), functions={})
-    compared = compare(law, evidence.recording.edges, nodes_of(test), evidence.recording.mae)
+    compared = compare(law, evidence.recording.edges, nodes_of(evidence.recorded), evidence.recording.mae)
     rest = unexplained(compared["test"]["mae"], seen_all, evidence.noise)
     bounds, _ = numbers(last, law, columns, spread(last, seen_all, evidence.seed), rest)
     space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
@@ -198,7 +198,7 @@ def _law(
         seen = seen.weighed(drawn.weighed.strengths)
         test = judge = replace(test, motion=test.motion.weighed(drawn.weighed.strengths))
     # labels that are averages over a step are those of a fit to them as they are, as the network's are
-    told = (last if step is None or hidden else fit(seen, chosen.form)).predicted(test.motion)
+    told = (last if step is None or hidden else settled(seen, chosen.form)).predicted(test.motion)
     law = tested = written(last, columns, evidence.order, times, groups)
     off = errors(told, test.motion, test.told)
     whole = every(evidence, tested=True) if hidden is None and is_loud(evidence) else None

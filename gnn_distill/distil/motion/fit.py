@@ -23,6 +23,8 @@ from gnn_distill.physics.variables import MOVING, RELATIVE, VELOCITIES
 ROUNDS, REWEIGHTED, STEPS = 2, 8, 15
 SETTLED = 1e-5
 """Relative change of factors at which they are not weighted anew."""
+AGAIN, AT_REST = 10, 1e-4
+"""At most so many fits from the end of the one before, and the relative change of numbers that ends them."""
 LARGEST = 300.0
 """Exponent of e in a law, at most."""
 EMPTY = 1e-150
@@ -237,6 +239,19 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
         factors, weight = _reweighted(a, y, trust, not motion.count)
     count = len(form.terms)
     return Fit(form, values, factors[:count], factors[count:])
+
+
+def settled(
+    motion: Motion, form: Form, extra: Array | None = None, start: Sequence[float] | None = None
+) -> Fit:
+    """`fit` again from where it ended, until it rests: in much noise its few rounds of weights do not."""
+    found = fit(motion, form, extra, start)
+    for _ in range(AGAIN):
+        before, found = found, fit(motion, form, extra, found.constants.tolist())
+        ways = zip((before.constants, before.factors), (found.constants, found.factors), strict=True)
+        if all((np.abs(new - old) <= AT_REST * np.abs(new)).all() for old, new in ways):
+            break
+    return found
 
 
 def holds(found: Fit, motion: Motion) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gnn_distill.arrays import Array
-from gnn_distill.distil.motion.fit import Fit, Form, fit
+from gnn_distill.distil.motion.fit import Fit, Form, settled
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.trust import percent
 from gnn_distill.distil.problem import Evidence
@@ -93,12 +93,12 @@ class Step:
 
 def averaged(motion: Motion, form: Form, step: Step | None) -> tuple[Fit, Motion]:
     """The fit of a form to labels that are averages over a step, and the rows with labels at their places."""
-    found, there = fit(motion, form), motion
+    found, there = settled(motion, form), motion
     if step is None:
         return found, there
     for _ in range(TIMES):
         there = motion.relabelled(motion.labels - step.change(found, motion))
-        found = fit(there, form, start=found.constants.tolist())
+        found = settled(there, form, start=found.constants.tolist())
     return found, there
 
 

@@ -14,7 +14,7 @@ from gnn_distill.distil.expressions.parse import parse
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.choose import compared, simplest
-from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, together
+from gnn_distill.distil.motion.fit import NOTHING, Fit, Form, Term, fit, settled, together
 from gnn_distill.distil.motion.friction import damped
 from gnn_distill.distil.motion.law import Spread, numbers, spread, written
 from gnn_distill.distil.motion.own import fields, selected, walls, wells
@@ -82,6 +82,16 @@ def test_factors_and_constants_are_those_that_were_planted():
     found = fit(part, together(form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"), own))
     assert sorted(found.constants) == pytest.approx([-1 / 0.9, 1 / 0.9], rel=0.02)
     assert found.factors == pytest.approx([1.7, -0.8, -0.4, 1.3], rel=0.01)
+
+
+def test_in_loud_noise_a_settled_fit_rests_wherever_it_began():
+    part = rows(graphs(noise=20.0, count=300, trap=0.0, drag=0.0, field=0.0))
+    law, begun = form("1.2*exp(-d/1.3)*(1/d**2 + 1.5/d)"), (0.5, 2.0)
+    found = [settled(part, law, start=[s * k for s in law.start]) for k in begun]
+    again = fit(part, law, start=found[0].constants.tolist())
+    for one in (*found[1:], again):
+        assert one.constants == pytest.approx(found[0].constants, rel=2e-3)
+        assert one.factors == pytest.approx(found[0].factors, rel=2e-3)
 
 
 def test_a_few_labels_that_are_far_off_move_nothing():

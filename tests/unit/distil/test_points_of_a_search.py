@@ -238,7 +238,8 @@ def test_a_search_ends_when_its_front_is_stable_or_its_time_is_over():
 
 
 def test_targets_beside_the_first_wait_once_unless_the_user_says_more():
-    assert Work(OperonEngine(), 0).beside().engine.patience == 1
+    engine = Work(OperonEngine(), 0).beside().engine
+    assert engine.patience == 1 and engine.subsample == 250
     assert Work(OperonEngine(patience=4), 0).beside().engine.patience == 4
     other = Work(FormsEngine(), 0)
     assert other.beside() is other

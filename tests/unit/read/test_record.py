@@ -213,14 +213,17 @@ def test_the_sample_is_of_graphs_that_have_edges(subset: Subset):
     )
 
 
-def test_a_part_of_a_recording_keeps_whole_receivers_and_the_sample(subset: Subset):
-    whole = record(network(), subset, Spring(), Reading(sample_edges=60))
-    part = whole.thinned(len(whole.selected) // 3)
-    assert whole.thinned(len(whole.selected)) is whole
-    assert len(part.sample.edges) < len(part.selected) < 0.7 * len(whole.selected)
-    senders = np.bincount(whole.edges.receiver).max()
-    assert set(np.unique(part.edges.receiver, return_counts=True)[1]) == {senders}
-    for name in ("selected", "pullback", "trajectory"):
-        ours, theirs = (getattr(r, name)[r.sample.edges] for r in (part, whole))
-        np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(part.edges.r[part.sample.edges], whole.edges.r[whole.sample.edges])
+def test_few_whole_graphs_are_recorded_and_the_error_is_that_of_all(subset: Subset):
+    readings = (Reading(edges=n, sample_edges=60) for n in (1210, 10**9))
+    few, whole = (record(network(), subset, Spring(), how) for how in readings)
+    assert whole.recorded.tolist() == list(range(len(subset)))
+    assert len(few.recorded) == 100 and len(few.selected) == 1200 and (np.diff(few.recorded) > 0).all()
+    assert few.mae == whole.mae and few.graphs == len(subset)
+    at = (12 * few.recorded[:, None] + np.arange(12)).ravel()
+    np.testing.assert_array_equal(few.edges.r, whole.edges.r[at])
+    np.testing.assert_allclose(few.pullback, whole.pullback[at], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(few.trajectory, whole.trajectory[at])
+
+
+def test_one_graph_is_recorded_at_least(subset: Subset):
+    assert len(record(network(), subset, Spring(), Reading(edges=1, sample_edges=12)).recorded) == 1

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from gnn_distill.errors import InputError
+from gnn_distill.train import optim
 from gnn_distill.train.optim import Muon, Optimisation, Together
 
 
@@ -52,7 +53,8 @@ def test_the_scheduler_moves_the_rate_of_both():
     assert [part.param_groups[0]["lr"] for part in both.parts] == pytest.approx([1e-3, 5e-3])
 
 
-def test_muon_moves_as_torchs_own_up_to_its_rounding():
+def test_with_torchs_polynomials_muon_moves_as_torchs_own_up_to_its_rounding(monkeypatch):
+    monkeypatch.setattr(optim, "POLYNOMIALS", ((3.4445, -4.775, 2.0315),) * 5)
     torch.manual_seed(0)
     start = torch.randn(96, 40)
     ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
@@ -65,6 +67,17 @@ def test_muon_moves_as_torchs_own_up_to_its_rounding():
     moved = (theirs - start).norm()
     assert 0 < (ours - theirs).norm() < 0.02 * moved  # bfloat16 holds eight binary digits
     assert one.state_dict()["state"][0].keys() == two.state_dict()["state"][0].keys()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (40, 96), (96, 40)])
+def test_singular_values_come_near_one_and_singular_vectors_stay(shape: tuple[int, int]):
+    torch.manual_seed(0)
+    u, _, v = torch.linalg.svd(torch.randn(*shape), full_matrices=False)
+    values = torch.logspace(0, -2, min(shape))
+    found = u.T @ optim.orthogonal(u * values @ v) @ v.T
+    near = found.diag()
+    assert (found - near.diag()).abs().max() < 1e-4
+    assert 0.4 < near.min() and near.max() < 1.6
 
 
 def test_muon_learns():
