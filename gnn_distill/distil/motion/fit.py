@@ -23,8 +23,8 @@ from gnn_distill.physics.variables import MOVING, RELATIVE, VELOCITIES
 ROUNDS, REWEIGHTED, STEPS = 2, 8, 15
 SETTLED = 1e-5
 """Relative change of factors at which they are not weighted anew."""
-AGAIN, AT_REST = 10, 1e-4
-"""At most so many fits from the end of the one before, and the relative change of numbers that ends them."""
+MOST_STEPS, AT_REST = 10, 1e-4
+"""At most so many steps of Newton's on a fit, and the relative change of numbers that ends them."""
 LARGEST = 300.0
 """Exponent of e in a law, at most."""
 EMPTY = 1e-150
@@ -241,17 +241,55 @@ def fit(motion: Motion, form: Form, extra: Array | None = None, start: Sequence[
     return Fit(form, values, factors[:count], factors[count:])
 
 
-def settled(
-    motion: Motion, form: Form, extra: Array | None = None, start: Sequence[float] | None = None
-) -> Fit:
-    """`fit` again from where it ended, until it rests: in much noise its few rounds of weights do not."""
-    found = fit(motion, form, extra, start)
-    for _ in range(AGAIN):
-        before, found = found, fit(motion, form, extra, found.constants.tolist())
-        ways = zip((before.constants, before.factors), (found.constants, found.factors), strict=True)
-        if all((np.abs(new - old) <= AT_REST * np.abs(new)).all() for old, new in ways):
+def settled(motion: Motion, form: Form, start: Sequence[float] | None = None) -> Fit:
+    """`fit`, and from its end Newton's steps on the robust loss, until it rests.
+
+    In much noise a few rounds of weights end some per cent from there.
+
+    Args:
+        motion: the labels; of a digest, whose fit is quadratic, no step is made.
+        form: to be fitted.
+        start: as of `fit`.
+    """
+    found = fit(motion, form, start=start)
+    y, count, (low, high) = motion.labels.ravel(), len(found.constants), bounds(form)
+    trust = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
+    for _ in range(0 if motion.count else MOST_STEPS):
+        a, off = slopes(found, motion), y - found.predicted(motion).ravel()
+        unit = TUNING * typical(off)
+        root = counting(off)
+        norm = np.maximum(np.sqrt((a**2 * (trust * root**3)[:, None]).sum(0)), EMPTY)
+        a /= norm
+        square = a.T @ (a * (trust * root**3)[:, None]) + 1e-12 * np.eye(len(norm))
+        move = np.linalg.solve(square, a.T @ (trust * root * off)) / norm
+        numbers = np.concatenate([found.constants, found.factors]) + move
+        after = Fit(form, numbers[:count], numbers[count:], found.extra)
+        inside = ((low <= after.constants) & (after.constants <= high)).all()
+        losses = [(trust * np.hypot(1.0, e / unit)).sum() for e in (off, y - after.predicted(motion).ravel())]
+        if not (inside and losses[1] <= losses[0]):
+            break
+        found = after
+        if (np.abs(move) <= AT_REST * np.abs(numbers)).all():
             break
     return found
+
+
+def slopes(found: Fit, motion: Motion) -> Array:
+    """How predictions change with each constant and each factor, shape [R D, P + C]."""
+    values = found.constants
+
+    def predicted(constants: Array) -> Array:
+        return found.form.columns(motion, constants) @ found.factors
+
+    base, steps = predicted(values), np.diag(1e-6 * np.maximum(np.abs(values), 1e-6))
+    moved = [(predicted(values + step) - base) / step.sum() for step in steps]
+    by_constant = np.array(moved).reshape(len(values), len(base)).T
+    return np.concatenate([by_constant, found.form.columns(motion, values)], axis=1)
+
+
+def counting(error: Array) -> Array:
+    """The share of each residual that counts, see `fit`."""
+    return np.asarray(1.0 / np.sqrt(1.0 + (error / (TUNING * typical(error))) ** 2))
 
 
 def holds(found: Fit, motion: Motion) -> bool:
@@ -329,7 +367,7 @@ def _reweighted(a: Array, y: Array, trust: Array, robust: bool) -> tuple[Array, 
         error = y - a @ factors
         if (np.abs(factors - before) <= SETTLED * np.abs(factors)).all():
             break
-        weight = trust / np.sqrt(1.0 + (error / (TUNING * typical(error))) ** 2)
+        weight = trust * counting(error)
     return factors, weight
 
 

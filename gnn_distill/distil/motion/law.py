@@ -18,7 +18,7 @@ from gnn_distill.distil.expressions.parse import R, write
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.energy import potential
 from gnn_distill.distil.motion.choose import Tried
-from gnn_distill.distil.motion.fit import TUNING, Fit, Form, fit, typical
+from gnn_distill.distil.motion.fit import Fit, Form, counting, fit, slopes
 from gnn_distill.distil.motion.kicks import hearsay, kicked, slowed
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.steps import Step, averaged
@@ -143,9 +143,7 @@ def spread(
 
     base = predicted(values)
     steps = np.diag(1e-6 * np.maximum(np.abs(values), 1e-6))
-    slopes = [(predicted(values + a) - base) / a.sum() for a in steps[:count]]
-    slopes += [*fit.form.columns(motion, fit.constants).T, *further.T]
-    design = np.stack(slopes, axis=1)
+    design = np.concatenate([slopes(fit, motion), further], axis=1)
     # of labels by the numbers; the fit has looked along `design` alone
     grown = design
     if step is not None:
@@ -153,7 +151,7 @@ def spread(
         grown = np.stack([(averaged(values + a) - whole) / a.sum() for a in steps], axis=1)
     rest = motion.labels.ravel() - base
     trust = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
-    root = 1.0 / np.sqrt(1.0 + (rest / (TUNING * typical(rest))) ** 2)
+    root = counting(rest)
     weight, slope = (
         trust * root,
         trust * root**3,

@@ -8,7 +8,7 @@ import torch
 from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.data.own.dataset import OwnData
 from gnn_distill.data.own.derive import Differentiator
-from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit
+from gnn_distill.distil.motion.fit import NOTHING, Form, Term, fit, settled
 from gnn_distill.distil.motion.kicks import innovations, unkicked
 from gnn_distill.distil.motion.law import estimated, spread
 from gnn_distill.distil.motion.segments import motion
@@ -75,7 +75,7 @@ def test_forces_of_places_are_those_of_the_plain_fit_and_friction_is_found_besid
     rows = motion(data, GRAPH, heated.kernel, 10**9, kicked=True)
     form = Form("both", (*field("trap", AXES).terms, *field("drag", VELOCITIES).terms))
     last, scatter = estimated(rows, form, 0)
-    assert last.factors[0] == fit(rows, form).factors[0]
+    assert last.factors[0] == settled(rows, form).factors[0]
     assert last.factors == pytest.approx([-TRAP, -DRAG], rel=0.12)
     low, high = scatter.intervals(np.eye(2)).T + last.factors
     assert (low < [-TRAP, -DRAG]).all() and (high > [-TRAP, -DRAG]).all()
