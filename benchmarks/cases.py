@@ -2,13 +2,15 @@
 
     python benchmarks/cases.py list
     python benchmarks/cases.py make DIR [NAME ...] [--seed 0] [--controls]
-    python benchmarks/cases.py run DIR [NAME ...] [--out RUNS] [-- SETTINGS]
+    python benchmarks/cases.py run DIR [NAME ...] [--out RUNS] [--set SETTINGS]
+    python benchmarks/cases.py page DIR [--out RUNS]
 
 writes NAME.csv (or another file) and NAME.truth.json into DIR: the pair law on a grid of distances, the
 one-body part at some sightings, the constants. Seed 0 is for tuning; any other seed also draws the constants
 anew, within 30 %. `run` gives the plain command on each file of DIR and writes RUNS/table.jsonl, a row each:
 the law, the median relative error of its pair force on the grid, R² of its one-body part, its own verdict,
-seconds; what is there already is not run again. The control is the same without what makes the case hard; for
+seconds; what is there already is not run again. `page` prints the rows as a table in Markdown, with what each
+file was made with and what its run printed. The control is the same without what makes the case hard; for
 the recordings without a pair law, with one.
 """
 
@@ -19,7 +21,7 @@ import json
 import time
 from pathlib import Path
 
-from particles import exact, groups, hidden, judge, little, negative, noisy, recorded, unlabelled
+from particles import exact, groups, hidden, judge, little, negative, noisy, page, recorded, unlabelled
 from particles.case import Case
 
 KINDS = (exact, noisy, negative, little, hidden, recorded, groups, unlabelled)
@@ -65,12 +67,18 @@ def main() -> None:
     running.add_argument("names", nargs="*", metavar="NAME", help="of files; all, if none is given")
     running.add_argument("--out", type=Path, default=Path("cases"))
     running.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings")
+    telling = commands.add_parser("page", help="what has been run, as a table in Markdown")
+    telling.add_argument("folder", type=Path)
+    telling.add_argument("--out", type=Path, default=Path("cases"))
     chosen = parser.parse_args()
     if chosen.command == "list":
         print("\n".join(CASES))
         return
     if chosen.command == "run":
         table(chosen.folder, chosen.names, chosen.out, chosen.set)
+        return
+    if chosen.command == "page":
+        print(page.HEAD, *page.rows(chosen.folder, chosen.out), sep="\n")
         return
     if unknown := sorted(set(chosen.names) - set(CASES)):
         parser.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")

@@ -263,7 +263,7 @@ class RecordedMessages:
         force: exact force on the receiver, shape [E, D]; None where the law is unknown.
         messages: as the network sends them, shape [E, M].
         components: the K dimensions that vary most, most important first.
-        selected: their messages, standardised over the test set, shape [E, K].
+        selected: their messages, standardised over the recorded edges, shape [E, K].
         pullback: contribution of each edge to the acceleration, shape [E, D].
         importance: of every dimension [M], 0 where pruned; `mask`: which are not pruned [M].
         trajectory: number of the trajectory of each edge, shape [E].

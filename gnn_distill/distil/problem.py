@@ -1,4 +1,4 @@
-"""What symbolic regression sees: edges of the test set, their inputs, and what is to be explained.
+"""What symbolic regression sees: recorded edges of the test set, their inputs, and what is to be explained.
 
 Shapes: S edges, U held-out edges, K inputs, D components of the target.
 """
@@ -40,7 +40,7 @@ class Settings:
 
     Args:
         target: of `TARGETS` one or several; the first makes the law.
-        points: test edges that the engine sees.
+        points: recorded test edges that the engine sees, as many as there are at most.
         sample: `random`, or `stratified` over the decades of r.
         weights: `equal`, or `decades` of r weigh the same.
         probes: further points, at designed states inside the range of the data.

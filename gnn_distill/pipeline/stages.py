@@ -254,7 +254,7 @@ def distil_run(experiment: Experiment, directory: RunDirectory, key: str) -> Non
             law = distilled_law(evidence, work.engine, searched[0])
         content = equations(work.engine, searched)
     if law is not None and not np.isfinite(law[1]["test"]["mae"]):
-        experiment.report.line("  the law is not finite on all pairs of unseen runs, so it is none")
+        experiment.report.line("  the law is not finite on all recorded pairs of unseen runs, so it is none")
         law = None
     directory.write_json("equations.json", content)
     directory.write_json("law.json", None if law is None else write_law(experiment, directory, *law))
@@ -273,8 +273,8 @@ def write_law(
     content["units"] = dict(experiment.data.units)
     if isinstance(experiment.source, OwnData):
         content["particles"] = particles_of(law, experiment.data.features, columns, content.get("kinds"))
-        d = experiment.evidence.recording.edges.named["d"]
-        content["distances"] = [float(d[d > 0].min()), float(d.max())] if d.any() else []
+        least, largest = experiment.evidence.recording.distances
+        content["distances"] = [least, largest] if largest > 0 else []
     export(law, content, directory.path / "law")
     rolled = None
     if "edges" not in content:  # whose factors of pairs are those of single runs

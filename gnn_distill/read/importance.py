@@ -14,8 +14,8 @@ from gnn_distill.arrays import Array
 
 KINDS = ("auto", "std", "kl", "trimmed_std")
 MEANING = {
-    "std": "standard deviation over all edges",
-    "kl": "mean KL divergence from N(0, 1) over all edges",
+    "std": "standard deviation over the recorded edges",
+    "kl": "mean KL divergence from N(0, 1) over the recorded edges",
     "trimmed_std": "standard deviation of the 90 % of a dimension's messages that lie closest together",
 }
 TRIMMED = 0.10  # fraction of edges left out of the trimmed standard deviation

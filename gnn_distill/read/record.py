@@ -32,6 +32,8 @@ from gnn_distill.read.recording import Recording, Sample, edge_features
 PULLBACKS = ("share", "odd", "path", "pair")
 PROBED_EDGES = 3_000
 """Edges of the sample that are asked for the gauge."""
+FEWEST_GRAPHS = 50
+"""Graphs that are recorded at least, however large they are: some are held out, and intervals draw them."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Reading:
         pullback: `share`, `odd`, `path` for the share with the path-averaged Jacobian, or `pair`.
         importance: what ranks message dimensions: `auto`, `std`, `kl` or `trimmed_std`.
         seed: of the sample.
-        edges: most edges that are recorded, in whole graphs. More make no comparison surer: what scatters are
-            trajectories.
+        edges: about so many edges are recorded, in whole graphs, `FEWEST_GRAPHS` at least. More make no
+            comparison surer: what scatters are trajectories.
         sample_edges: edges of which all M dims are kept, in whole graphs.
         path_points: quadrature points of the path-averaged pull-back.
     """
@@ -73,7 +75,7 @@ def record(
     """
     how = Reading() if how is None else how
     model.eval()
-    mae, graphs = _error(model, data), len(data)
+    (mae, distances), graphs = _whole(model, data), len(data)
     recorded = _recorded(degrees(model, data), how)
     data = data[torch.from_numpy(recorded)]
     graph, exists, degree = model.graph_of(data), existing(model, data), degrees(model, data)
@@ -87,7 +89,7 @@ def record(
         measures["kl"] = found.kl
     ranking = rank(measures, mask, model.dim, how.importance)
 
-    chosen, pulled = _pass(model, data, ranking.components, how)
+    chosen, pulled, recorded_mae = _pass(model, data, ranking.components, how)
     mean, scale, dims = chosen.mean(0), spread(chosen), list(ranking.components)
     of_graph = recorded if data.trajectory is None else data.trajectory.cpu().numpy()
     return Recording(
@@ -106,6 +108,8 @@ def record(
         ),
         field=field(model, some, dims, scale),
         mae=mae,
+        recorded_mae=recorded_mae,
+        distances=distances,
         parts={} if model.frame is None else _parts(model, some),
         graphs=graphs,
         n=1 if isinstance(data, Receivers) else data.features.shape[1],
@@ -151,10 +155,10 @@ def existing(model: ParticleGNN, data: Subset | Receivers) -> npt.NDArray[np.boo
 
 
 def _recorded(degree: npt.NDArray[np.int64], how: Reading) -> npt.NDArray[np.int64]:
-    """Numbers of the graphs that are recorded, ascending: drawn at random, one at least."""
+    """Numbers of the graphs that are recorded, ascending: drawn at random."""
     order = np.random.default_rng([how.seed, 1]).permutation(len(degree))
     within = np.cumsum(degree[order]) <= how.edges
-    return np.sort(order[: max(1, np.count_nonzero(within))])
+    return np.sort(order[: max(FEWEST_GRAPHS, np.count_nonzero(within))])
 
 
 def _draw(degree: npt.NDArray[np.int64], count: int, seed: int) -> npt.NDArray[np.int64]:
@@ -188,29 +192,35 @@ def _sample(
 
 
 @torch.no_grad()
-def _error(model: ParticleGNN, data: Subset | Receivers) -> float:
-    """Mean absolute error of all predictions."""
-    error = 0.0
+def _whole(model: ParticleGNN, data: Subset | Receivers) -> tuple[float, tuple[float, float]]:
+    """Mean absolute error of all predictions; least distance of a pair that is not zero, and the largest."""
+    error, least, largest = 0.0, np.inf, 0.0
     for part in data.chunks(graphs_at_once(model, data)):
         error += float((model.on(part)[0] - part.accelerations).abs().double().sum())
-    return error / data.accelerations.numel()
+        one, two = model.graph_of(part).ends(part.features)
+        d = part.columns.separation(one, two).norm(dim=-1)[torch.from_numpy(existing(model, part))]
+        d = d[d > 0]
+        if len(d):
+            least, largest = min(least, float(d.min())), max(largest, float(d.max()))
+    return error / data.accelerations.numel(), (least, largest)
 
 
 def _pass(
     model: ParticleGNN, data: Subset | Receivers, components: tuple[int, ...], how: Reading
-) -> tuple[Array, Array]:
-    """Selected messages [E, K] and contributions [E, D] of all edges."""
-    chosen, pulled = [], []
+) -> tuple[Array, Array, float]:
+    """Selected messages [E, K] and contributions [E, D] of all edges, and the mean absolute error."""
+    chosen, pulled, error = [], [], 0.0
     for part in data.chunks(graphs_at_once(model, data)):
         x, here, graph = part.features, torch.from_numpy(existing(model, part)), model.graph_of(part)
         with torch.no_grad():
             e = model.on(part)[1].mean
         points = how.path_points if how.pullback == "path" else 0
-        c, _ = contributions(model, x, e, part.edge_mask, points, graph)
+        c, predicted = contributions(model, x, e, part.edge_mask, points, graph)
         if how.pullback == "odd":
             c = odd_contributions(model, x, e, part.edge_mask, graph)
         elif how.pullback == "pair":
             c = pair_contributions(model, x, e, graph)
         pulled.append(c[here].double().cpu())
         chosen.append(e[here][:, list(components)].double().cpu())
-    return torch.cat(chosen).numpy(), torch.cat(pulled).numpy()
+        error += float((predicted - part.accelerations).abs().double().sum())
+    return torch.cat(chosen).numpy(), torch.cat(pulled).numpy(), error / data.accelerations.numel()

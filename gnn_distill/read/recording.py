@@ -180,7 +180,9 @@ class Recording:
             `function_u`, `function_w`, `function_t`, each [E'], and positions, velocities and one-body
             contributions of its particles, `own_x`, `own_v`, `own_h`, each [N', D], beside their properties.
         mae: mean absolute error over nodes and components of the whole test set; `mae_per_graph` n·D times
-            larger.
+            larger. `recorded_mae` is that of the recorded graphs, on which laws are compared with it.
+        distances: least distance of a pair in the whole test set that is not zero, and the largest; ∞ and 0
+            if there is none.
         graphs: number of test graphs.
         n: particles per graph.
     """
@@ -198,6 +200,8 @@ class Recording:
     network: NetworkGauge
     field: Field
     mae: float
+    recorded_mae: float
+    distances: tuple[float, float]
     graphs: int
     n: int
     parts: Mapping[str, Array] = dataclasses.field(default_factory=dict)

@@ -42,7 +42,7 @@ def distilled_law(evidence: Evidence, engine: Engine, found: Found) -> tuple[Law
     if one_body:
         law = fit_one_body(law, edges, nodes)
     bounds = intervals(law, edges, nodes, recording.n, evidence.seed)
-    compared = compare(law, recording.edges, nodes_of(evidence.recorded), recording.mae)
+    compared = compare(law, recording.edges, nodes_of(evidence.recorded), recording.recorded_mae)
     columns = recording.edges.columns
     space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}
     return law, {"equations": found.picks, "intervals": bounds, **space, **compared}

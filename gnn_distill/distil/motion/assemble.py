@@ -164,7 +164,9 @@ def central_law(
     seen_all = every(evidence)
     last = settled(seen_all, chosen.form)
     law = replace(written(last, columns, 2), functions={})
-    compared = compare(law, evidence.recording.edges, nodes_of(evidence.recorded), evidence.recording.mae)
+    compared = compare(
+        law, evidence.recording.edges, nodes_of(evidence.recorded), evidence.recording.recorded_mae
+    )
     rest = unexplained(compared["test"]["mae"], seen_all, evidence.noise)
     bounds, _ = numbers(last, law, columns, spread(last, seen_all, evidence.seed), rest)
     space = {"further": list(columns.further), "box": columns.box, "softening": columns.softening}

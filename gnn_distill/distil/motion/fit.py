@@ -23,8 +23,9 @@ from gnn_distill.physics.variables import MOVING, RELATIVE, VELOCITIES
 ROUNDS, REWEIGHTED, STEPS = 2, 8, 15
 SETTLED = 1e-5
 """Relative change of factors at which they are not weighted anew."""
-MOST_STEPS, AT_REST = 10, 1e-4
-"""At most so many steps of Newton's on a fit, and the relative change of numbers that ends them."""
+MOST_STEPS, HALVINGS, AT_REST = 10, 6, 1e-4
+"""At most so many steps of Newton's on a fit, each tried in so many sizes, and the relative change of numbers
+that ends them."""
 LARGEST = 300.0
 """Exponent of e in a law, at most."""
 EMPTY = 1e-150
@@ -256,20 +257,25 @@ def settled(motion: Motion, form: Form, start: Sequence[float] | None = None) ->
     trust = np.repeat(motion.trust[:, 0], motion.labels.shape[1])
     for _ in range(0 if motion.count else MOST_STEPS):
         a, off = slopes(found, motion), y - found.predicted(motion).ravel()
+        if not np.isfinite(off).all() or not np.isfinite(a).all():
+            break
         unit = TUNING * typical(off)
         root = counting(off)
         norm = np.maximum(np.sqrt((a**2 * (trust * root**3)[:, None]).sum(0)), EMPTY)
         a /= norm
         square = a.T @ (a * (trust * root**3)[:, None]) + 1e-12 * np.eye(len(norm))
         move = np.linalg.solve(square, a.T @ (trust * root * off)) / norm
-        numbers = np.concatenate([found.constants, found.factors]) + move
-        after = Fit(form, numbers[:count], numbers[count:], found.extra)
-        inside = ((low <= after.constants) & (after.constants <= high)).all()
-        losses = [(trust * np.hypot(1.0, e / unit)).sum() for e in (off, y - after.predicted(motion).ravel())]
-        if not (inside and losses[1] <= losses[0]):
-            break
-        found = after
-        if (np.abs(move) <= AT_REST * np.abs(numbers)).all():
+        numbers = np.concatenate([found.constants, found.factors])
+        for part in 0.5 ** np.arange(HALVINGS):
+            values = numbers + part * move
+            values[:count] = np.clip(values[:count], low, high)
+            after = Fit(form, values[:count], values[count:], found.extra)
+            errors = off, y - after.predicted(motion).ravel()
+            losses = [(trust * np.hypot(1.0, e / unit)).sum() for e in errors]
+            if losses[1] < losses[0]:
+                found = after
+                break
+        if found is not after or (np.abs(values - numbers) <= AT_REST * np.abs(values)).all():
             break
     return found
 

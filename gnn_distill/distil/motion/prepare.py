@@ -14,7 +14,7 @@ import sympy
 from gnn_distill.arrays import Array
 from gnn_distill.distil.expressions.points import Points
 from gnn_distill.distil.motion.curves import Curves, drawn
-from gnn_distill.distil.motion.fit import Fit, together, typical
+from gnn_distill.distil.motion.fit import Fit, Form, together, typical
 from gnn_distill.distil.motion.groups import Groups, told_apart
 from gnn_distill.distil.motion.groups import found as found_groups
 from gnn_distill.distil.motion.hidden import Found
@@ -135,13 +135,19 @@ def _hidden(work: Work, evidence: Evidence, rows: tuple[Rows, Rows, Rows]) -> Fo
     if evidence.optional and evidence.order == 1 and is_loud(evidence):
         return None  # a network of such labels knows no strengths
     functions = pair_functions(evidence.model, rows[1].motion.graphs).functions
-    spare = Search(*rows, evidence.order, lambda key: []).spare()
-    found, factors = weigh(evidence.model, rows, functions, spare, evidence.optional, is_loud(evidence))
+    search, loud = Search(*rows, evidence.order, lambda key: []), is_loud(evidence)
+    told, own = list[str](), list[Form]()
+    if loud:  # what noise makes of the network's other parts would decide which strengths and form fit best
+        own = search.own(["u"], ())
+    else:
+        told = [k for k in rows[1].network if k in ("own", *alive(*rows[1:])) and k != "u"]
+    spare = [*own, *(form for form in search.spare() if all(form.name != known.name for known in own))]
+    found, factors = weigh(evidence.model, rows, functions, (told, spare), evidence.optional, loud)
     if found.mode == "none":
         work.say("  individuals: all alike, none has a strength of its own")
         return None
     work.say(f"  individuals: strengths of their own ({found.mode}), by {found.fit.form.name}")
-    if not is_loud(evidence):
+    if not loud:
         found = sharpened(found, rows, evidence.order)
     rule = convention(found, evidence.individuals, evidence.known)
     return Found(rule.shared(found), factors)

@@ -21,7 +21,7 @@ from gnn_distill.distil.motion.candidates import candidates
 from gnn_distill.distil.motion.choose import CHANCE, compared, rated
 from gnn_distill.distil.motion.fit import Form, fit, typical
 from gnn_distill.distil.motion.samples import Motion, Strengths
-from gnn_distill.distil.motion.search import Rows, alive
+from gnn_distill.distil.motion.search import Rows
 from gnn_distill.distil.motion.strengths import Convention, Weighed, chosen, scatter, weighed
 from gnn_distill.model.network import ParticleGNN
 
@@ -65,7 +65,7 @@ def weigh(
     model: ParticleGNN,
     rows: tuple[Rows, Rows, Rows],
     functions: Mapping[str, Array],
-    spare: Sequence[Form],
+    others: tuple[Sequence[str], Sequence[Form]],
     optional: bool,
     noisy: bool,
 ) -> tuple[Weighed, Factors]:
@@ -75,14 +75,13 @@ def weigh(
         model: the network.
         rows: on which forms are screened, fitted, and compared.
         functions: of the network on the edges of the second, each [E].
-        spare: fields that stand beside each form.
+        others: parts of the network, and fields, that stand beside each form.
         optional: whether there may be no strengths at all.
         noisy: whether noise is a good part of the labels.
     """
     few, seen, unseen = rows
     start, factors = read_off(model, seen.motion)
-    keys = [k for k in seen.network if k in ("own", *alive(seen, unseen)) and k != "u"]
-    beside = [r.beside(keys, spare) for r in rows]
+    beside = [r.beside(*others) for r in rows]
     rng = np.random.default_rng(0)
     points = curve(seen.motion, functions["u"], start)
     forms = candidates(points.sample(4 * FIT_POINTS, rng), None, "u")

@@ -10,7 +10,7 @@ from gnn_distill.model.network import ParticleGNN
 from gnn_distill.physics.laws import Spring
 from gnn_distill.read.field import field
 from gnn_distill.read.importance import trimmed_std
-from gnn_distill.read.record import Reading, record
+from gnn_distill.read.record import FEWEST_GRAPHS, Reading, record
 
 
 @pytest.fixture
@@ -218,12 +218,21 @@ def test_few_whole_graphs_are_recorded_and_the_error_is_that_of_all(subset: Subs
     few, whole = (record(network(), subset, Spring(), how) for how in readings)
     assert whole.recorded.tolist() == list(range(len(subset)))
     assert len(few.recorded) == 100 and len(few.selected) == 1200 and (np.diff(few.recorded) > 0).all()
-    assert few.mae == whole.mae and few.graphs == len(subset)
+    assert few.mae == whole.mae == pytest.approx(whole.recorded_mae) and few.graphs == len(subset)
+    part = subset[torch.from_numpy(few.recorded)]
+    error = (network()(part.features)[0] - part.accelerations).abs().mean()
+    assert few.recorded_mae == pytest.approx(float(error.detach()), rel=1e-5) and few.recorded_mae != few.mae
+    d = np.linalg.norm(whole.edges.delta, axis=1)
+    assert few.distances == whole.distances == pytest.approx((d.min(), d.max()))
     at = (12 * few.recorded[:, None] + np.arange(12)).ravel()
     np.testing.assert_array_equal(few.edges.r, whole.edges.r[at])
     np.testing.assert_allclose(few.pullback, whole.pullback[at], rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(few.trajectory, whole.trajectory[at])
 
 
-def test_one_graph_is_recorded_at_least(subset: Subset):
-    assert len(record(network(), subset, Spring(), Reading(edges=1, sample_edges=12)).recorded) == 1
+def test_large_graphs_are_recorded_in_a_number_that_can_be_held_out(subset: Subset):
+    assert (
+        len(record(network(), subset, Spring(), Reading(edges=1, sample_edges=12)).recorded) == FEWEST_GRAPHS
+    )
+    pair = Subset(subset.features[:3], subset.accelerations[:3])
+    assert record(network(), pair, Spring(), Reading(edges=1, sample_edges=12)).recorded.tolist() == [0, 1, 2]
