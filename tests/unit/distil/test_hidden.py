@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from gnn_distill.distil.hidden.reading import Strength, kinds, told
 from gnn_distill.distil.law.closed_form import Law
 from gnn_distill.distil.law.export import export
 from gnn_distill.distil.law.module import LawModule
+from gnn_distill.distil.motion import prepare
 from gnn_distill.distil.motion.fit import Form, Term, together
 from gnn_distill.distil.motion.hidden import unneeded
 from gnn_distill.distil.motion.samples import Strengths
+from gnn_distill.distil.motion.search import Rows
 from gnn_distill.distil.motion.segments import motion
 from gnn_distill.distil.motion.strengths import Convention, Drawn, chosen, drawn, scatter, weighed
 from gnn_distill.distil.motion.weigh import curve, ranked, read_off
@@ -163,6 +166,27 @@ def test_in_noise_forms_are_ranked_with_strengths_of_their_own():
     found = ranked(part, forms, forms[1], trap(part), ones)
     assert found[0].terms == right.terms and found[0].start[0] == pytest.approx(-1 / 1.3, rel=0.2)
     assert len(found) == 3
+
+
+@pytest.mark.parametrize("loud", [True, False])
+def test_in_noise_strengths_stand_beside_closed_forms_and_not_beside_the_networks_word(monkeypatch, loud):
+    def told(part):
+        pairs = part.weighed(Strengths(SOURCE, RESPONSE)).pairs(part.vectors(pull(part.named["d"]), "u"))
+        wrong = 0.1 * np.random.default_rng(0).normal(size=(part.labels.size, 1))
+        return Rows(part, {"u": pairs.reshape(-1, 1), "own": wrong - 0.3 * trap(part)})
+
+    each = tuple(told(rows(SOURCE, RESPONSE, noise=0.3, seed=seed, graphs=200)) for seed in range(3))
+    asked = []
+    monkeypatch.setattr(prepare, "pair_functions", lambda *_: SimpleNamespace(functions={}))
+    monkeypatch.setattr(prepare, "is_loud", lambda _: loud)
+    alike = SimpleNamespace(mode="none")
+    monkeypatch.setattr(prepare, "weigh", lambda *given: asked.append(given[3]) or (alike, None))
+    model = SimpleNamespace(basis=ISOTROPIC)
+    evidence = SimpleNamespace(individuals=("a",), optional=True, order=2, model=model)
+    assert prepare._hidden(SimpleNamespace(say=lambda _: None), evidence, each) is None
+    parts, forms = asked[0]
+    assert parts == ([] if loud else ["own"])
+    assert "trap" in [form.name for form in forms] and len(forms) == len({form.name for form in forms})
 
 
 @pytest.mark.parametrize("mode", ["source", "response", "both", "symmetric"])
