@@ -24,7 +24,7 @@ def rows(folder: Path, out: Path) -> Iterator[str]:
     for row in sorted(known, key=lambda row: row["case"]):
         truth = json.loads((folder / f"{row['case']}.truth.json").read_text())
         made = ", ".join(f"{name} = {value:g}" for name, value in truth["constants"].items())
-        keys = f" `{' '.join(truth['keys'])}`" if truth["keys"] else ""
+        keys = "".join(f"<br>`{key}`" for key in truth["keys"])
         cells = [
             f"{row['case']}{keys}",
             f"{truth['law']}{'; ' * bool(made)}{made}",
