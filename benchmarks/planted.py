@@ -22,7 +22,7 @@ import torch
 from gnn_distill.data.graphs import Subset, complete_graph
 from gnn_distill.distil.motion import choose
 from gnn_distill.distil.motion.choose import Tried, compared
-from gnn_distill.distil.motion.fit import Form, fit, typical
+from gnn_distill.distil.motion.fit import Form, fit, settled, typical
 from gnn_distill.distil.motion.law import spread
 from gnn_distill.distil.motion.samples import Motion
 from gnn_distill.distil.motion.segments import motion
@@ -119,7 +119,7 @@ def coverage(cases: int, seed: int) -> None:
         pair, truth = LAWS[name]
         noise, runs = float(rng.choice([0.05, 0.2, 0.6])), int(rng.choice([15, 30, 60]))
         part = snapshots(pair, 240, noise, (seed, k), runs)
-        known = spread(fit(part, form(FORMS[name])), part, k)
+        known = spread(settled(part, form(FORMS[name])), part, k)
         bounds = known.values[:, None] + known.intervals(np.eye(len(known.values)))
         for value, (low, high) in zip(truth, bounds, strict=True):
             inside = low <= value <= high
