@@ -1,7 +1,7 @@
 """Files of particles whose law is known, made outside of the package, each with its control.
 
     python benchmarks/cases.py list
-    python benchmarks/cases.py make DIR [NAME ...] [--seed 0] [--controls]
+    python benchmarks/cases.py make DIR [NAME ...] [--seed 0] [--controls] [--pedestrians DATA]
     python benchmarks/cases.py run DIR [NAME ...] [--out RUNS] [--set SETTINGS]
     python benchmarks/cases.py page DIR [--out RUNS]
 
@@ -11,7 +11,7 @@ anew, within 30 %. `run` gives the plain command on each file of DIR and writes 
 the law, the median relative error of its pair force on the grid, R² of its one-body part, its own verdict,
 seconds; what is there already is not run again. `page` prints the rows as a table in Markdown, with what each
 file was made with and what its run printed. The control is the same without what makes the case hard; for
-the recordings without a pair law, with one.
+the recordings without a pair law, with one. DATA may hold the real walkers that PedPy is tried on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,19 @@ import json
 import time
 from pathlib import Path
 
-from particles import exact, groups, hidden, judge, little, negative, noisy, page, recorded, unlabelled
+from particles import (
+    exact,
+    groups,
+    hidden,
+    judge,
+    little,
+    negative,
+    noisy,
+    page,
+    recorded,
+    unlabelled,
+    walkers,
+)
 from particles.case import Case
 
 KINDS = (exact, noisy, negative, little, hidden, recorded, groups, unlabelled)
@@ -62,6 +74,7 @@ def main() -> None:
     making.add_argument("names", nargs="*", metavar="NAME", help="all, if none is given")
     making.add_argument("--seed", type=int, default=0)
     making.add_argument("--controls", action="store_true", help="the control of each, too")
+    making.add_argument("--pedestrians", type=Path, metavar="DATA", help="real walkers, described, too")
     running = commands.add_parser("run", help="the plain command on each file, beside the truth")
     running.add_argument("folder", type=Path)
     running.add_argument("names", nargs="*", metavar="NAME", help="of files; all, if none is given")
@@ -83,6 +96,8 @@ def main() -> None:
     if unknown := sorted(set(chosen.names) - set(CASES)):
         parser.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
     make(chosen.folder, chosen.names, chosen.seed, chosen.controls)
+    if chosen.pedestrians is not None:
+        print(*walkers.describe(chosen.folder, chosen.pedestrians), sep="\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ CHARMM = 20.45482949774598
 """From CHARMM's unit of time to picoseconds."""
 PIXELS = 100.0
 """To a unit of length."""
+METRE = 100.0
+"""In centimetres, which PeTrack writes."""
 STEP = 0.002
 """Of an integrator, in Lennard-Jones units; a dump holds every fifth."""
 
@@ -42,12 +44,12 @@ def petrack(path: Path, tracks: Tracks, truth: Truth, rng: np.random.Generator) 
     """A table as PeTrack writes it: the frame rate in a comment, centimetres; people come and go."""
     seen = tracks.table(rng, False)
     x, y = (seen[c].astype(float) for c in "xy")
-    inside = np.abs(x) < 2.0 if "v₀" in truth.constants else np.full(len(x), True)
+    inside = np.abs(x) < 2.0 * METRE if "v₀" in truth.constants else np.full(len(x), True)
     run, who = seen["run"].to_numpy(), seen["id"].to_numpy()
     frame = np.round(seen["t"] / tracks.times[1]).astype(int) + run * (len(tracks.times) + 100)
     rate = 1 / tracks.times[1]
     head = f"# PeTrack project: walkers.pet\n# framerate: {rate:g} fps\n# id frame x/cm y/cm z/cm\n"
-    rows = np.stack([run * tracks.x.shape[2] + who + 1, frame, 100 * x, 100 * y, 170 + 0 * x], 1)[inside]
+    rows = np.stack([run * tracks.x.shape[2] + who + 1, frame, x, y, 170 + 0 * x], 1)[inside]
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     text = "".join(f"{a:.0f} {b:.0f} {c:.6f} {d:.6f} {e:.0f}\n" for a, b, c, d, e in rows)
     (out := path.with_suffix(".txt")).write_text(head + text)
@@ -200,7 +202,10 @@ def answered(path: Path, tracks: Tracks, truth: Truth, rng: np.random.Generator)
 def crowd(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
     """Walkers of whom two metres to both sides are filmed; where they want to go is not written."""
     tracks, truth = exact.people(dice, obstacle)
-    return replace(tracks, properties={}), replace(truth, one_body=None)
+    if (pair := truth.pair) is None or tracks.v is None:
+        raise ValueError("walkers want a pair law and velocities")
+    longer = replace(truth, one_body=None, pair=lambda d: METRE * pair(d / METRE), bound=METRE * truth.bound)
+    return replace(tracks, x=METRE * tracks.x, v=METRE * tracks.v, properties={}), longer
 
 
 def shoal(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
