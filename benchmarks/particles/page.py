@@ -43,7 +43,8 @@ def printed(log: str) -> str:
         return re.sub(r"'/\S*/", "'", refused[0]).strip()
     told = text.rpartition("variant none ")[2]
     told = re.split("|".join(map(re.escape, ENDS)), told)[0]
-    told = re.sub(r" · Σ₂: sum over all.*?\|Δ\|", "", told).strip()
+    known = r" ?·? ?Σ₂: sum over all other particles 2(?: that are (closer than \S+))?.*?\|Δ\|"
+    told = re.sub(known, lambda found: f" · pairs {found[1]}" if found[1] else "", told).strip()
     return re.sub(r" (?=(pair|one-body|constants|As exact|Holds|No law|Each pair)\b)", "<br>", told)
 
 

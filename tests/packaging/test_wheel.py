@@ -55,6 +55,7 @@ def test_wheel_holds_code_and_config_and_nothing_else(wheel: Path):
     text = zipfile.ZipFile(wheel).read(entry_points).decode()
     assert "gnn-distill = gnn_distill.cli.main:main" in text
     assert "gnn-distill-report = gnn_distill.cli.report:main" in text
+    assert "gnn-distill-data = gnn_distill.cli.data:main" in text
 
 
 def test_installed_wheel_runs_from_an_empty_folder(wheel: Path, tmp_path: Path, cache: Path):
