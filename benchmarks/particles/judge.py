@@ -58,7 +58,8 @@ def judged(law: dict[str, Any] | None, file: Path, truth: dict[str, Any]) -> dic
     if truth["pair"] is not None:
         d, f = (np.array(truth["pair"][k]) for k in ("d", "f"))
         hidden = law.get("hidden") or {}
-        s, t = (truth.get("hidden", {}).get(role) or {"": 1.0} for role in ("source", "response"))
+        withheld = truth.get("hidden", {}) if truth["weight"] == "1" else {}  # else the file holds them
+        s, t = (withheld.get(role) or {"": 1.0} for role in ("source", "response"))
         both = [(i, j) for i in t for j in s if i != j or not i][:PAIRS]
         known = [(i, j) if hidden else None for i, j in both]
         found = np.array(
