@@ -230,6 +230,8 @@ def planets(dice: Dice, obstacle: bool) -> tuple[Tracks, Truth]:
     source = dict(zip(BODIES, (-solar * mass).tolist(), strict=True))
     response = dict.fromkeys(BODIES, 1.0)
     law = "a = −Σ G m₂ Δ/d³"
+    if not obstacle:
+        return tracks, Truth(2, law, {"G": solar}, lambda d: -solar * inverse_square(d), weight="m2")
     return tracks, Truth(2, law, {}, inverse_square, source=source, response=response)
 
 
