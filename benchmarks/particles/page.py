@@ -45,7 +45,9 @@ def printed(log: str) -> str:
     told = re.split("|".join(map(re.escape, ENDS)), told)[0]
     known = r" ?·? ?Σ₂: sum over all other particles 2(?: that are (closer than \S+))?.*?\|Δ\|"
     told = re.sub(known, lambda found: f" · pairs {found[1]}" if found[1] else "", told).strip()
-    return re.sub(r" (?=(pair|one-body|constants|As exact|Holds|No law|Each pair)\b)", "<br>", told)
+    return re.sub(
+        r" (?=pair: |one-body: |constants \[|As exact|Holds, |No law yet|Each pair takes)", "<br>", told
+    )
 
 
 def share(value: Any) -> str:
