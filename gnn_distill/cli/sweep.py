@@ -150,7 +150,11 @@ def _given(config: DictConfig, key: str) -> bool:
 def check_launcher(launcher: DictConfig) -> None:
     """Refuse a launcher whose plugin is not installed."""
     plugin = str(launcher._target_).split(".")[1]
-    if plugin in EXTRAS and importlib.util.find_spec(f"hydra_plugins.{plugin}") is None:
+    try:
+        found = importlib.util.find_spec(f"hydra_plugins.{plugin}")
+    except ModuleNotFoundError:  # no plugin of any kind
+        found = None
+    if plugin in EXTRAS and found is None:
         raise InputError("hydra/launcher", plugin, f"pip install 'gnn_distill[{EXTRAS[plugin]}]'")
 
 
