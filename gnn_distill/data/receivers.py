@@ -151,7 +151,7 @@ class Receivers:
 
         A block is a frame, or a slab of a large one. As half of the edges need no product, batches are up to
         twice as large and cost no more: with as many edges as others they would know half of the pairs, and
-        losses after as many steps were up to 40 % higher.
+        losses after as many steps would be higher.
 
         Args:
             size: receivers of a batch that is drawn one by one.

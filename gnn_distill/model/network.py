@@ -48,7 +48,7 @@ class ParticleGNN(MessagePassing):
     Args:
         dim: space dimensions D.
         message_dim: message width M.
-        width: ReLU units of each hidden layer.
+        width: units of each hidden layer.
         layers: hidden layers of φe and of φv.
         head: `DeterministicHead` or `GaussianHead`.
         basis: what φe reads. `raw`: receiver's then sender's features, as published. `delta`: the same

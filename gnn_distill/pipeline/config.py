@@ -42,7 +42,7 @@ class ProfileConfig:
         weight_decay: L2 term.
         optimiser: adam, or muon for the hidden matrices.
         muon_rate: muon's own peak rate.
-        width: ReLU units per hidden layer.
+        width: units per hidden layer.
         basis: what φe reads: raw, delta or polar; see `model.basis`.
         kl_warmup: fraction of all steps over which the KL penalty of the variant `kl` rises from zero.
         loss: absolute or squared errors; auto takes squares where labels are noisy, since the mean of the

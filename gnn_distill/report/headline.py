@@ -325,7 +325,7 @@ def _meanings(law: Mapping[str, Any], terms: Sequence[_Term]) -> Iterator[str]:
     trees = [part for term in terms for part in ((term.tree,) if term.tree else term.components)]
     used = {leaf.id for one in trees for leaf in ast.walk(one) if isinstance(leaf, ast.Name)}
     if not any(term.paired for term in terms):
-        yield "no particle acts on another one"
+        yield "no force between particles in it"
         return
     near = f" that are closer than {law['radius']:.4g}" if law.get("radius") else ""
     yield f"Σ₂: sum over all other particles 2{near}"

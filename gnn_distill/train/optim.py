@@ -129,7 +129,7 @@ class Held:
 class Muon(torch.optim.Muon):
     """torch's Muon with products in float32 and fewer of them.
 
-    Torch orthogonalises in bfloat16, whose products take 25 times as long on a processor that has none.
+    Torch orthogonalises in bfloat16, whose products are slow on a processor that has none.
     """
 
     @torch.no_grad()

@@ -76,8 +76,8 @@ class OwnData:
         order: degree of its polynomials, at least 2 and less than `window`.
         drop_edges: leave out the first and last `window // 2` frames of a trajectory where something is
             derived; the fit there is one-sided and several times worse.
-        graph: complete, chain, nearest, cutoff or file; None takes the file's edges if it has any, else
-            those of `law`, else complete.
+        graph: complete, chain, nearest, cutoff or file; None takes cutoff if there is a radius, else the
+            file's edges, else those of `law`, else cutoff with more than 300 particles, else complete.
         neighbours: senders per receiver, for `nearest`.
         radius: largest distance of an interaction; alone it chooses `cutoff`.
         box: edges of the periodic box, null along an open axis.

@@ -45,7 +45,7 @@ def adjacency(kind: str | None, seen: Observed, n: int, graphs: int) -> Adjacenc
     """Adjacency of graphs whose n particles interact in the same way all through a run.
 
     Args:
-        kind: one of `GRAPHS`; None takes the file's edges if it has any, else `complete`.
+        kind: one of `GRAPHS`; None takes the file's edges if it has any, else all pairs.
         seen: the file.
         n: particles of a graph.
         graphs: their number G.

@@ -29,12 +29,12 @@ WIDER = (0.5, 2.0)
 """Factors on lengths at which an equation must still be finite."""
 FIT_POINTS = 800
 ROUGHLY = 0.5
-"""Relative error on unseen edges up to which an equation holds at least roughly. The 112 components of
-simulated laws that were recovered in the stored results had up to 0.46; equations for too few data 0.6 and
-more."""
+"""Relative error on unseen edges up to which an equation holds at least roughly; of the recovered components
+of the stored results it is at most 0.45."""
 BETTER = 3.0
 """An equation of a law's form that does not hold roughly is no law where another one errs so many times less.
-Alone, the first does not refuse: of a singular law learned in minutes the right equation may err by 0.7."""
+Alone, the first does not refuse: of a singular law, where few edges carry most of the force, the right
+equation may err by more."""
 
 
 @dataclass(frozen=True)
