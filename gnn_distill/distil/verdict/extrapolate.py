@@ -29,8 +29,8 @@ WIDER = (0.5, 2.0)
 """Factors on lengths at which an equation must still be finite."""
 FIT_POINTS = 800
 ROUGHLY = 0.5
-"""Relative error on unseen edges up to which an equation holds at least roughly; of the recovered components
-of the stored results it is at most 0.45."""
+"""Relative error on unseen edges up to which an equation holds at least roughly; one in a hundred of
+the recovered components of the stored results errs more."""
 BETTER = 3.0
 """An equation of a law's form that does not hold roughly is no law where another one errs so many times less.
 Alone, the first does not refuse: of a singular law, where few edges carry most of the force, the right
